@@ -1,0 +1,1 @@
+//! musher: run, serve, doctor, ... without a window; and the keeper's executable.

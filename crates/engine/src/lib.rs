@@ -1,0 +1,1 @@
+//! Pool, run actors, broker, recovery: what runs the agents.

@@ -1,0 +1,1 @@
+//! The one door to spawn: keeper, PTY, pipes, process groups, termination with proof.

@@ -1,0 +1,43 @@
+//! Runtimes by name. The engine knows only this; concrete runtimes are registered where the program
+//! is put together.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use musher_protocol::RuntimeInfo;
+
+use crate::AgentRuntime;
+
+/// One kind of runtime: makes a value for each run and says whether it can run here.
+#[async_trait]
+pub trait RuntimeKind: Send + Sync {
+    /// `claude-code`, `demo`, ...: what settings and commands call it.
+    fn name(&self) -> &'static str;
+
+    fn new_run(&self) -> Arc<dyn AgentRuntime>;
+
+    /// Looks for the program on `path` (the user's own PATH, see `musher_process::login_path`).
+    /// Found on disk is found; the version only informs.
+    async fn detect(&self, path: &str) -> RuntimeInfo;
+}
+
+/// The runtimes of this program.
+#[derive(Clone, Default)]
+pub struct Registry {
+    kinds: BTreeMap<&'static str, Arc<dyn RuntimeKind>>,
+}
+
+impl Registry {
+    pub fn with(mut self, kind: impl RuntimeKind + 'static) -> Self {
+        self.kinds.insert(kind.name(), Arc::new(kind));
+        self
+    }
+
+    pub fn get(&self, name: &str) -> Option<Arc<dyn RuntimeKind>> {
+        self.kinds.get(name).cloned()
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &Arc<dyn RuntimeKind>> {
+        self.kinds.values()
+    }
+}

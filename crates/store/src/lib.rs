@@ -1,0 +1,1 @@
+//! Transcripts (JSON Lines, the truth) and SQLite (state, index).

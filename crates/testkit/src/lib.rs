@@ -1,0 +1,1 @@
+//! For tests only: scripted model server, throw-away repositories, process proofs.

@@ -1,0 +1,1 @@
+//! git: projects, worktrees, changes, diffs, trust.
