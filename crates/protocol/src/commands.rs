@@ -41,18 +41,18 @@ pub const COMMANDS: &[(&str, &str, &str)] = &[
 ];
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts", type = "Record<string, never>")]
+#[ts(export_to = "contract.ts", type = "Record<string, never>")]
 pub struct Empty {}
 
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct PathParams {
     /// Absolute, or beginning with `~/`.
     pub path: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct PickedFolders {
     /// Empty when the person chose none.
     pub paths: Vec<String>,
@@ -61,19 +61,19 @@ pub struct PickedFolders {
 /// A link or a file to show with the system's own program. Only `https`, `http` and `mailto` links,
 /// and files inside a known worktree.
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct OpenParams {
     pub target: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct ProjectParams {
     pub project: ProjectId,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct TrustParams {
     pub project: ProjectId,
     /// The worktree to look at; the project's main checkout when absent.
@@ -82,7 +82,7 @@ pub struct TrustParams {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct TrustSetParams {
     pub project: ProjectId,
     #[serde(default)]
@@ -94,13 +94,13 @@ pub struct TrustSetParams {
 
 /// A worktree by the run that uses it, or by its project and path.
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct WorktreeParams {
     pub run: RunId,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct DiffParams {
     pub run: RunId,
     /// Relative to the worktree.
@@ -108,7 +108,7 @@ pub struct DiffParams {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct WorktreeRemoveParams {
     pub project: ProjectId,
     pub path: String,
@@ -119,10 +119,10 @@ pub struct WorktreeRemoveParams {
 
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum RunPlace {
     /// A new worktree of the project that this folder lies in, from `base` (its current branch when
-    /// absent).
+    /// absent). The repository `demo` is a throw-away one of Musher's own.
     Fresh {
         repository: String,
         #[serde(default)]
@@ -136,23 +136,28 @@ pub enum RunPlace {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct RunStartParams {
     pub prompt: String,
     pub place: RunPlace,
     #[serde(default)]
     #[ts(as = "Option<RunSettings>", optional)]
     pub settings: RunSettings,
+    /// When the trust question is open: start with the project's own settings off, in place of
+    /// refusing with `trust_needed`.
+    #[serde(default)]
+    #[ts(as = "Option<bool>", optional)]
+    pub restrict_untrusted: bool,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct RunParams {
     pub run: RunId,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct RunDetail {
     pub summary: RunSummary,
     pub story: Story,
@@ -162,7 +167,7 @@ pub struct RunDetail {
 
 /// Asks for events from `from_seq` on; with `wait_ms` waits that long (25,000 at most) for one.
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct RunEventsParams {
     pub run: RunId,
     #[ts(type = "number")]
@@ -178,7 +183,7 @@ pub struct RunEventsParams {
 
 /// Stored lines as they are. Its JSON is assembled from the stored bytes, never parsed on the way.
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct EventBatch {
     pub events: Vec<EventEnvelope>,
     /// Where to go on.
@@ -189,7 +194,7 @@ pub struct EventBatch {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct RunSendParams {
     pub run: RunId,
     pub text: String,
@@ -198,7 +203,7 @@ pub struct RunSendParams {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct RunAnswerParams {
     pub run: RunId,
     pub request: String,
@@ -207,7 +212,7 @@ pub struct RunAnswerParams {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum Answer {
     Allow,
     Deny {
@@ -221,7 +226,7 @@ pub enum Answer {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct RunResumeParams {
     pub run: RunId,
     /// "Continue." when absent.
@@ -231,7 +236,7 @@ pub struct RunResumeParams {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct RunSetModelParams {
     pub run: RunId,
     /// The runtime's default when absent.
@@ -240,7 +245,7 @@ pub struct RunSetModelParams {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct RunSetModeParams {
     pub run: RunId,
     pub mode: PermissionMode,
@@ -248,13 +253,13 @@ pub struct RunSetModeParams {
 
 /// An error of the page, for the log.
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct PageLogParams {
     pub message: String,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct AppInfo {
     pub version: String,
     pub api_version: u32,
@@ -268,7 +273,7 @@ pub struct AppInfo {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum HostKind {
     Window,
     Server,
@@ -277,7 +282,7 @@ pub enum HostKind {
 
 /// A runtime and whether it can run here.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct RuntimeInfo {
     /// `claude-code`, `demo`.
     pub name: String,
@@ -292,14 +297,14 @@ pub struct RuntimeInfo {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct DoctorReport {
     pub checks: Vec<DoctorCheck>,
     pub ok: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct DoctorCheck {
     pub name: String,
     pub state: CheckState,
@@ -311,7 +316,7 @@ pub struct DoctorCheck {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum CheckState {
     Good,
     Notice,
@@ -320,7 +325,7 @@ pub enum CheckState {
 
 /// Pushed to the page, coalesced to at most ten a second: what changed since the last one.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct News {
     /// Runs whose summary changed, or that have new events (`last_seq`).
     pub runs: Vec<RunSummary>,

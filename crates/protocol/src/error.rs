@@ -7,7 +7,7 @@ use ts_rs::TS;
 /// What the window and `musher` branch on; never on the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum ErrorCode {
     /// A value of the request does not fit; the message names it.
     BadRequest,
@@ -40,7 +40,7 @@ pub enum ErrorCode {
 /// An error at the edge. `message` is one sentence; `hint` is the next step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS, thiserror::Error)]
 #[error("{message}")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct ApiError {
     pub code: ErrorCode,
     pub message: String,

@@ -10,7 +10,7 @@ use crate::{RunId, RunOutcome, RunPhase, RuntimeStatus};
 
 /// One event as it is stored and sent: one line of a transcript.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct EventEnvelope {
     pub run: RunId,
     /// Counts from 1 within the run, without gaps.
@@ -28,7 +28,7 @@ pub struct EventEnvelope {
 /// What happened in a run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(tag = "type", rename_all = "snake_case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum AgentEvent {
     /// The run is in another phase.
     Status {
@@ -172,7 +172,7 @@ fn is_false(value: &bool) -> bool {
 
 /// What a runtime says of its session.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct SessionInfo {
     pub session_id: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -194,7 +194,7 @@ pub struct SessionInfo {
 /// Who pays for a session.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum Billing {
     Subscription,
     ApiKey,
@@ -208,7 +208,7 @@ pub enum Billing {
 /// How a message reaches the agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum Delivery {
     /// Starts the run.
     Prompt,
@@ -223,7 +223,7 @@ pub enum Delivery {
 /// What a tool does, for the icon and the words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum ToolKind {
     Read,
     Edit,
@@ -239,7 +239,7 @@ pub enum ToolKind {
 
 /// The agent uses a tool.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct ToolCall {
     pub id: String,
     /// The runtime's name of the tool.
@@ -255,7 +255,7 @@ pub struct ToolCall {
 
 /// What came of a tool call.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct ToolResult {
     /// Of its call.
     pub id: String,
@@ -271,7 +271,7 @@ pub struct ToolResult {
 
 /// What an edit changed in one file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct EditDiff {
     pub path: String,
     pub created: bool,
@@ -280,7 +280,7 @@ pub struct EditDiff {
 
 /// A hunk of a unified diff; `lines` begin with ` `, `+` or `-`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct Hunk {
     pub old_start: u32,
     pub old_lines: u32,
@@ -291,7 +291,7 @@ pub struct Hunk {
 
 /// A step of the agent's plan.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct PlanEntry {
     pub text: String,
     pub state: PlanState,
@@ -299,7 +299,7 @@ pub struct PlanEntry {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum PlanState {
     Pending,
     InProgress,
@@ -309,7 +309,7 @@ pub enum PlanState {
 
 /// The agent wants leave for something. The whole of `input` is shown to the person.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct PermissionRequest {
     /// The runtime's id of the request.
     pub request: String,
@@ -336,7 +336,7 @@ pub struct PermissionRequest {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum PermissionDecision {
     Allow,
     #[serde(other)]
@@ -346,7 +346,7 @@ pub enum PermissionDecision {
 /// Who gave an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum AnsweredBy {
     User,
     /// The answer that was chosen for the whole run at its start.
@@ -361,7 +361,7 @@ pub enum AnsweredBy {
 
 /// The agent asks the person something.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct Question {
     pub request: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -372,7 +372,7 @@ pub struct Question {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct QuestionItem {
     pub header: String,
     pub question: String,
@@ -381,7 +381,7 @@ pub struct QuestionItem {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct QuestionOption {
     pub label: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -390,7 +390,7 @@ pub struct QuestionOption {
 
 /// Tokens and money of a run. Input tokens do not include the cached ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct TokenUsage {
     #[ts(type = "number")]
     pub input_tokens: u64,
@@ -408,7 +408,7 @@ pub struct TokenUsage {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum CostSource {
     Reported,
     Estimated,
@@ -419,7 +419,7 @@ pub enum CostSource {
 
 /// News of the account's quota.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct RateLimit {
     pub state: RateLimitState,
     /// The runtime's name of the window, for example `five_hour`.
@@ -436,7 +436,7 @@ pub struct RateLimit {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum RateLimitState {
     Allowed,
     Warning,
@@ -447,7 +447,7 @@ pub enum RateLimitState {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum GateState {
     Running,
     Passed,
@@ -458,7 +458,7 @@ pub enum GateState {
 /// Where a line of the child came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum Stream {
     Stdout,
     #[serde(other)]
@@ -467,7 +467,7 @@ pub enum Stream {
 
 /// A file that differs from the base.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct FileChange {
     /// Relative to the worktree, with `/`.
     pub path: String,
@@ -484,7 +484,7 @@ pub struct FileChange {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum ChangeKind {
     Added,
     Modified,

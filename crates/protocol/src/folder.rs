@@ -7,7 +7,7 @@ use crate::{FileChange, Hunk, ProjectId};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum FolderKind {
     MainCheckout,
     LinkedWorktree,
@@ -23,7 +23,7 @@ pub enum FolderKind {
 
 /// What a path is. `sentence` says it to a person, `next` what can be done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct FolderReport {
     pub path: String,
     pub kind: FolderKind,
@@ -44,7 +44,7 @@ pub struct FolderReport {
 
 /// A checkout of a project.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct Worktree {
     /// Absolute.
     pub path: String,
@@ -60,7 +60,7 @@ pub struct Worktree {
 
 /// A branch or tag that work can start from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct BaseChoice {
     pub name: String,
     pub commit: String,
@@ -74,7 +74,7 @@ pub struct BaseChoice {
 
 /// What differs between a worktree and its base.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct WorktreeChanges {
     pub files: Vec<FileChange>,
     pub branch: Option<String>,
@@ -85,7 +85,7 @@ pub struct WorktreeChanges {
 
 /// The diff of one file against the base.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct FileDiff {
     pub change: FileChange,
     pub hunks: Vec<Hunk>,
@@ -96,7 +96,7 @@ pub struct FileDiff {
 /// Why a worktree is not removed: each is work or a process that would be lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(tag = "reason", rename_all = "snake_case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum RemovalRefusal {
     TrackedChanges { files: Vec<String> },
     UntrackedFiles { files: Vec<String> },
@@ -112,7 +112,7 @@ pub enum RemovalRefusal {
 
 /// What came of a removal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct RemovalReport {
     pub removed: bool,
     pub refusals: Vec<RemovalRefusal>,

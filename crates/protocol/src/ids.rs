@@ -8,7 +8,7 @@ macro_rules! id {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, TS)]
         #[serde(transparent)]
-        #[ts(export, export_to = "contract.ts")]
+        #[ts(export_to = "contract.ts")]
         pub struct $name(String);
 
         impl $name {

@@ -9,7 +9,7 @@ use crate::{ProjectId, RunId, RunOutcome, RunPhase, RuntimeStatus, StoryId, Toke
 
 /// A git repository that the user added.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct Project {
     pub id: ProjectId,
     pub name: String,
@@ -20,7 +20,7 @@ pub struct Project {
 
 /// A piece of work. Its runs follow each other in one worktree and one session.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct Story {
     pub id: StoryId,
     pub project: ProjectId,
@@ -46,7 +46,7 @@ pub struct Story {
 /// How runs of a story are started; kept with the story so that a restart needs nobody.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(default)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct RunSettings {
     /// A runtime's name: `claude-code`, `demo`.
     pub runtime: String,
@@ -99,7 +99,7 @@ impl Default for RunSettings {
 /// What a run may spend. `None` is no limit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(default)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct RunLimits {
     pub max_turns: Option<u32>,
     #[ts(type = "number | null")]
@@ -111,7 +111,7 @@ pub struct RunLimits {
 /// What an agent may do unasked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "kebab-case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum PermissionMode {
     /// Reads only, then proposes a plan.
     Plan,
@@ -127,7 +127,7 @@ pub enum PermissionMode {
 /// What answers a permission when no window is open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum AnswerPolicy {
     Allow,
     Deny,
@@ -138,7 +138,7 @@ pub enum AnswerPolicy {
 /// What carries the child's output. Input is a pipe in both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum Transport {
     #[default]
     Pty,
@@ -147,7 +147,7 @@ pub enum Transport {
 
 /// A run as lists show it: the fold of its events up to `last_seq`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct RunSummary {
     pub id: RunId,
     pub story: StoryId,
@@ -181,7 +181,7 @@ pub struct RunSummary {
 
 /// The runtime's own conversation, which a later run can resume.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct SessionRef {
     pub runtime: String,
     pub id: String,
@@ -196,7 +196,7 @@ pub struct SessionRef {
 /// What the user decided about a project's own settings, hooks and tool servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum TrustDecision {
     /// They may run.
     Trusted,
@@ -206,7 +206,7 @@ pub enum TrustDecision {
 
 /// What in a repository can run by itself, and what was decided about it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct TrustReport {
     pub items: Vec<TrustItem>,
     /// SHA-256 over the items; an answer holds for one digest only.
@@ -219,7 +219,7 @@ pub struct TrustReport {
 
 /// One thing that can run by itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct TrustItem {
     /// Relative to the worktree, or `git config: core.hooksPath`.
     pub path: String,

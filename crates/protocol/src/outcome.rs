@@ -9,7 +9,7 @@ use crate::{RuntimeStatus, TokenUsage};
 /// Why a run is over.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
 #[serde(tag = "reason", rename_all = "snake_case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum RunOutcome {
     Completed,
     /// The agent or its process failed. `last_lines`: at most 20, what it said last on stderr, or
@@ -51,7 +51,7 @@ pub enum RunOutcome {
 /// Which of a run's own limits was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum RunLimit {
     Turns,
     Money,
@@ -63,7 +63,7 @@ pub enum RunLimit {
 /// Who stopped a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum StoppedBy {
     User,
     Engine,
@@ -121,7 +121,7 @@ impl RunOutcome {
 
 /// What a runtime's `start` returns once the process tree is gone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub struct RuntimeResult {
     pub session_id: Option<String>,
     pub token_usage: TokenUsage,

@@ -6,7 +6,7 @@ use ts_rs::TS;
 /// The coarse state of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum RuntimeStatus {
     #[default]
     Idle,
@@ -18,7 +18,7 @@ pub enum RuntimeStatus {
 /// The fine state of a run. Final only as `Done`, which is entered after the process tree is gone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
 #[serde(rename_all = "snake_case")]
-#[ts(export, export_to = "contract.ts")]
+#[ts(export_to = "contract.ts")]
 pub enum RunPhase {
     /// Waits for a free slot.
     #[default]
