@@ -1,0 +1,58 @@
+//! Running other programs, said aloud before it happens.
+
+use anyhow::{Context, Result, bail};
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use crate::place;
+
+/// A command in the repository's root.
+pub fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(place::root());
+    command
+}
+
+/// The cargo that started us, so that a toolchain chosen on the command line stays chosen.
+pub fn cargo() -> Command {
+    command(&std::env::var("CARGO").unwrap_or_else(|_| "cargo".into()))
+}
+
+/// Prints the command, runs it with our own terminal, and fails when it fails.
+pub fn run(command: &mut Command) -> Result<()> {
+    let line = line(command);
+    println!("> {line}");
+    let status = command.status().with_context(|| format!("`{line}` could not be started"))?;
+    if !status.success() {
+        bail!("`{line}` failed ({status}).");
+    }
+    Ok(())
+}
+
+/// What a command prints, or nothing when it is missing or fails.
+pub fn output(command: &mut Command) -> Option<String> {
+    let output = command.stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// Whether a program is on the PATH.
+pub fn has(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| is_program(&folder.join(program)))
+}
+
+fn is_program(path: &Path) -> bool {
+    path.is_file() || path.with_extension("exe").is_file() || path.with_extension("cmd").is_file()
+}
+
+/// The command as one would type it.
+pub fn line(command: &Command) -> String {
+    let words = std::iter::once(command.get_program()).chain(command.get_args());
+    words.map(quoted).collect::<Vec<_>>().join(" ")
+}
+
+fn quoted(word: &OsStr) -> String {
+    let word = word.to_string_lossy();
+    if word.contains([' ', '(', '&', '|', '*']) { format!("'{word}'") } else { word.into_owned() }
+}
