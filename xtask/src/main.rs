@@ -1,9 +1,14 @@
 //! `cargo xtask`: everything one does to this repository has a name here, so that a person and the
 //! automatic checks do the same.
 
+mod bench;
 mod generate;
+mod page;
 mod place;
+mod run;
 mod shell;
+mod system;
+mod test;
 mod tidy;
 
 use anyhow::{Result, bail};
@@ -11,8 +16,13 @@ use std::process::ExitCode;
 
 const USAGE: &str = "Usage: cargo xtask <command>
 
-  generate [--check]    TypeScript of the protocol into ui/src/contract/
-  tidy                  the house rules that no compiler knows
+  run [ARGS]              installs what is missing, builds, opens the window
+  test [--live] [--no-window] [FILTER]
+                          installs what is missing, runs every test
+  bench road [--transport pty|pipe] [--lines N]
+                          measures the road of an event from the agent to the page
+  tidy                    the house rules that no compiler knows
+  generate [--check]      TypeScript of the protocol into ui/src/contract/
 ";
 
 fn main() -> ExitCode {
@@ -30,6 +40,9 @@ fn dispatch() -> Result<()> {
     let command = args.next().unwrap_or_default();
     let rest: Vec<String> = args.collect();
     match command.as_str() {
+        "run" => run::command(&rest),
+        "test" => test::command(&rest),
+        "bench" => bench::command(&rest),
         "generate" => generate::command(&rest),
         "tidy" => tidy::command(&rest),
         "" | "help" | "--help" | "-h" => {

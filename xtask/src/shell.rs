@@ -1,4 +1,4 @@
-//! Running other programs, said aloud before it happens.
+//! Running other programs, said aloud (on stderr) before it happens.
 
 use anyhow::{Context, Result, bail};
 use std::ffi::OsStr;
@@ -22,7 +22,7 @@ pub fn cargo() -> Command {
 /// Prints the command, runs it with our own terminal, and fails when it fails.
 pub fn run(command: &mut Command) -> Result<()> {
     let line = line(command);
-    println!("> {line}");
+    eprintln!("> {line}");
     let status = command.status().with_context(|| format!("`{line}` could not be started"))?;
     if !status.success() {
         bail!("`{line}` failed ({status}).");
@@ -44,6 +44,20 @@ pub fn has(program: &str) -> bool {
 
 fn is_program(path: &Path) -> bool {
     path.is_file() || path.with_extension("exe").is_file() || path.with_extension("cmd").is_file()
+}
+
+/// Gives `outer`, which starts the program of `inner` in its own way, the same folder and
+/// environment.
+pub fn same_surroundings(inner: &Command, outer: &mut Command) {
+    if let Some(folder) = inner.get_current_dir() {
+        outer.current_dir(folder);
+    }
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
 }
 
 /// The command as one would type it.

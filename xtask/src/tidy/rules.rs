@@ -67,7 +67,7 @@ fn unbounded(file: &SourceFile, number: usize, line: &str, found: &mut Findings)
 
 /// Words by which git loses work. Only the removal of a worktree may say them, behind its guards.
 const LOSES_WORK: [&str; 5] =
-    ["\"--force\"", "\"--hard\"", "\"clean\"", "\"-D\"", "\"--discard-changes\""];
+    ["\"--force\"", "\"--hard\"", "[\"clean\"", "\"-D\"", "\"--discard-changes\""];
 
 fn destructive_git(file: &SourceFile, found: &mut Findings) {
     if !file.path.starts_with("crates/worktree/src/") || file.path.contains("remov") {

@@ -1,0 +1,72 @@
+//! `cargo xtask run`: from a checkout to a window; without a display, to the same work in the
+//! terminal.
+
+use anyhow::{Context, Result};
+use std::env;
+use std::fs;
+use std::path::Path;
+
+use crate::{page, place, shell, system};
+
+pub fn command(args: &[String]) -> Result<()> {
+    system::ensure(&system::of_this_system(system::TO_BUILD))?;
+    system::ensure_node()?;
+    page::install()?;
+    page::build()?;
+    // All programs at once: the keeper and the demo agent are looked for beside the window's.
+    // Without xtask, whose own file is in use.
+    let build = ["build", "--workspace", "--exclude", "xtask", "--bins"];
+    shell::run(shell::cargo().args(build))?;
+    if system::has_display() {
+        shell::run(ours("musher-desktop").args(args))
+    } else {
+        in_the_terminal()
+    }
+}
+
+fn ours(program: &str) -> std::process::Command {
+    shell::command(&place::program("debug", program).to_string_lossy())
+}
+
+/// The main job without a window: the demo agent in a repository made for it.
+fn in_the_terminal() -> Result<()> {
+    println!(
+        "There is no display here (neither DISPLAY nor WAYLAND_DISPLAY is set): the demo agent"
+    );
+    println!("works in the terminal instead, in a repository made for it.\n");
+    // Not in target/: the path of a Unix socket may have 107 bytes at most.
+    let folder = env::temp_dir().join(format!("musher-demo-{}", std::process::id()));
+    let repository = folder.join("repository");
+    make_repository(&repository)
+        .with_context(|| format!("making a repository in {}", folder.display()))?;
+    let mut run = ours("musher");
+    run.args(["run", "Say hello to whoever reads the README", "--runtime", "demo"]);
+    run.args(["--answer", "allow", "--repo"]).arg(&repository);
+    run.arg("--data-dir").arg(folder.join("data"));
+    shell::run(&mut run)?;
+    say_what_next(&folder);
+    Ok(())
+}
+
+fn make_repository(repository: &Path) -> Result<()> {
+    fs::create_dir_all(repository)?;
+    fs::write(repository.join("README.md"), "# A repository to throw away\n")?;
+    let git = |args: &[&str]| {
+        let mut git = shell::command("git");
+        git.args(["-c", "user.name=Musher", "-c", "user.email=musher@localhost"]);
+        shell::run(git.args(["-c", "commit.gpgsign=false"]).args(args).current_dir(repository))
+    };
+    git(&["init", "--quiet", "--initial-branch=main"])?;
+    git(&["add", "README.md"])?;
+    git(&["commit", "--quiet", "--message", "Begin"])
+}
+
+fn say_what_next(folder: &Path) {
+    let musher = place::program("debug", "musher");
+    let (musher, folder) = (musher.display(), folder.display());
+    println!("\nWhat the agent made is in {folder}/data/worktrees; remove {folder} when you like.");
+    println!("\nThe window's page works from here, too, in a browser of yours:");
+    println!("  {musher} serve --port 4777      prints the address, with its token");
+    println!("  ssh -L 4777:127.0.0.1:4777 HOST    when this machine is not the one you sit at");
+    println!("\nAnd a run of your own: {musher} run PROMPT --repo DIR    ({musher} --help)");
+}

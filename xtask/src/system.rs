@@ -1,0 +1,241 @@
+//! What this machine must have before anything can be built or tested, how it is called by each
+//! package manager, and how it gets here.
+
+use anyhow::{Result, bail};
+use std::env;
+use std::path::Path;
+
+use crate::shell;
+
+/// Something that has to be on the machine.
+pub struct Need {
+    /// For people.
+    what: &'static str,
+    present: Present,
+    apt: &'static str,
+    dnf: &'static str,
+    pacman: &'static str,
+    brew: &'static str,
+}
+
+/// How one sees that it is there.
+enum Present {
+    /// One of these programs is on the PATH.
+    Program(&'static [&'static str]),
+    PkgConfig(&'static str),
+    /// `/usr/bin/python3` can import this.
+    Python(&'static str),
+    /// A file or folder is there.
+    Path(&'static str),
+}
+
+const fn need(what: &'static str, present: Present, names: [&'static str; 4]) -> Need {
+    let [apt, dnf, pacman, brew] = names;
+    Need { what, present, apt, dnf, pacman, brew }
+}
+
+/// To build and run the window. No brew name: macOS has it already.
+pub const TO_BUILD: &[Need] = &[
+    need("git", Present::Program(&["git"]), ["git", "git", "git", "git"]),
+    need("a C compiler", Present::Program(&["cc"]), ["build-essential", "gcc", "base-devel", ""]),
+    need("pkg-config", Present::Program(&["pkg-config"]), ["pkg-config", "pkgconf", "pkgconf", ""]),
+    need(
+        "WebKitGTK 4.1",
+        Present::PkgConfig("webkit2gtk-4.1"),
+        ["libwebkit2gtk-4.1-dev", "webkit2gtk4.1-devel", "webkit2gtk-4.1", ""],
+    ),
+    need(
+        "AppIndicator (the tray)",
+        Present::PkgConfig("ayatana-appindicator3-0.1"),
+        [
+            "libayatana-appindicator3-dev",
+            "libayatana-appindicator-gtk3-devel",
+            "libayatana-appindicator",
+            "",
+        ],
+    ),
+    need(
+        "librsvg",
+        Present::PkgConfig("librsvg-2.0"),
+        ["librsvg2-dev", "librsvg2-devel", "librsvg", ""],
+    ),
+];
+
+/// Besides, for the tests of the window under a display of its own.
+pub const TO_TEST_WINDOWS: &[Need] = &[
+    need(
+        "Xvfb",
+        Present::Program(&["Xvfb"]),
+        ["xvfb", "xorg-x11-server-Xvfb", "xorg-server-xvfb", ""],
+    ),
+    need(
+        "a D-Bus session",
+        Present::Program(&["dbus-run-session"]),
+        ["dbus", "dbus-daemon", "dbus", ""],
+    ),
+    need("a window manager", Present::Program(&["openbox"]), ["openbox", "openbox", "openbox", ""]),
+    need(
+        "WebKitWebDriver",
+        Present::Program(&["WebKitWebDriver"]),
+        ["webkit2gtk-driver", "webkit2gtk-driver", "webkit2gtk-4.1", ""],
+    ),
+    need("xdotool", Present::Program(&["xdotool"]), ["xdotool", "xdotool", "xdotool", ""]),
+    need("wmctrl", Present::Program(&["wmctrl"]), ["wmctrl", "wmctrl", "wmctrl", ""]),
+    need(
+        "ImageMagick",
+        Present::Program(&["import"]),
+        ["imagemagick", "ImageMagick", "imagemagick", ""],
+    ),
+    need("xprop", Present::Program(&["xprop"]), ["x11-utils", "xprop", "xorg-xprop", ""]),
+    need(
+        "a font",
+        Present::Path("/usr/share/fonts"),
+        ["fonts-dejavu-core", "dejavu-sans-fonts", "ttf-dejavu", ""],
+    ),
+    need(
+        "an icon theme",
+        Present::Path("/usr/share/icons/Adwaita"),
+        ["adwaita-icon-theme", "adwaita-icon-theme", "adwaita-icon-theme", ""],
+    ),
+    need(
+        "Python's D-Bus",
+        Present::Python("dbus"),
+        ["python3-dbus", "python3-dbus", "python-dbus", ""],
+    ),
+    need(
+        "Python's GTK",
+        Present::Python("gi; gi.require_version('Gtk', '3.0'); from gi.repository import Gtk"),
+        ["python3-gi gir1.2-gtk-3.0", "python3-gobject gtk3", "python-gobject gtk3", ""],
+    ),
+    need(
+        "Chromium",
+        Present::Program(&["chromium", "chromium-browser", "google-chrome"]),
+        ["chromium", "chromium", "chromium", "chromium"],
+    ),
+];
+
+impl Need {
+    fn is_missing(&self) -> bool {
+        !match &self.present {
+            Present::Program(names) => names.iter().any(|name| shell::has(name)),
+            Present::PkgConfig(name) => {
+                shell::output(shell::command("pkg-config").args(["--exists", name])).is_some()
+            }
+            Present::Python(import) => {
+                let import = format!("import {import}");
+                shell::output(shell::command("/usr/bin/python3").args(["-c", &import])).is_some()
+            }
+            Present::Path(path) => Path::new(path).exists(),
+        }
+    }
+}
+
+/// Says what is missing and installs it where that is possible; fails with the names otherwise.
+pub fn ensure(needs: &[&Need]) -> Result<()> {
+    let missing: Vec<&Need> = needs.iter().copied().filter(|need| need.is_missing()).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let what: Vec<&str> = missing.iter().map(|need| need.what).collect();
+    println!("Missing: {}.", what.join(", "));
+    if !shell::has("apt-get") {
+        bail!("Install what is missing and try again:\n  {}", advice(&missing));
+    }
+    install_by_apt(missing.iter().flat_map(|need| need.apt.split(' ')))?;
+    match missing.iter().find(|need| need.is_missing()) {
+        Some(need) => bail!("{} is still missing after the installation.", need.what),
+        None => Ok(()),
+    }
+}
+
+/// What runs here: without the parts that only Linux needs.
+pub fn of_this_system(needs: &'static [Need]) -> Vec<&'static Need> {
+    let all = cfg!(target_os = "linux");
+    needs.iter().filter(|need| all || !need.brew.is_empty()).collect()
+}
+
+fn install_by_apt<'a>(packages: impl Iterator<Item = &'a str>) -> Result<()> {
+    shell::run(as_root().args(["apt-get", "update", "-q"]))?;
+    let quiet = ["DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-q", "-y"];
+    shell::run(as_root().arg("env").args(quiet).arg("--no-install-recommends").args(packages))
+}
+
+/// `sudo`, or for root `env`, which changes nothing.
+fn as_root() -> std::process::Command {
+    let root = shell::output(shell::command("id").arg("-u")).as_deref() == Some("0");
+    shell::command(if root { "env" } else { "sudo" })
+}
+
+/// The command that installs the missing parts, by the package manager that is here.
+fn advice(missing: &[&Need]) -> String {
+    let names = |of: fn(&Need) -> &'static str| {
+        let names: Vec<&str> = missing.iter().map(|need| of(need)).collect();
+        names.join(" ")
+    };
+    match () {
+        () if shell::has("dnf") => format!("sudo dnf install {}", names(|need| need.dnf)),
+        () if shell::has("pacman") => format!("sudo pacman -S {}", names(|need| need.pacman)),
+        () if cfg!(target_os = "macos") => {
+            format!("xcode-select --install; brew install {}", names(|need| need.brew))
+        }
+        () if cfg!(windows) => "winget install Git.Git Microsoft.VisualStudio.2022.BuildTools \
+             Microsoft.EdgeWebView2Runtime OpenJS.NodeJS.LTS"
+            .to_owned(),
+        () => format!("what Debian calls {}", names(|need| need.apt)),
+    }
+}
+
+const NODE: u32 = 20;
+
+/// Node and npm are not installed for you unless the system's own are new enough: how one gets
+/// Node differs from person to person.
+pub fn ensure_node() -> Result<()> {
+    let version = shell::output(shell::command("node").arg("--version")).unwrap_or_default();
+    if major(&version).is_some_and(|major| major >= NODE) && shell::has("npm") {
+        return Ok(());
+    }
+    let found = if version.is_empty() { "no Node" } else { &version };
+    println!("Missing: Node {NODE} or newer with npm (found: {found}).");
+    if major(&apt_candidate("nodejs")).is_some_and(|major| major >= NODE) {
+        return install_by_apt(["nodejs", "npm"].into_iter());
+    }
+    bail!("Install Node {NODE} or newer with npm (https://nodejs.org/en/download) and try again.")
+}
+
+/// `v20.20.2` and `20.19.2+dfsg-1` are 20.
+fn major(version: &str) -> Option<u32> {
+    version.trim_start_matches('v').split('.').next()?.parse().ok()
+}
+
+fn apt_candidate(package: &str) -> String {
+    let policy = shell::output(shell::command("apt-cache").args(["policy", package]));
+    let policy = policy.unwrap_or_default();
+    let line = policy.lines().find_map(|line| line.trim().strip_prefix("Candidate:"));
+    line.unwrap_or_default().trim().to_owned()
+}
+
+/// Whether a window could be shown here.
+pub fn has_display() -> bool {
+    let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
+    !cfg!(target_os = "linux") || set("DISPLAY") || set("WAYLAND_DISPLAY")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    #[test]
+    fn versions_of_node_are_read() {
+        assert_eq!(major("v20.20.2"), Some(20));
+        assert_eq!(major("18.20.4+dfsg-1~deb12u1"), Some(18));
+        assert_eq!(major("(none)"), None);
+    }
+
+    #[test]
+    fn everything_needed_has_a_name_for_apt() {
+        let all = TO_BUILD.iter().chain(TO_TEST_WINDOWS);
+        assert!(all.into_iter().all(|need| !need.apt.is_empty() && !need.what.is_empty()));
+    }
+}

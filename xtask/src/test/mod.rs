@@ -1,0 +1,69 @@
+//! `cargo xtask test`: installs what is missing and runs every test there is, one part after the
+//! other. A part that fails does not keep the next from running; the last line counts them all.
+
+mod count;
+mod display;
+mod live;
+mod parts;
+mod session;
+
+use anyhow::{Result, bail};
+use std::env;
+
+use session::Session;
+
+const USAGE: &str = "Usage: cargo xtask test [--live] [--no-window] [FILTER]
+
+  --live        also the tests with the real `claude`, fetched from npm; always with CI=true
+  --no-window   not the tests that need a display and a browser
+  FILTER        only the Rust tests whose name contains it";
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Options {
+    live: bool,
+    no_window: bool,
+    filter: Option<String>,
+}
+
+pub fn command(args: &[String]) -> Result<()> {
+    let mut options = parse(args)?;
+    options.live |= env::var("CI").is_ok_and(|value| value == "true");
+    let mut session = Session::new()?;
+    match &options.filter {
+        Some(filter) => parts::filtered(&mut session, filter),
+        None => parts::all(&mut session, &options),
+    }
+    session.finish()
+}
+
+fn parse(args: &[String]) -> Result<Options> {
+    let mut options = Options::default();
+    for arg in args {
+        match arg.as_str() {
+            "--live" => options.live = true,
+            "--no-window" => options.no_window = true,
+            filter if !filter.starts_with('-') && options.filter.is_none() => {
+                options.filter = Some(filter.to_owned());
+            }
+            _ => bail!("{USAGE}"),
+        }
+    }
+    Ok(options)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+    use super::*;
+
+    #[test]
+    fn options_are_read_and_others_refused() {
+        let read =
+            |args: &[&str]| parse(&args.iter().map(|arg| arg.to_string()).collect::<Vec<_>>());
+        let wanted = Options { live: true, no_window: true, filter: Some("spool".into()) };
+        assert_eq!(read(&["--live", "spool", "--no-window"]).unwrap(), wanted);
+        assert!(read(&["--lives"]).is_err());
+        assert!(read(&["one", "two"]).is_err());
+    }
+}

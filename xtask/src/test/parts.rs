@@ -1,0 +1,192 @@
+//! The parts, in order: what is quick and often wrong comes first.
+
+use anyhow::Result;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::{Options, display::Display, live, session::Session};
+use crate::{page, place, shell, system, tidy};
+
+pub fn all(session: &mut Session, options: &Options) {
+    if !session.check("what is missing", || install(options)) {
+        return;
+    }
+    session.check("tidy", || tidy::command(&[]));
+    ui(session);
+    clippy(session);
+    if session.check("build", build) {
+        rust(session);
+        live_tests(session, options);
+        windows(session, options);
+    }
+}
+
+/// Only the Rust tests whose name contains the filter.
+pub fn filtered(session: &mut Session, filter: &str) {
+    if session.check("build", build) {
+        let mut command = tests(&["--no-tests=pass"], &[]);
+        command.arg(filter);
+        session.suite("Rust tests", 20, command);
+    }
+}
+
+fn install(options: &Options) -> Result<()> {
+    system::ensure(&system::of_this_system(system::TO_BUILD))?;
+    system::ensure_node()?;
+    if !options.no_window && cfg!(target_os = "linux") {
+        system::ensure(&system::of_this_system(system::TO_TEST_WINDOWS))?;
+    }
+    page::install()
+}
+
+/// Before everything that compiles the window: it embeds the page.
+fn ui(session: &mut Session) {
+    for script in ["check", "lint", "test", "build"] {
+        let title = format!("page {script}");
+        if !page::has_script(script) {
+            session.skip(&title, "the page has no such script");
+        } else if script == "test" {
+            session.suite(&title, 5, page::npm(["run", script]));
+        } else {
+            session.check(&title, || shell::run(&mut page::npm(["run", script])));
+        }
+    }
+}
+
+/// Tests may do what the rest must not (start a process, for example): two passes.
+fn clippy(session: &mut Session) {
+    const ALL: [&str; 3] = ["clippy", "--workspace", "--all-targets"];
+    const SHIPPED: [&str; 2] = ["clippy", "--workspace"];
+    let tests_may = ["--", "-D", "warnings", "-A", "clippy::disallowed_methods"];
+    session.check("clippy", || shell::run(shell::cargo().args(ALL).args(tests_may)));
+    session.check("clippy of what is shipped", || {
+        shell::run(shell::cargo().args(SHIPPED).args(["--", "-D", "warnings"]))
+    });
+}
+
+/// Programs and tests together, for the whole workspace: parts of it alone would be built with
+/// other features, and so a second time.
+fn build() -> Result<()> {
+    shell::run(shell::cargo().args(["build", "--workspace", "--bins", "--tests"]))
+}
+
+fn rust(session: &mut Session) {
+    session.suite("Rust tests", 20, tests(&["--no-fail-fast"], &["--no-fail-fast"]));
+    if !shell::has("cargo-nextest") {
+        return; // `cargo test` ran the examples in the documentation as well.
+    }
+    if has_examples_in_documentation() {
+        let mut command = cargo();
+        command.args(["test", "--workspace", "--doc"]);
+        session.suite("examples in the documentation", 5, command);
+    }
+}
+
+fn live_tests(session: &mut Session, options: &Options) {
+    const TITLE: &str = "live tests";
+    let names = test_files("live");
+    if names.is_empty() {
+        session.skip(TITLE, "there are none");
+    } else if !options.live {
+        session.skip(TITLE, "they run with --live");
+    } else if !live::is_possible() {
+        session.skip(TITLE, "the pinned claude is for Linux on x86-64");
+    } else {
+        match live::fetch() {
+            Ok(claude) => {
+                let mut command = ignored_tests(&names);
+                command.env("MUSHER_LIVE_CLAUDE", claude);
+                session.suite(TITLE, 6, command);
+            }
+            Err(error) => drop(session.check(TITLE, || Err(error))),
+        }
+    }
+}
+
+fn windows(session: &mut Session, options: &Options) {
+    let possible = if options.no_window {
+        Err("--no-window was given")
+    } else if !cfg!(target_os = "linux") {
+        Err("they need Xvfb and WebKitWebDriver")
+    } else {
+        Ok(())
+    };
+    match (possible, test_files("window")) {
+        (Err(why), _) => session.skip("window tests", why),
+        (_, names) if names.is_empty() => session.skip("window tests", "there are none"),
+        (_, names) => match Display::start() {
+            Ok(display) => session.suite("window tests", 10, display.on(&ignored_tests(&names))),
+            Err(error) => drop(session.check("window tests", || Err(error))),
+        },
+    }
+    match possible {
+        Err(why) => session.skip("browser tests", why),
+        Ok(()) if !page::has_script("e2e") => session.skip("browser tests", "there are none"),
+        Ok(()) => {
+            let mut command = page::npm(["run", "e2e"]);
+            command.env("MUSHER", place::program("debug", "musher"));
+            session.suite("browser tests", 8, command);
+        }
+    }
+}
+
+/// Cargo without what would make tests depend on who runs them.
+fn cargo() -> Command {
+    let mut cargo = shell::cargo();
+    for name in ["MUSHER_DATA_DIR", "CLAUDECODE", "CLAUDE_CONFIG_DIR", "ANTHROPIC_API_KEY"] {
+        cargo.env_remove(name);
+    }
+    cargo
+}
+
+/// The workspace's tests by nextest, which keeps them apart, or by cargo alone.
+fn tests(nextest: &[&str], plain: &[&str]) -> Command {
+    let mut command = cargo();
+    if shell::has("cargo-nextest") {
+        command.args(["nextest", "run", "--workspace"]).args(nextest);
+    } else {
+        command.args(["test", "--workspace"]).args(plain);
+    }
+    command
+}
+
+/// The ignored tests of these files, one at a time: they share a display or a machine's load.
+fn ignored_tests(files: &[String]) -> Command {
+    if shell::has("cargo-nextest") {
+        let binaries: Vec<String> = files.iter().map(|name| format!("binary(={name})")).collect();
+        let which = binaries.join(" | ");
+        return tests(
+            &["--run-ignored", "only", "--no-fail-fast", "--test-threads", "1", "-E", &which],
+            &[],
+        );
+    }
+    let mut command = tests(&[], &["--no-fail-fast"]);
+    for name in files {
+        command.args(["--test", name]);
+    }
+    command.args(["--", "--ignored", "--test-threads", "1"]);
+    command
+}
+
+/// The names of the integration test files that begin so, of all packages.
+fn test_files(begin: &str) -> Vec<String> {
+    let root = place::root();
+    let crates = fs::read_dir(root.join("crates")).into_iter().flatten().flatten();
+    let mut folders: Vec<PathBuf> = crates.map(|entry| entry.path().join("tests")).collect();
+    folders.push(root.join("tests"));
+    let files = folders.iter().flat_map(fs::read_dir).flatten().flatten();
+    let names = files.filter_map(|file| file.file_name().into_string().ok());
+    let mut names: Vec<String> = names
+        .filter_map(|name| name.strip_suffix(".rs").map(str::to_owned))
+        .filter(|name| name.starts_with(begin))
+        .collect();
+    names.sort();
+    names
+}
+
+fn has_examples_in_documentation() -> bool {
+    let list =
+        ["grep", "-lE", "^ *//[/!] *```(rust|no_run)?$", "--", "crates/*/src", "src-tauri/src"];
+    shell::output(shell::command("git").args(list)).is_some()
+}
