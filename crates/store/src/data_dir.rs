@@ -1,0 +1,126 @@
+//! The data directory: private to its owner, and held by one engine at a time.
+
+use std::{
+    fs::{self, DirBuilder, File, OpenOptions, Permissions},
+    io::{Read, Write},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{FlockOperation, flock};
+
+use crate::{StoreError, StoreErrorKind};
+
+const PRIVATE: u32 = 0o700;
+const LOCK_FILE: &str = "engine.lock";
+
+/// Holds the data directory until dropped. The lock is the kernel's (`flock`), so it goes with the
+/// process however that ends; the pid in the file only informs.
+#[derive(Debug)]
+pub struct DataDirLock {
+    _file: File,
+    path: PathBuf,
+    /// What was put right on the way, for people.
+    pub notices: Vec<String>,
+}
+
+impl DataDirLock {
+    /// Never waits: `Locked` names the process that holds it.
+    pub fn acquire(dir: &Path) -> Result<Self, StoreError> {
+        let notices = prepare_data_dir(dir)?;
+        let path = dir.join(LOCK_FILE);
+        let mut file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(&path)
+            .map_err(|e| StoreError::io("open", &path, &e))?;
+        if let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            return Err(refusal(&mut file, dir, error));
+        }
+        write_pid(&mut file).map_err(|e| StoreError::io("write", &path, &e))?;
+        Ok(Self { _file: file, path, notices })
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+fn write_pid(file: &mut File) -> std::io::Result<()> {
+    file.set_len(0)?;
+    file.write_all(format!("{}\n", std::process::id()).as_bytes())
+}
+
+fn refusal(file: &mut File, dir: &Path, error: rustix::io::Errno) -> StoreError {
+    if error != rustix::io::Errno::WOULDBLOCK {
+        return StoreError::io("lock", dir, &error.into());
+    }
+    let mut text = String::new();
+    let pid = match file.read_to_string(&mut text) {
+        Ok(_) if !text.trim().is_empty() => format!(" (process {})", text.trim()),
+        _ => String::new(),
+    };
+    StoreError::new(
+        StoreErrorKind::Locked,
+        format!("Another Musher{pid} is using the data directory {}.", dir.display()),
+    )
+}
+
+/// Makes the directory (0700), or checks the one that is there. Returns what was put right.
+///
+/// A folder that others may write to is closed when it is empty or Musher's own; any other is refused,
+/// because it may be a folder like `/tmp` that must stay open.
+pub fn prepare_data_dir(dir: &Path) -> Result<Vec<String>, StoreError> {
+    make_private_dir(dir)?;
+    let meta = fs::metadata(dir).map_err(|e| StoreError::io("read", dir, &e))?;
+    if !meta.is_dir() {
+        let what = format!("The data directory {} is not a folder.", dir.display());
+        return Err(StoreError::new(StoreErrorKind::Io, what)
+            .with_hint("Choose another data directory with --data-dir."));
+    }
+    if meta.mode() & 0o077 == 0 {
+        return Ok(Vec::new());
+    }
+    if is_ours(dir, &meta) {
+        fs::set_permissions(dir, Permissions::from_mode(PRIVATE))
+            .map_err(|e| StoreError::io("make private", dir, &e))?;
+        return Ok(vec![format!(
+            "The data directory {} was open to others; it is private now.",
+            dir.display()
+        )]);
+    }
+    if meta.mode() & 0o022 == 0 {
+        return Ok(Vec::new());
+    }
+    let what = format!(
+        "Others may write to the folder {}, so Musher does not keep its data there.",
+        dir.display()
+    );
+    Err(StoreError::new(StoreErrorKind::NoPermission, what)
+        .with_hint("Choose a new or empty folder with --data-dir."))
+}
+
+fn is_ours(dir: &Path, meta: &fs::Metadata) -> bool {
+    let owned = meta.uid() == rustix::process::geteuid().as_raw();
+    let sticky = meta.mode() & 0o1000 != 0;
+    let known = dir.join(LOCK_FILE).exists() || dir.join("musher.db").exists();
+    let empty = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
+    owned && !sticky && (known || empty)
+}
+
+/// Makes a folder, and those above it, for the owner alone.
+pub(crate) fn make_private_dir(dir: &Path) -> Result<(), StoreError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(PRIVATE)
+        .create(dir)
+        .map_err(|e| StoreError::io("make the folder", dir, &e))
+}
+
+/// Makes a new file's name, or a rename, survive a power cut.
+pub(crate) fn sync_dir(dir: &Path) -> Result<(), StoreError> {
+    File::open(dir).and_then(|d| d.sync_all()).map_err(|e| StoreError::io("sync", dir, &e))
+}

@@ -1,0 +1,134 @@
+//! Fills a new database: from what can still be read of a damaged one, then from the transcripts,
+//! which are right where the two differ.
+
+use std::{fs, path::Path};
+
+use musher_protocol::{RunSummary, SessionRef, Story};
+use rusqlite::{Connection, OpenFlags, types::Value};
+
+use super::rows;
+use crate::{Folded, Header, StoreError, fold::RunFold, transcript::fold_transcript};
+
+/// Tables and how many columns they have; what a damaged database may still give.
+const SALVAGED: [(&str, &str, usize); 7] = [
+    ("projects", "id, data", 2),
+    ("stories", "id, created_at, data", 3),
+    ("runs", "id, story, created_at, data", 4),
+    ("sessions", "story, run, seen_at, data", 4),
+    ("trust", "project, digest, at, data", 4),
+    ("read_marks", "run, seq", 2),
+    ("settings", "key, value", 2),
+];
+
+/// Returns what a person should know; nothing when there was nothing to rebuild from.
+pub(super) fn rebuild(
+    conn: &Connection,
+    dir: &Path,
+    damaged: Option<&Path>,
+) -> Result<Vec<String>, StoreError> {
+    let failed = |e| StoreError::sql("be rebuilt", &e);
+    if let Some(damaged) = damaged {
+        salvage(conn, damaged);
+    }
+    let mut notices = Vec::new();
+    let mut runs = 0;
+    for path in transcripts(&dir.join("runs"))? {
+        let mut fold = RunFold::default();
+        let folded = fold_transcript(&path, |event| {
+            // Gaps are damage of the file; what is there still counts.
+            let _ = fold.apply(&event);
+        });
+        match folded {
+            Ok(Folded { header: Some(header), marks, .. }) => {
+                take_in(conn, &header, &fold).map_err(failed)?;
+                rows::insert_marks(conn, &header.run, &marks).map_err(failed)?;
+                runs += 1;
+            }
+            Ok(_) => notices.push(format!(
+                "The first line of {} is damaged, so its run is not listed.",
+                path.display()
+            )),
+            Err(error) => notices.push(error.what),
+        }
+    }
+    if runs > 0 {
+        notices.insert(0, format!("Musher's database was rebuilt from {runs} transcript(s)."));
+    }
+    Ok(notices)
+}
+
+fn transcripts(runs: &Path) -> Result<Vec<std::path::PathBuf>, StoreError> {
+    let entries = fs::read_dir(runs).map_err(|e| StoreError::io("read", runs, &e))?;
+    let paths = entries.flatten().map(|entry| entry.path().join("transcript.jsonl"));
+    let mut found: Vec<_> = paths.filter(|path| path.is_file()).collect();
+    found.sort();
+    Ok(found)
+}
+
+fn take_in(conn: &Connection, header: &Header, fold: &RunFold) -> rusqlite::Result<()> {
+    let mut summary: RunSummary = rows::one(conn, header.run.as_str())
+        .ok()
+        .flatten()
+        .unwrap_or_else(|| header.summary.clone());
+    fold.fill(&mut summary);
+    rows::put(conn, &summary)?;
+    if let Some(project) = &header.project
+        && rows::one::<musher_protocol::Project>(conn, project.id.as_str()).ok().flatten().is_none()
+    {
+        rows::put(conn, project)?;
+    }
+    if let Some(story) = &header.story_facts
+        && rows::one::<Story>(conn, story.id.as_str()).ok().flatten().is_none()
+    {
+        rows::put(conn, story)?;
+    }
+    match session(&summary, fold) {
+        Some(session) => rows::put_session(conn, &session),
+        None => Ok(()),
+    }
+}
+
+fn session(summary: &RunSummary, fold: &RunFold) -> Option<SessionRef> {
+    Some(SessionRef {
+        runtime: summary.runtime.clone(),
+        id: fold.session_id()?.to_owned(),
+        model: fold.model().map(str::to_owned),
+        cwd: summary.worktree.clone(),
+        story: summary.story.clone(),
+        run: summary.id.clone(),
+        seen_at: fold.last_at?,
+    })
+}
+
+/// Takes over every row that can be read; opened for reading only, so what is kept stays as it was.
+fn salvage(conn: &Connection, damaged: &Path) {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let Ok(old) = Connection::open_with_flags(damaged, flags) else { return };
+    for (table, columns, count) in SALVAGED {
+        if let Err(error) = copy_rows(&old, conn, table, columns, count) {
+            tracing::warn!(%error, table, "not every row of the damaged database could be read");
+        }
+    }
+}
+
+fn copy_rows(
+    from: &Connection,
+    to: &Connection,
+    table: &str,
+    columns: &str,
+    count: usize,
+) -> rusqlite::Result<()> {
+    let places = vec!["?"; count].join(", ");
+    let mut insert =
+        to.prepare(&format!("INSERT OR IGNORE INTO {table} ({columns}) VALUES ({places})"))?;
+    let mut select = from.prepare(&format!("SELECT {columns} FROM {table}"))?;
+    let mut rows = select.query(())?;
+    while let Some(row) = rows.next()? {
+        let values = (0..count).map(|n| row.get::<_, Value>(n));
+        let values = values.collect::<rusqlite::Result<Vec<_>>>()?;
+        if let Err(error) = insert.execute(rusqlite::params_from_iter(values)) {
+            tracing::warn!(%error, table, "a row of the damaged database was left out");
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,111 @@
+//! What can go wrong with stored state, as a kind to branch on, one sentence and the next step.
+
+use std::{io, path::Path};
+
+use musher_protocol::{ApiError, ErrorCode};
+
+/// What to branch on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StoreErrorKind {
+    /// No space, no quota, or the file may not grow. Nothing was lost: try again later.
+    DiskFull,
+    NoPermission,
+    Corrupt,
+    /// Written by a newer Musher; untouched.
+    NewerSchema,
+    /// Another Musher holds it.
+    Locked,
+    /// The caller's numbering does not follow what is stored.
+    OutOfOrder,
+    /// The store was closed.
+    Closed,
+    Io,
+}
+
+/// A failure of the store: `what` is one sentence, `hint` is the next step.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct StoreError {
+    pub kind: StoreErrorKind,
+    pub what: String,
+    pub hint: String,
+}
+
+impl StoreError {
+    pub(crate) fn new(kind: StoreErrorKind, what: impl Into<String>) -> Self {
+        Self { kind, what: what.into(), hint: hint_for(kind).to_owned() }
+    }
+
+    pub(crate) fn with_hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = hint.into();
+        self
+    }
+
+    pub(crate) fn closed() -> Self {
+        Self::new(StoreErrorKind::Closed, "The store is closed.")
+    }
+
+    /// `doing` completes "Musher could not ...": "write the transcript".
+    pub(crate) fn io(doing: &str, path: &Path, error: &io::Error) -> Self {
+        let kind = kind_of_io(error.kind());
+        Self::new(kind, format!("Musher could not {doing} {}: {error}.", path.display()))
+    }
+
+    pub(crate) fn sql(doing: &str, error: &rusqlite::Error) -> Self {
+        Self::new(kind_of_sql(error), format!("Musher's database could not {doing}: {error}."))
+    }
+}
+
+fn kind_of_io(kind: io::ErrorKind) -> StoreErrorKind {
+    use io::ErrorKind as K;
+    match kind {
+        K::StorageFull | K::QuotaExceeded | K::FileTooLarge => StoreErrorKind::DiskFull,
+        K::PermissionDenied | K::ReadOnlyFilesystem => StoreErrorKind::NoPermission,
+        _ => StoreErrorKind::Io,
+    }
+}
+
+fn kind_of_sql(error: &rusqlite::Error) -> StoreErrorKind {
+    use rusqlite::ErrorCode as C;
+    match error.sqlite_error_code() {
+        Some(C::DiskFull) => StoreErrorKind::DiskFull,
+        Some(C::PermissionDenied | C::ReadOnly | C::CannotOpen) => StoreErrorKind::NoPermission,
+        Some(C::DatabaseCorrupt | C::NotADatabase) => StoreErrorKind::Corrupt,
+        Some(C::DatabaseBusy | C::DatabaseLocked) => StoreErrorKind::Locked,
+        _ => StoreErrorKind::Io,
+    }
+}
+
+fn hint_for(kind: StoreErrorKind) -> &'static str {
+    match kind {
+        StoreErrorKind::DiskFull => "Free some disk space; Musher goes on by itself.",
+        StoreErrorKind::NoPermission => {
+            "Check who owns the data directory and that it is writable, or choose another with --data-dir."
+        }
+        StoreErrorKind::Corrupt => {
+            "The damaged file was kept; restart Musher to rebuild from the transcripts."
+        }
+        StoreErrorKind::NewerSchema => {
+            "Update Musher, or choose another data directory with --data-dir."
+        }
+        StoreErrorKind::Locked => {
+            "Close the other Musher, or choose another data directory with --data-dir."
+        }
+        StoreErrorKind::OutOfOrder => "This is a fault in Musher; please report it.",
+        StoreErrorKind::Closed => "Restart Musher.",
+        StoreErrorKind::Io => "Check the disk, then restart Musher.",
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        let code = match error.kind {
+            StoreErrorKind::DiskFull => ErrorCode::DiskFull,
+            StoreErrorKind::NoPermission => ErrorCode::NoPermission,
+            StoreErrorKind::Locked => ErrorCode::DataDirLocked,
+            StoreErrorKind::OutOfOrder => ErrorCode::Internal,
+            _ => ErrorCode::StoreFailed,
+        };
+        ApiError::new(code, error.what).with_hint(error.hint)
+    }
+}

@@ -1,0 +1,201 @@
+//! Reading transcripts: batches of stored lines as they are, and folds over all of them.
+
+use std::{io, path::Path};
+
+use chrono::{DateTime, Utc};
+use musher_protocol::{AgentEvent, EventEnvelope, RunId};
+use serde::de::IgnoredAny;
+
+use super::{
+    Header, Mark,
+    lines::{Line, LineDecoder, Lines},
+};
+use crate::{StoreError, StoreErrorKind};
+
+/// Stored events, ready to be sent: `json` is `[line,line]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredBatch {
+    pub json: String,
+    pub first_seq: u64,
+    /// Where to go on.
+    pub next_seq: u64,
+    pub count: u64,
+}
+
+/// What to read. `limit_seq` is the first number not to be read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Request {
+    pub hint: Option<Mark>,
+    pub from_seq: u64,
+    pub limit_seq: u64,
+    pub max_bytes: usize,
+    /// Lines may be damaged: each is parsed before it is sent.
+    pub checked: bool,
+}
+
+/// Reads events from `from_seq` up to, not including, `limit_seq` (what the writer has published;
+/// `u64::MAX` for a run that is over), at most `max_bytes` of lines but at least one line.
+///
+/// `hint` saves the way there; a wrong one costs time only. A damaged line is sent as a `raw` event
+/// of the kind `damaged_line`, so that the batch stays JSON and the person sees that something was there.
+pub fn read_batch(
+    path: &Path,
+    hint: Option<Mark>,
+    from_seq: u64,
+    limit_seq: u64,
+    max_bytes: usize,
+) -> Result<StoredBatch, StoreError> {
+    read_request(path, &Request { hint, from_seq, limit_seq, max_bytes, checked: true })
+}
+
+pub(crate) fn read_request(path: &Path, request: &Request) -> Result<StoredBatch, StoreError> {
+    if request.from_seq >= request.limit_seq {
+        return Ok(Collected::new(request).finish());
+    }
+    collect(path, request).map_err(|e| StoreError::io("read the transcript", path, &e))
+}
+
+fn collect(path: &Path, request: &Request) -> io::Result<StoredBatch> {
+    let mut lines = Lines::from_mark(path, request.hint)?;
+    let mut batch = Collected::new(request);
+    while let Some(line) = lines.next()? {
+        if line.seq < request.from_seq {
+            continue;
+        }
+        if line.seq >= request.limit_seq || !batch.take(&line, path) {
+            break;
+        }
+    }
+    Ok(batch.finish())
+}
+
+struct Collected<'a> {
+    request: &'a Request,
+    json: Vec<u8>,
+    first_seq: Option<u64>,
+    next_seq: u64,
+    count: u64,
+}
+
+impl<'a> Collected<'a> {
+    fn new(request: &'a Request) -> Self {
+        Self { request, json: vec![b'['], first_seq: None, next_seq: request.from_seq, count: 0 }
+    }
+
+    /// False when the line does not fit any more.
+    fn take(&mut self, line: &Line<'_>, path: &Path) -> bool {
+        let stand_in = (!self.is_sound(line)).then(|| damaged(line, path));
+        let bytes = stand_in.as_deref().unwrap_or(line.bytes);
+        if self.count > 0 {
+            if self.json.len() + bytes.len() > self.request.max_bytes {
+                return false;
+            }
+            self.json.push(b',');
+        }
+        self.json.extend_from_slice(bytes);
+        self.first_seq.get_or_insert(line.seq);
+        self.next_seq = line.seq.saturating_add(1);
+        self.count += 1;
+        true
+    }
+
+    fn is_sound(&self, line: &Line<'_>) -> bool {
+        let parses = || serde_json::from_slice::<IgnoredAny>(line.bytes).is_ok();
+        line.numbered
+            && std::str::from_utf8(line.bytes).is_ok()
+            && (!self.request.checked || parses())
+    }
+
+    fn finish(mut self) -> StoredBatch {
+        self.json.push(b']');
+        StoredBatch {
+            json: text(self.json),
+            first_seq: self.first_seq.unwrap_or(self.next_seq),
+            next_seq: self.next_seq,
+            count: self.count,
+        }
+    }
+}
+
+/// Every line in it was checked, so nothing is lost or copied here.
+fn text(json: Vec<u8>) -> String {
+    String::from_utf8(json).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
+}
+
+fn damaged(line: &Line<'_>, path: &Path) -> Vec<u8> {
+    let event = AgentEvent::Raw {
+        kind: "damaged_line".into(),
+        value: String::from_utf8_lossy(line.bytes).into_owned().into(),
+    };
+    let Some(run) = run_of(path).or_else(|| RunId::parse("unknown")) else {
+        return b"null".to_vec();
+    };
+    let envelope =
+        EventEnvelope { run, seq: line.seq, at: DateTime::<Utc>::UNIX_EPOCH, event, spool: None };
+    serde_json::to_vec(&envelope).unwrap_or_else(|_| b"null".to_vec())
+}
+
+/// A transcript lies in a folder with its run's name.
+pub(crate) fn run_of(path: &Path) -> Option<RunId> {
+    RunId::parse(path.parent()?.file_name()?.to_str()?)
+}
+
+/// What a whole transcript holds besides its events.
+#[derive(Debug)]
+pub struct Folded {
+    /// Absent when its line is damaged.
+    pub header: Option<Header>,
+    pub events: u64,
+    /// Lines that were no events; each was passed on as `unknown`.
+    pub damaged: u64,
+    pub marks: Vec<Mark>,
+    pub next_seq: u64,
+}
+
+/// Passes every event on, in order. Never stops at a damaged line; a torn last one is left out.
+pub fn fold_transcript(
+    path: &Path,
+    mut each: impl FnMut(EventEnvelope),
+) -> Result<Folded, StoreError> {
+    let failed = |e: io::Error| StoreError::io("read the transcript", path, &e);
+    let (mut lines, first) = Lines::from_header(path).map_err(failed)?;
+    let header = parse_header(path, first.as_deref())?;
+    let mut decoder = decoder_for(path, header.as_ref());
+    let mut folded = Folded { header, events: 0, damaged: 0, marks: Vec::new(), next_seq: 1 };
+    while let Some(line) = lines.next().map_err(failed)? {
+        super::index::note(&mut folded.marks, Mark { seq: line.seq, offset: line.start });
+        folded.next_seq = line.seq.saturating_add(1);
+        let Some((envelope, sound)) = decoder.decode(&line) else {
+            folded.damaged += 1;
+            continue;
+        };
+        folded.events += 1;
+        folded.damaged += u64::from(!sound);
+        each(envelope);
+    }
+    Ok(folded)
+}
+
+pub(super) fn decoder_for(path: &Path, header: Option<&Header>) -> LineDecoder {
+    let run = header.map(|h| h.run.clone()).or_else(|| run_of(path));
+    LineDecoder::new(run, header.map_or(DateTime::<Utc>::UNIX_EPOCH, |h| h.created_at))
+}
+
+/// `Ok(None)`: the header is damaged, the events are not. An error: there is no line at all, or a
+/// newer Musher wrote it.
+pub(super) fn parse_header(path: &Path, line: Option<&[u8]>) -> Result<Option<Header>, StoreError> {
+    let Some(line) = line else {
+        let what = format!("The transcript {} holds nothing.", path.display());
+        return Err(StoreError::new(StoreErrorKind::Corrupt, what));
+    };
+    #[derive(serde::Deserialize)]
+    struct Format {
+        musher_transcript: u32,
+    }
+    let format = serde_json::from_slice::<Format>(line).map_or(0, |f| f.musher_transcript);
+    if format > musher_protocol::TRANSCRIPT_FORMAT {
+        let what = format!("A newer Musher wrote the transcript {}.", path.display());
+        return Err(StoreError::new(StoreErrorKind::NewerSchema, what));
+    }
+    Ok(serde_json::from_slice(line).ok())
+}
