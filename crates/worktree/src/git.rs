@@ -1,0 +1,440 @@
+//! The one place that describes a git process.
+//!
+//! Every call has: arguments and never a shell; an environment from scratch, in which no `GIT_*` of
+//! the parent is left; a time limit; an output limit. Overrides travel in `GIT_CONFIG_COUNT` pairs and
+//! not in `-c`, because `-c` cannot name a driver with `=` in its name. They outrank every file and
+//! reach the processes that git starts itself.
+//!
+//! Before trust ([`Git::new`]) no attribute counts (`GIT_ATTR_SOURCE` is the empty tree, read by git
+//! 2.41 and newer) and every driver that is configured under any name is switched off: attributes
+//! still come from `$GIT_DIR/info/attributes`, and older git reads them all. The names come from
+//! `git config --list`, which runs nothing, asked in the very folder that the call works in: an
+//! `includeIf` can differ from folder to folder. `--local` would leave included files out.
+//!
+//! Kept as the machine's owner set them: system and global configuration. They are not the
+//! repository's, and `safe.directory` and `core.excludesFile` belong there.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::error::{Result, WorktreeError};
+use crate::programs::{Setting, driver_overrides, parse_settings};
+
+/// Most git calls answer within milliseconds; this is for a cold disk.
+const USUAL_LIMIT: Duration = Duration::from_secs(60);
+/// A checkout of a large tree.
+pub(crate) const LONG_LIMIT: Duration = Duration::from_secs(900);
+const OUTPUT_LIMIT: usize = 64 << 20;
+
+/// The empty tree, by the repository's hash function (git's `hash.c`, `empty_tree_oid`).
+const EMPTY_TREE_SHA1: &str = "4b825dc642cb6eb9a060e54bf8d69288fbee4904";
+const EMPTY_TREE_SHA256: &str = "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321";
+
+/// What is off in every call, trusted or not.
+const ALWAYS: &[(&str, &str)] = &[
+    ("core.hooksPath", "/dev/null"),
+    ("core.fsmonitor", "false"),
+    ("core.pager", "cat"),
+    ("core.editor", "false"),
+    ("sequence.editor", "false"),
+    ("core.askPass", ""),
+    ("core.sshCommand", "false"),
+    ("core.gitProxy", ""),
+    ("core.alternateRefsCommand", "false"),
+    ("credential.helper", ""),
+    ("gpg.program", "false"),
+    ("gpg.ssh.program", "false"),
+    ("gpg.x509.program", "false"),
+    ("gpg.ssh.defaultKeyCommand", ""),
+    ("commit.gpgSign", "false"),
+    ("log.showSignature", "false"),
+    ("diff.external", ""),
+    ("diff.submodule", "short"),
+    ("diff.relative", "false"),
+    ("diff.suppressBlankEmpty", "false"),
+    ("diff.orderFile", "/dev/null"),
+    ("diff.interHunkContext", "0"),
+    ("interactive.diffFilter", ""),
+    ("submodule.recurse", "false"),
+    ("safe.bareRepository", "explicit"),
+    ("gc.auto", "0"),
+    ("maintenance.auto", "false"),
+    ("color.ui", "false"),
+    ("advice.detachedHead", "false"),
+];
+
+/// git as Musher calls it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Git {
+    path: String,
+    home: PathBuf,
+    trusted: bool,
+}
+
+/// Where a call works.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Place<'a> {
+    /// A checkout, or a bare repository: told apart by looking at it.
+    At(&'a Path),
+    /// As `At`, with an index of our own instead of the checkout's.
+    WithIndex(&'a Path, &'a Path),
+}
+
+impl<'a> Place<'a> {
+    pub(crate) fn dir(self) -> &'a Path {
+        match self {
+            Place::At(dir) | Place::WithIndex(dir, _) => dir,
+        }
+    }
+}
+
+impl<'a> From<&'a Path> for Place<'a> {
+    fn from(dir: &'a Path) -> Self {
+        Place::At(dir)
+    }
+}
+
+impl<'a> From<&'a PathBuf> for Place<'a> {
+    fn from(dir: &'a PathBuf) -> Self {
+        Place::At(dir)
+    }
+}
+
+/// What a git process left.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) code: i32,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+    /// The output was longer than the limit: what is here is its beginning.
+    pub(crate) cut: bool,
+}
+
+impl Answer {
+    /// Lossy: a name that is not UTF-8 shows its broken bytes as `U+FFFD`.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    pub(crate) fn line(&self) -> String {
+        self.text().trim_end_matches(['\n', '\r']).to_owned()
+    }
+}
+
+/// One call, not yet made.
+pub(crate) struct Call<'a> {
+    git: &'a Git,
+    place: Place<'a>,
+    args: Vec<OsString>,
+    env: Vec<(&'static str, String)>,
+    overrides: Vec<(String, String)>,
+    limit: Duration,
+    raw_bytes: bool,
+    looks_at_files: bool,
+}
+
+/// What must be off in one folder: asked once for several calls.
+pub(crate) struct Prepared {
+    overrides: Vec<(String, String)>,
+    pub(crate) empty_tree: &'static str,
+}
+
+impl Prepared {
+    fn of(settings: &[Setting]) -> Self {
+        let mut overrides = driver_overrides(settings);
+        overrides.push(("core.attributesFile".into(), "/dev/null".into()));
+        Self { overrides, empty_tree: empty_tree(settings) }
+    }
+}
+
+impl Git {
+    /// Finds `git` on `path` (a `PATH`), and nothing of the repository runs.
+    pub fn new(path: &str) -> Self {
+        let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from);
+        Self { path: path.to_owned(), home, trusted: false }
+    }
+
+    /// The same with another home folder: where `~` and the user's own git settings are.
+    pub fn at_home(mut self, home: &Path) -> Self {
+        self.home = home.to_owned();
+        self
+    }
+
+    /// The same for a project that its user trusts: its filters run (git-lfs), attributes count.
+    /// Hooks, fsmonitor and external diffs stay off.
+    pub fn trusting(&self, trusted: bool) -> Self {
+        Self { trusted, ..self.clone() }
+    }
+
+    /// Like `2.47.3`.
+    pub async fn version(&self) -> Result<String> {
+        let line = self.ask(Path::new("/"), &["version"]).run_bare().await?.line();
+        Ok(line.trim_start_matches("git version ").to_owned())
+    }
+
+    pub(crate) fn home(&self) -> &Path {
+        &self.home
+    }
+
+    pub(crate) fn is_trusting(&self) -> bool {
+        self.trusted
+    }
+
+    pub(crate) fn call<'a>(&'a self, place: impl Into<Place<'a>>, args: &[&str]) -> Call<'a> {
+        Call {
+            git: self,
+            place: place.into(),
+            args: args.iter().map(OsString::from).collect(),
+            env: Vec::new(),
+            overrides: Vec::new(),
+            limit: USUAL_LIMIT,
+            raw_bytes: false,
+            looks_at_files: true,
+        }
+    }
+
+    /// A call that only reads refs, commits or settings: no attribute is looked at, so there is no
+    /// driver to switch off.
+    pub(crate) fn ask<'a>(&'a self, place: impl Into<Place<'a>>, args: &[&str]) -> Call<'a> {
+        Call { looks_at_files: false, ..self.call(place, args) }
+    }
+
+    /// Every setting that counts in `place`, in the order in which git reads them.
+    pub(crate) async fn settings(&self, place: Place<'_>) -> Result<Vec<Setting>> {
+        let args = ["config", "--list", "-z", "--show-scope"];
+        let answer = self.ask(place, &args).run_bare().await?;
+        match answer.code {
+            0 => Ok(parse_settings(&answer.text())),
+            _ => Err(why(&answer, place.dir(), "config --list")),
+        }
+    }
+
+    pub(crate) async fn prepare(&self, place: impl Into<Place<'_>>) -> Result<Prepared> {
+        Ok(Prepared::of(&self.settings(place.into()).await?))
+    }
+
+    fn environment(&self, call: &Call<'_>) -> BTreeMap<String, String> {
+        let mut env = BTreeMap::new();
+        let mut set = |name: &str, value: &str| drop(env.insert(name.to_owned(), value.to_owned()));
+        set("PATH", &self.path);
+        set("HOME", &self.home.to_string_lossy());
+        set("LC_ALL", "C.UTF-8");
+        set("GIT_OPTIONAL_LOCKS", "0");
+        set("GIT_TERMINAL_PROMPT", "0");
+        for (name, value) in [
+            ("GIT_PAGER", "cat"),
+            ("GIT_EDITOR", "false"),
+            ("GIT_SEQUENCE_EDITOR", "false"),
+            ("GIT_ASKPASS", ""),
+            ("SSH_ASKPASS", ""),
+            ("GIT_SSH_COMMAND", "false"),
+            ("GIT_LITERAL_PATHSPECS", "1"),
+            ("GIT_ADVICE", "0"),
+        ] {
+            set(name, value);
+        }
+        for name in ["TMPDIR", "XDG_CONFIG_HOME", "SYSTEMROOT", "USERPROFILE"] {
+            if let Ok(value) = std::env::var(name) {
+                set(name, &value);
+            }
+        }
+        if !self.trusted {
+            // A promised object that is missing would be fetched by a program of the repository's
+            // choosing. The list of allowed protocols outranks every `protocol.<name>.allow`.
+            set("GIT_NO_LAZY_FETCH", "1");
+            set("GIT_ALLOW_PROTOCOL", "none");
+            set("GIT_ATTR_NOSYSTEM", "1");
+        } else {
+            set("GIT_ALLOW_PROTOCOL", "https:ssh:http:git:file");
+        }
+        if let Place::WithIndex(_, index) = call.place {
+            set("GIT_INDEX_FILE", &index.to_string_lossy());
+        }
+        for (name, value) in &call.env {
+            set(name, value);
+        }
+        env
+    }
+}
+
+impl Call<'_> {
+    pub(crate) fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    pub(crate) fn args<T: Into<OsString>>(mut self, args: impl IntoIterator<Item = T>) -> Self {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    pub(crate) fn env(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.env.push((name, value.into()));
+        self
+    }
+
+    pub(crate) fn limit(mut self, limit: Duration) -> Self {
+        self.limit = limit;
+        self
+    }
+
+    /// Bytes go between files and objects as they are, whoever is trusted: no filter, no attribute, no
+    /// change of line ends.
+    pub(crate) fn raw_bytes(mut self) -> Self {
+        self.raw_bytes = true;
+        self
+    }
+
+    /// Switches off what `ready` found, instead of asking again.
+    pub(crate) fn prepared(mut self, ready: &Prepared) -> Self {
+        if self.raw_bytes || !self.git.trusted {
+            self.overrides.extend(ready.overrides.iter().cloned());
+            self.env.push(("GIT_ATTR_SOURCE", ready.empty_tree.to_owned()));
+        }
+        self.looks_at_files = false;
+        self
+    }
+
+    /// Runs it; an exit code is for the caller to judge.
+    pub(crate) async fn answer(mut self) -> Result<Answer> {
+        if self.looks_at_files && (self.raw_bytes || !self.git.trusted) {
+            let ready = self.git.prepare(self.place).await?;
+            self = self.prepared(&ready);
+        }
+        if self.raw_bytes {
+            self.overrides.push(("core.autocrlf".into(), "false".into()));
+        }
+        self.run_bare().await
+    }
+
+    /// Runs it; anything but exit code 0 is an error.
+    pub(crate) async fn done(self) -> Result<Answer> {
+        let dir = self.place.dir().to_owned();
+        let what = self.what();
+        let answer = self.answer().await?;
+        if answer.code == 0 { Ok(answer) } else { Err(why(&answer, &dir, &what)) }
+    }
+
+    /// The git command, for messages.
+    fn what(&self) -> String {
+        let words = self.args.iter().take(2).map(|arg| arg.to_string_lossy());
+        words.collect::<Vec<_>>().join(" ")
+    }
+
+    async fn run_bare(self) -> Result<Answer> {
+        let mut env = self.git.environment(&self);
+        let always = ALWAYS.iter().map(|(k, v)| (k.to_string(), v.to_string()));
+        let pairs: Vec<_> = always.chain(self.overrides.iter().cloned()).collect();
+        env.insert("GIT_CONFIG_COUNT".into(), pairs.len().to_string());
+        for (at, (key, value)) in pairs.into_iter().enumerate() {
+            env.insert(format!("GIT_CONFIG_KEY_{at}"), key);
+            env.insert(format!("GIT_CONFIG_VALUE_{at}"), value);
+        }
+        let what = self.what();
+        let mut args = location(self.place.dir());
+        args.extend(self.args);
+        exec(Exec { path: &self.git.path, dir: self.place.dir(), args, env, limit: self.limit, what }).await
+    }
+}
+
+fn empty_tree(settings: &[Setting]) -> &'static str {
+    let format = settings.iter().rev().find(|s| s.key == "extensions.objectformat");
+    if format.is_some_and(|s| s.value == "sha256") { EMPTY_TREE_SHA256 } else { EMPTY_TREE_SHA1 }
+}
+
+/// `safe.bareRepository=explicit` keeps git from working in a bare repository that somebody hid in a
+/// checkout; one that we mean to use must be named.
+fn location(dir: &Path) -> Vec<OsString> {
+    let bare = is_bare(dir);
+    vec![if bare { "--git-dir".into() } else { "-C".into() }, dir.into(), "--no-pager".into()]
+}
+
+/// Whether git would take the folder itself for a repository (git's `is_git_directory`).
+pub(crate) fn is_bare(dir: &Path) -> bool {
+    !dir.join(".git").exists() && dir.join("HEAD").is_file() && dir.join("objects").is_dir() && dir.join("refs").is_dir()
+}
+
+/// Turns what git said into an error that a person can act on. The texts are git 2.47's, in `C`.
+pub(crate) fn why(answer: &Answer, dir: &Path, what: &str) -> WorktreeError {
+    let said = answer.stderr.trim();
+    let says = |part: &str| said.contains(part);
+    let path = dir.to_owned();
+    if says("dubious ownership") {
+        WorktreeError::OwnedByAnother(path)
+    } else if says("not a git repository") && !says("gitdir") && !dir.join(".git").exists() {
+        WorktreeError::NotARepository(path)
+    } else if says("invalid gitfile format") || says("not a git repository") || says("bad config") {
+        WorktreeError::Broken { path, said: first_line(said) }
+    } else if says("No space left on device") {
+        WorktreeError::DiskFull { path, free_mib: 0, need_mib: 1 }
+    } else if is_lock_error(said) {
+        WorktreeError::Locked(path)
+    } else if says("Permission denied") {
+        WorktreeError::NoPermission(path)
+    } else {
+        WorktreeError::Failed { what: what.to_owned(), said: first_line(said) }
+    }
+}
+
+pub(crate) fn is_lock_error(said: &str) -> bool {
+    (said.contains(".lock'") && said.contains("File exists")) || said.contains("cannot lock ref")
+}
+
+/// The line that says most: the first `fatal:` or `error:`, else the first.
+fn first_line(said: &str) -> String {
+    let telling = said.lines().find(|line| line.starts_with("fatal:") || line.starts_with("error:"));
+    let line = telling.or(said.lines().next()).unwrap_or("git said nothing");
+    line.trim_start_matches("fatal: ").trim_start_matches("error: ").chars().take(400).collect()
+}
+
+struct Exec<'a> {
+    path: &'a str,
+    dir: &'a Path,
+    args: Vec<OsString>,
+    env: BTreeMap<String, String>,
+    limit: Duration,
+    what: String,
+}
+
+/// The door out.
+async fn exec(call: Exec<'_>) -> Result<Answer> {
+    use tokio::io::AsyncReadExt;
+    let program = find_git(call.path)?;
+    let _ = call.dir;
+    let mut child = tokio::process::Command::new(program)
+        .args(&call.args)
+        .env_clear()
+        .envs(&call.env)
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|source| WorktreeError::io("git", source))?;
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    let reading = async {
+        let (mut stdout, mut stderr) = (stdout?, stderr?);
+        let mut limited = (&mut stdout).take(OUTPUT_LIMIT as u64);
+        let _ = tokio::join!(limited.read_to_end(&mut out), stderr.read_to_end(&mut err));
+        Some(())
+    };
+    let seconds = call.limit.as_secs();
+    let status = tokio::time::timeout(call.limit, async {
+        reading.await;
+        child.wait().await
+    })
+    .await
+    .map_err(|_| WorktreeError::TimedOut { what: call.what, seconds })?
+    .map_err(|source| WorktreeError::io("git", source))?;
+    let cut = out.len() >= OUTPUT_LIMIT;
+    let stderr = String::from_utf8_lossy(&err).into_owned();
+    Ok(Answer { code: status.code().unwrap_or(-1), stdout: out, stderr, cut })
+}
+
+fn find_git(path: &str) -> Result<PathBuf> {
+    let found = std::env::split_paths(path).map(|dir| dir.join("git")).find(|git| git.is_file());
+    found.ok_or(WorktreeError::GitMissing)
+}

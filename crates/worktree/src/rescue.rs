@@ -1,0 +1,117 @@
+//! The ref that keeps what a worktree held before it goes: `refs/musher/rescue/<branch>-<time>`.
+//!
+//! It is a commit with the whole state of the files, untracked ones included, made through an index of
+//! our own, so the worktree's index, branch and hooks are untouched. Its first parent is `HEAD`; when
+//! something was staged that differs, a second parent holds that (as `git stash` does). Bytes are kept
+//! as they are: no filter and no change of line ends. When nothing differs from `HEAD`, the ref is
+//! `HEAD` itself.
+//!
+//! Not kept: ignored files, empty folders, and modes other than executable. What git would keep in
+//! name only (a repository inside of the worktree, a filled submodule) stops the removal.
+
+use std::path::{Path, PathBuf};
+
+use chrono::{DateTime, Utc};
+
+use crate::changes::Status;
+use crate::error::{Result, WorktreeError};
+use crate::git::{Git, LONG_LIMIT, Place};
+use crate::list::Listed;
+
+const NAME: &str = "Musher";
+const EMAIL: &str = "musher@localhost";
+
+/// What is to be kept.
+pub(crate) struct Held<'a> {
+    pub(crate) root: &'a Path,
+    pub(crate) worktree: &'a Listed,
+    /// Absent when the folder is gone: then only its commit can be kept.
+    pub(crate) status: Option<&'a Status>,
+    pub(crate) at: DateTime<Utc>,
+}
+
+impl Git {
+    /// Writes the rescue ref and gives its name; `None` only when there is neither a file nor a commit.
+    pub(crate) async fn rescue(&self, held: &Held<'_>) -> Result<Option<String>> {
+        let dirty = held.status.is_some_and(|s| !s.tracked.is_empty() || !s.untracked.is_empty());
+        let commit = match &held.worktree.head {
+            Some(head) if !dirty => head.clone(),
+            None if !dirty => return Ok(None),
+            _ => self.snapshot(held).await?,
+        };
+        let name = ref_name(held);
+        let call = self.call(held.root, &["update-ref", "-m", "musher: before removal"]);
+        // An empty old value: a ref that is there already is never overwritten.
+        call.args([name.as_str(), commit.as_str(), ""]).done().await?;
+        Ok(Some(name))
+    }
+
+    async fn snapshot(&self, held: &Held<'_>) -> Result<String> {
+        let dir = &held.worktree.path;
+        let place = tempfile::tempdir().map_err(|e| WorktreeError::io(std::env::temp_dir(), e))?;
+        let index = self.copied_index(dir, place.path()).await?;
+        let private = Place::WithIndex(dir, &index);
+        let mut parents: Vec<String> = held.worktree.head.iter().cloned().collect();
+        // Unmerged entries cannot be a tree; the files with their conflict marks are kept below.
+        let staged = self.call(private, &["write-tree"]).answer().await?;
+        let added = self.call(private, &["add", "-A", "--", "."]).raw_bytes().limit(LONG_LIMIT).answer().await?;
+        if added.code != 0 {
+            let why = added.stderr.lines().next().unwrap_or("git could not read a file").to_owned();
+            return Err(WorktreeError::CannotRescue { path: dir.clone(), why });
+        }
+        self.prove_complete(private).await?;
+        let tree = self.call(private, &["write-tree"]).done().await?.line();
+        if staged.code == 0 && self.adds_something(dir, &staged.line(), &tree).await {
+            parents.push(self.commit(held, &staged.line(), &parents, "what was staged").await?);
+        }
+        self.commit(held, &tree, &parents, "all files").await
+    }
+
+    async fn copied_index(&self, dir: &Path, place: &Path) -> Result<PathBuf> {
+        let args = ["rev-parse", "--path-format=absolute", "--git-path", "index"];
+        let original = PathBuf::from(self.ask(dir, &args).done().await?.line());
+        let copy = place.join("index");
+        match std::fs::copy(&original, &copy) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(WorktreeError::io(original, e)),
+            _ => Ok(copy),
+        }
+    }
+
+    /// Asks again what would be added: anything means that a file changed meanwhile or was not taken.
+    async fn prove_complete(&self, private: Place<'_>) -> Result<()> {
+        let left = self.call(private, &["add", "-A", "--dry-run", "--", "."]).raw_bytes().done().await?.text();
+        let Some(line) = left.lines().next() else { return Ok(()) };
+        let why = format!("a file changed while it was being kept ({line})");
+        Err(WorktreeError::CannotRescue { path: private.dir().to_owned(), why })
+    }
+
+    async fn adds_something(&self, dir: &Path, staged: &str, tree: &str) -> bool {
+        let head = self.ask(dir, &["rev-parse", "--verify", "--quiet", "HEAD^{tree}"]).answer().await;
+        staged != tree && head.is_ok_and(|head| head.line() != staged)
+    }
+
+    async fn commit(&self, held: &Held<'_>, tree: &str, parents: &[String], what: &str) -> Result<String> {
+        let date = format!("@{} +0000", held.at.timestamp());
+        let message = format!("musher: {what} of {}", held.worktree.path.display());
+        let call = self.call(held.root, &["commit-tree", "--no-gpg-sign", "-m", &message]);
+        let call = call.args(parents.iter().flat_map(|parent| ["-p", parent.as_str()])).arg(tree);
+        let call = call.env("GIT_AUTHOR_NAME", NAME).env("GIT_AUTHOR_EMAIL", EMAIL).env("GIT_AUTHOR_DATE", &date);
+        let call = call.env("GIT_COMMITTER_NAME", NAME).env("GIT_COMMITTER_EMAIL", EMAIL);
+        Ok(call.env("GIT_COMMITTER_DATE", &date).done().await?.line())
+    }
+
+    /// What lies in the worktree that a commit can only name: repositories inside of it.
+    pub(crate) async fn repositories_inside(&self, dir: &Path, status: &Status) -> Result<Vec<String>> {
+        let nested = status.untracked.iter().filter(|path| path.ends_with('/')).cloned();
+        let listing = self.ask(dir, &["ls-files", "-s", "-z"]).done().await?.text();
+        let links = listing.split_terminator('\0').filter(|entry| entry.starts_with("160000"));
+        let links = links.filter_map(|entry| entry.split_once('\t').map(|(_, path)| path.to_owned()));
+        let filled = links.filter(|path| dir.join(path).join(".git").symlink_metadata().is_ok());
+        Ok(nested.chain(filled).collect())
+    }
+}
+
+fn ref_name(held: &Held<'_>) -> String {
+    let branch = held.worktree.branch.as_deref().unwrap_or("detached");
+    format!("refs/musher/rescue/{branch}-{}", held.at.format("%Y%m%dT%H%M%S%3fZ"))
+}
