@@ -1,0 +1,153 @@
+//! Speaks to the engine that holds a data directory, over its socket.
+
+use std::{path::Path, time::Duration};
+
+use musher_protocol::{API_VERSION, ApiError, AppInfo, Empty, ErrorCode};
+use serde::{Serialize, de::DeserializeOwned};
+
+#[cfg(unix)]
+use crate::serve::{SOCKET_HOST, SocketPath};
+
+/// Longer than any command of a healthy engine takes (the longest make a worktree of a huge
+/// repository, or end a stubborn process tree).
+const CALL_LIMIT: Duration = Duration::from_secs(300);
+const GREETING_LIMIT: Duration = Duration::from_secs(5);
+
+/// A connection to a running engine. Cheap to clone.
+#[cfg(unix)]
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    /// Keeps the socket's path good.
+    _path: std::sync::Arc<SocketPath>,
+}
+
+#[cfg(unix)]
+impl Client {
+    /// `None` when no engine answers there; an error when one does that this program cannot speak to.
+    pub async fn connect(data_dir: &Path) -> Result<Option<Client>, ApiError> {
+        let Ok(path) = SocketPath::of(data_dir) else { return Ok(None) };
+        let http = reqwest::Client::builder()
+            .unix_socket(path.path.clone())
+            .timeout(CALL_LIMIT)
+            .build()
+            .map_err(|error| internal("The client could not be made", &error))?;
+        let client = Client { http, _path: std::sync::Arc::new(path) };
+        let greeting = client.typed::<AppInfo>("app_info", &Empty {});
+        match tokio::time::timeout(GREETING_LIMIT, greeting).await {
+            Err(_) => Err(silent()),
+            Ok(Err(Failure::NoAnswer)) => Ok(None),
+            Ok(Err(Failure::Refused(error))) => Err(error),
+            Ok(Ok(info)) => same_version(&info).map(|()| Some(client)),
+        }
+    }
+
+    /// Answers a command; parameters and reply are JSON text.
+    pub async fn call(&self, name: &str, params: &str) -> Result<String, ApiError> {
+        Ok(self.post(&format!("rpc/{name}"), params).await?)
+    }
+
+    /// A command with its types.
+    pub async fn call_as<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        params: &impl Serialize,
+    ) -> Result<T, ApiError> {
+        Ok(self.typed(name, params).await?)
+    }
+
+    /// Asks the running program to come forward and take these folders.
+    pub async fn show(&self, folders: &[String]) -> Result<(), ApiError> {
+        let params = serde_json::json!({ "folders": folders }).to_string();
+        self.post("show", &params).await?;
+        Ok(())
+    }
+
+    async fn typed<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        params: &impl Serialize,
+    ) -> Result<T, Failure> {
+        let params = serde_json::to_string(params)
+            .map_err(|error| internal("The parameters could not be written", &error))?;
+        let text = self.post(&format!("rpc/{name}"), &params).await?;
+        let reply = serde_json::from_str(&text)
+            .map_err(|error| internal("The engine's reply could not be read", &error))?;
+        Ok(reply)
+    }
+
+    async fn post(&self, path: &str, body: &str) -> Result<String, Failure> {
+        let answer = self
+            .http
+            .post(format!("http://{SOCKET_HOST}/{path}"))
+            .header("content-type", "application/json")
+            .body(body.to_owned())
+            .send()
+            .await
+            .map_err(lost)?;
+        let fine = answer.status().is_success();
+        let text = answer.text().await.map_err(lost)?;
+        if fine {
+            return Ok(text);
+        }
+        let error = serde_json::from_str(&text)
+            .unwrap_or_else(|_| internal("The engine answered with no error it knows", &text));
+        Err(Failure::Refused(error))
+    }
+}
+
+/// How a call failed, as far as connecting must know.
+enum Failure {
+    /// Nobody is there.
+    NoAnswer,
+    Refused(ApiError),
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Failure::Refused(error)
+    }
+}
+
+impl From<Failure> for ApiError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Refused(error) => error,
+            Failure::NoAnswer => ApiError::new(ErrorCode::Conflict, "The running Musher is gone.")
+                .with_hint("Try again: a new one starts."),
+        }
+    }
+}
+
+fn lost(error: reqwest::Error) -> Failure {
+    if error.is_connect() {
+        return Failure::NoAnswer;
+    }
+    if error.is_timeout() {
+        return Failure::Refused(silent());
+    }
+    Failure::Refused(internal("The running Musher ended the connection", &error))
+}
+
+fn silent() -> ApiError {
+    ApiError::new(ErrorCode::Conflict, "The running Musher does not answer.")
+        .with_hint("End it, then try again; its agents go on.")
+}
+
+fn internal(what: &str, error: &dyn std::fmt::Display) -> ApiError {
+    ApiError::new(ErrorCode::Internal, format!("{what}: {error}."))
+}
+
+fn same_version(info: &AppInfo) -> Result<(), ApiError> {
+    if info.api_version == API_VERSION {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        ErrorCode::Conflict,
+        format!(
+            "The running Musher {} speaks version {} of the protocol, this one speaks {API_VERSION}.",
+            info.version, info.api_version
+        ),
+    )
+    .with_hint("Quit the running Musher (its agents go on), then try again."))
+}

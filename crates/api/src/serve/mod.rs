@@ -1,0 +1,78 @@
+//! The commands over HTTP/1.1: `POST /rpc/<command>` with JSON in and out, `GET /news` as a WebSocket
+//! that pushes `News`, and the page's files.
+//!
+//! Two ways in. The engine's socket is always there: its file mode is the door, and it serves no
+//! page. Loopback TCP is there only when a person asked for it, and then each request needs the
+//! token. What both refuse is in [`door`]; everything that is let in reaches the same table.
+
+mod door;
+mod page;
+mod routes;
+#[cfg(unix)]
+mod socket;
+mod tcp;
+
+use std::time::Duration;
+
+use axum::Router;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+#[cfg(unix)]
+pub use socket::serve_socket;
+#[cfg(unix)]
+pub(crate) use socket::{SOCKET_HOST, SocketPath};
+pub use tcp::{ServeInfo, serve_tcp};
+
+/// How long open requests may take to end after [`Serving::end`].
+const END_GRACE: Duration = Duration::from_secs(1);
+
+/// Requests are answered until this is ended or dropped.
+#[derive(Debug)]
+pub struct Serving {
+    cancel: CancellationToken,
+    tasks: JoinSet<()>,
+    /// Removed with the last request; nothing on TCP.
+    socket: Option<std::path::PathBuf>,
+}
+
+impl Serving {
+    fn start<L>(listener: L, router: Router, cancel: CancellationToken) -> Self
+    where
+        L: axum::serve::Listener,
+        L::Addr: std::fmt::Debug,
+    {
+        let mut tasks = JoinSet::new();
+        let ended = cancel.clone().cancelled_owned();
+        tasks.spawn(async move {
+            let served = axum::serve(listener, router).with_graceful_shutdown(ended).await;
+            if let Err(error) = served {
+                tracing::error!("the server ended: {error}");
+            }
+        });
+        Self { cancel, tasks, socket: None }
+    }
+
+    /// Lets nobody in any more, ends the pushed news, and gives open requests a second.
+    pub async fn end(mut self) {
+        self.cancel.cancel();
+        if tokio::time::timeout(END_GRACE, self.tasks.join_next()).await.is_err() {
+            self.tasks.abort_all();
+        }
+    }
+
+    /// Waits until the server is over by itself; for a program that does nothing else.
+    pub async fn wait(&mut self) {
+        self.tasks.join_next().await;
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.cancel.cancel();
+        if let Some(socket) = &self.socket {
+            // Gone already is as good.
+            let _ = std::fs::remove_file(socket);
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The engine's socket: `engine.sock` in the data directory, for this user's own programs.
+
+use std::{
+    io,
+    os::{fd::OwnedFd, unix::fs::PermissionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use axum::serve::Listener;
+use musher_protocol::{ApiError, ErrorCode};
+use tokio::net::{UnixListener, UnixStream, unix::SocketAddr};
+use tokio_util::sync::CancellationToken;
+
+use super::{Serving, door::Door, routes};
+use crate::Api;
+
+/// The file's name in the data directory.
+const SOCKET: &str = "engine.sock";
+/// What our own client names as `Host`; no resolver knows it.
+pub(crate) const SOCKET_HOST: &str = "musher";
+/// `sun_path` holds 108 bytes on Linux, 104 on macOS, with the NUL at the end.
+const LONGEST_PATH: usize = 103;
+
+/// A path by which the socket can be named although the data directory's own path is too long for
+/// one. Good while the value lives.
+pub(crate) struct SocketPath {
+    pub(crate) path: PathBuf,
+    _dir: Option<OwnedFd>,
+}
+
+impl SocketPath {
+    pub(crate) fn of(data_dir: &Path) -> io::Result<Self> {
+        let path = data_dir.join(SOCKET);
+        if path.as_os_str().len() <= LONGEST_PATH {
+            return Ok(Self { path, _dir: None });
+        }
+        Self::through_descriptor(data_dir)
+    }
+
+    #[cfg(target_os = "linux")]
+    fn through_descriptor(data_dir: &Path) -> io::Result<Self> {
+        use rustix::fs::{Mode, OFlags};
+        use std::os::fd::AsRawFd;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = rustix::fs::open(data_dir, flags, Mode::empty())?;
+        let path = PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", dir.as_raw_fd()));
+        Ok(Self { path, _dir: Some(dir) })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn through_descriptor(data_dir: &Path) -> io::Result<Self> {
+        let message = format!("the path is longer than a socket's may be: {}", data_dir.display());
+        Err(io::Error::new(io::ErrorKind::InvalidInput, message))
+    }
+}
+
+/// Answers on the data directory's socket. Only for who holds the engine's lock there: a socket file
+/// that lies there is then nobody's, and is replaced.
+pub fn serve_socket(api: Arc<dyn Api>, data_dir: &Path) -> Result<Serving, ApiError> {
+    let listener = listen(data_dir).map_err(|error| {
+        ApiError::new(
+            ErrorCode::StoreFailed,
+            format!("The engine's socket in `{}` cannot be made: {error}.", data_dir.display()),
+        )
+        .with_hint("Choose another data directory with --data-dir.")
+    })?;
+    let cancel = CancellationToken::new();
+    let door = Door::Socket { host: SOCKET_HOST };
+    let router = routes::router(api, door, None, cancel.clone());
+    let mut serving = Serving::start(OwnUser(listener), router, cancel);
+    serving.socket = Some(data_dir.join(SOCKET));
+    Ok(serving)
+}
+
+fn listen(data_dir: &Path) -> io::Result<UnixListener> {
+    let socket = SocketPath::of(data_dir)?;
+    match std::fs::remove_file(&socket.path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&socket.path)?;
+    // The directory is 0700, so nobody can come between the two calls.
+    std::fs::set_permissions(&socket.path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// Takes connections of this process's own user only, whatever became of the file's mode.
+struct OwnUser(UnixListener);
+
+impl Listener for OwnUser {
+    type Io = UnixStream;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (UnixStream, SocketAddr) {
+        loop {
+            let (stream, address) = Listener::accept(&mut self.0).await;
+            let own = rustix::process::geteuid().as_raw();
+            match stream.peer_cred() {
+                Ok(peer) if peer.uid() == own => return (stream, address),
+                Ok(peer) => tracing::warn!(uid = peer.uid(), "refused another user on the socket"),
+                Err(error) => tracing::warn!("refused a connection without a known user: {error}"),
+            }
+        }
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}

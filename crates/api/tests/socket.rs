@@ -1,0 +1,123 @@
+//! The engine's socket, and the client that speaks to it.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::{
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+use common::{Answer, Echo, exchange, request};
+use musher_api::{
+    Client,
+    serve::{Serving, serve_socket},
+};
+use musher_protocol::{API_VERSION, ErrorCode};
+use tokio::net::UnixStream;
+
+fn served(dir: &Path) -> Serving {
+    serve_socket(Echo::new(), dir).unwrap()
+}
+
+async fn raw(dir: &Path, bytes: &[u8]) -> Answer {
+    let mut stream = UnixStream::connect(dir.join("engine.sock")).await.unwrap();
+    exchange(&mut stream, bytes).await
+}
+
+#[tokio::test]
+async fn a_client_calls_and_is_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let _serving = served(dir.path());
+    let client = Client::connect(dir.path()).await.unwrap().expect("an engine");
+    let answer = client.call("run_get", r#"{"run":"r"}"#).await.unwrap();
+    assert_eq!(answer, r#"{"name":"run_get","params":"{\"run\":\"r\"}"}"#);
+    let error = client.call("missing", "{}").await.unwrap_err();
+    assert_eq!(
+        (error.code, error.message.as_str()),
+        (ErrorCode::NotFound, "There is no such run.")
+    );
+}
+
+#[tokio::test]
+async fn the_socket_is_its_owners_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let _serving = served(dir.path());
+    let mode = dir.path().join("engine.sock").metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[tokio::test]
+async fn without_an_engine_there_is_no_client() {
+    let dir = tempfile::tempdir().unwrap();
+    assert!(Client::connect(dir.path()).await.unwrap().is_none());
+    // A socket that an engine left behind when it was killed.
+    drop(std::os::unix::net::UnixListener::bind(dir.path().join("engine.sock")).unwrap());
+    assert!(Client::connect(dir.path()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_socket_left_behind_is_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(std::os::unix::net::UnixListener::bind(dir.path().join("engine.sock")).unwrap());
+    let serving = served(dir.path());
+    assert!(Client::connect(dir.path()).await.unwrap().is_some());
+    serving.end().await;
+    assert!(!dir.path().join("engine.sock").exists());
+    assert!(Client::connect(dir.path()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn another_version_is_told_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let _serving = serve_socket(Echo::of_version(API_VERSION + 1), dir.path()).unwrap();
+    let Err(error) = Client::connect(dir.path()).await else { panic!("it was taken") };
+    assert!(error.message.contains("The running Musher 9.9.9"), "{}", error.message);
+    assert!(error.hint.is_some());
+}
+
+#[tokio::test]
+async fn another_start_is_shown_with_its_folders() {
+    let dir = tempfile::tempdir().unwrap();
+    let echo = Echo::new();
+    let _serving = serve_socket(echo.clone(), dir.path()).unwrap();
+    let client = Client::connect(dir.path()).await.unwrap().unwrap();
+    client.show(&["/a b".to_owned()]).await.unwrap();
+    assert_eq!(*echo.shown.lock().unwrap(), ["/a b"]);
+}
+
+#[tokio::test]
+async fn a_browsers_marks_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let _serving = served(dir.path());
+    let json = ("content-type", "application/json");
+    for headers in [
+        vec![("host", "musher"), json, ("origin", "https://a.example")],
+        vec![("host", "musher"), json, ("origin", "null")],
+        vec![("host", "musher"), json, ("sec-fetch-site", "same-origin")],
+        vec![("host", "localhost"), json],
+        vec![("host", "attacker.example"), json],
+    ] {
+        let answer = raw(dir.path(), &request("POST /rpc/echo", &headers, "{}")).await;
+        assert_eq!(answer.status, 403, "{headers:?}");
+    }
+    let plain = [("host", "musher"), ("content-type", "text/plain")];
+    assert_eq!(raw(dir.path(), &request("POST /rpc/echo", &plain, "{}")).await.status, 415);
+    let fine = [("host", "musher"), json];
+    assert_eq!(raw(dir.path(), &request("POST /rpc/echo", &fine, "{}")).await.status, 200);
+    assert_eq!(raw(dir.path(), &request("GET /", &fine, "")).await.status, 404);
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_long_data_directory_works() {
+    let dir = tempfile::tempdir().unwrap();
+    let long: PathBuf = dir.path().join("d".repeat(120)).join("e".repeat(120));
+    std::fs::create_dir_all(&long).unwrap();
+    let serving = served(&long);
+    let client = Client::connect(&long).await.unwrap().expect("an engine");
+    client.call("doctor", "{}").await.unwrap();
+    serving.end().await;
+    assert!(!long.join("engine.sock").exists());
+}
