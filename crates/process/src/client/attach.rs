@@ -1,0 +1,135 @@
+//! Finds a run again after the engine was away.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use chrono::Utc;
+use tokio::task::spawn_blocking;
+
+use super::{Keeper, link::Link};
+use crate::{
+    ExitRecord, ProcessError, Stream,
+    files::{self, EXIT_FILE, KEEPER_FILE, SOCKET},
+    socket,
+    tree::{self, Swept},
+    wire::KeeperFile,
+};
+
+/// How long a living keeper may be without its socket (it is starting, or has just ended).
+const SOCKET_LIMIT: Duration = Duration::from_secs(2);
+const SOCKET_LOOK: Duration = Duration::from_millis(20);
+
+/// What became of a run.
+pub enum Attached {
+    Live(Keeper),
+    /// It ended; [`super::SpoolReader::of_ended`] reads what it said.
+    Ended(ExitRecord),
+    /// Its keeper was killed. What was left of the tree is ended now, but for `left`. A later attach
+    /// says `Ended` with `lost`.
+    Lost {
+        killed: Vec<u32>,
+        left: Vec<u32>,
+    },
+}
+
+pub async fn attach(dir: &Path) -> Result<Attached, ProcessError> {
+    let until = tokio::time::Instant::now() + SOCKET_LIMIT;
+    loop {
+        // First, because a keeper still listens for a moment when the end is recorded.
+        if let Some(record) = files::read_json(dir, EXIT_FILE) {
+            return Ok(Attached::Ended(record));
+        }
+        match socket::connect(dir) {
+            Ok(stream) => return live(dir, stream),
+            Err(error) if is_deaf(&error) => {}
+            Err(error) => return Err(ProcessError::io("reaching the agent's keeper")(error)),
+        }
+        let file: Option<KeeperFile> = files::read_json(dir, KEEPER_FILE);
+        let lives = file.is_some_and(|file| file.boot == tree::boot() && file.keeper.is_alive());
+        if !lives || tokio::time::Instant::now() > until {
+            break;
+        }
+        tokio::time::sleep(SOCKET_LOOK).await;
+    }
+    let record = end_of(dir.to_owned()).await;
+    if !record.lost {
+        return Ok(Attached::Ended(record));
+    }
+    Ok(Attached::Lost { killed: record.killed, left: record.left })
+}
+
+fn live(dir: &Path, stream: std::os::unix::net::UnixStream) -> Result<Attached, ProcessError> {
+    let file: Option<KeeperFile> = files::read_json(dir, KEEPER_FILE);
+    let child = file.and_then(|file| file.child).map(|child| child.pid);
+    let link = Link::open(dir.to_owned(), stream, None)?;
+    Ok(Attached::Live(Keeper { dir: dir.to_owned(), child, link: link.into() }))
+}
+
+fn is_deaf(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+}
+
+/// The end of a run whose keeper does not answer any more: as recorded, else as swept up now.
+pub async fn end_of(dir: PathBuf) -> ExitRecord {
+    let swept = spawn_blocking(move || {
+        if let Some(record) = files::read_json(&dir, EXIT_FILE) {
+            return record;
+        }
+        let file: Option<KeeperFile> = files::read_json(&dir, KEEPER_FILE);
+        let swept = file.map(|file| tree::sweep(&file)).unwrap_or_default();
+        // The keeper may have recorded the end while we looked.
+        files::read_json(&dir, EXIT_FILE).unwrap_or_else(|| record_lost(&dir, swept))
+    });
+    swept.await.unwrap_or_else(|_| unknown_end())
+}
+
+fn record_lost(dir: &Path, swept: Swept) -> ExitRecord {
+    let record = ExitRecord { killed: swept.killed, left: swept.left, ..unknown_end() };
+    if dir.exists()
+        && let Err(error) = files::write_json(dir, EXIT_FILE, &record)
+    {
+        tracing::warn!(%error, "the end of a lost run could not be written down");
+    }
+    record
+}
+
+pub fn unknown_end() -> ExitRecord {
+    ExitRecord {
+        code: None,
+        signal: None,
+        at: Utc::now(),
+        killed: Vec::new(),
+        left: Vec::new(),
+        spawn_error: None,
+        lost: true,
+        stdout: 0,
+        stderr: 0,
+    }
+}
+
+/// Removes what a run that is over needs no more: spools and socket. The records stay.
+///
+/// # Errors
+/// `Refused` while the run is not over.
+pub fn clean(run_dir: &Path) -> Result<(), ProcessError> {
+    if !run_dir.join(EXIT_FILE).exists() {
+        return Err(ProcessError::Refused("The run is not over; its output is kept.".into()));
+    }
+    let doing = || ProcessError::io(format!("tidying {}", run_dir.display()));
+    for stream in [Stream::Stdout, Stream::Stderr] {
+        for start in files::segments(run_dir, stream).map_err(doing())? {
+            remove(&files::segment(run_dir, stream, start)).map_err(doing())?;
+        }
+    }
+    remove(&run_dir.join(SOCKET)).map_err(doing())
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

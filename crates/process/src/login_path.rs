@@ -1,0 +1,123 @@
+//! The `PATH` that the person's own shell has. Programs started from a desktop do not have it.
+//!
+//! The shell is asked as a login shell *and* an interactive one, because version managers write to
+//! either kind of start-up file. Such a shell may print banners, wait for a terminal or hang: hence a
+//! marker before the answer, no input, no terminal (a session of its own) and a limit of five seconds.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use tokio::sync::OnceCell;
+
+use crate::{
+    client::keeper_program,
+    keeper::IN_NEW_SESSION,
+    run::{Cmd, run},
+};
+
+const LIMIT: Duration = Duration::from_secs(5);
+const MARKER: &str = "__musher_environment__";
+/// Where programs usually are, below the home folder and elsewhere.
+const HOME_FOLDERS: &[&str] = &[".local/bin", "bin", ".cargo/bin", ".bun/bin", ".volta/bin"];
+const SYSTEM_FOLDERS: &[&str] = &[
+    "/opt/homebrew/bin",
+    "/usr/local/sbin",
+    "/usr/local/bin",
+    "/usr/sbin",
+    "/usr/bin",
+    "/sbin",
+    "/bin",
+];
+
+/// Where a `PATH` is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PathSource {
+    /// The person's login shell.
+    Login,
+    /// Our own environment: the shell did not say.
+    Inherited,
+    /// The usual folders: there was nothing else.
+    Fallback,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoginPath {
+    pub path: String,
+    pub source: PathSource,
+    /// Why the shell's own could not be had, for `musher doctor`.
+    pub note: Option<String>,
+}
+
+/// Keeps the answer for the process: the shell is asked once.
+#[derive(Debug, Default)]
+pub struct LoginPathCache(OnceCell<LoginPath>);
+
+pub async fn login_path(cache: &LoginPathCache) -> LoginPath {
+    cache.0.get_or_init(|| ask_for(std::env::vars().collect())).await.clone()
+}
+
+async fn ask_for(env: BTreeMap<String, String>) -> LoginPath {
+    let inherited = env.get("PATH").cloned().unwrap_or_default();
+    let home = env.get("HOME").map(PathBuf::from).unwrap_or_default();
+    let app_dir = env.get("APPDIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    let asked = ask_shell(env).await;
+    let (path, source, note) = match asked {
+        Ok(path) => (path, PathSource::Login, None),
+        Err(why) if !inherited.is_empty() => (inherited, PathSource::Inherited, Some(why)),
+        Err(why) => (String::new(), PathSource::Fallback, Some(why)),
+    };
+    LoginPath { path: completed(&path, &home, app_dir.as_deref()), source, note }
+}
+
+/// The error is a sentence for a person.
+async fn ask_shell(mut env: BTreeMap<String, String>) -> Result<String, String> {
+    let shell = env.get("SHELL").filter(|shell| shell.starts_with('/')).cloned();
+    let shell = shell.unwrap_or_else(|| "/bin/sh".to_owned());
+    for name in ["APPDIR", "APPIMAGE", "ARGV0", "OWD", "CLAUDECODE", crate::tree::MARK] {
+        env.remove(name);
+    }
+    let home = env.get("HOME").map(PathBuf::from).filter(|home| home.is_dir());
+    let script = format!("printf '%s\\0' {MARKER}; env -0");
+    let arguments = ["-i", "-l", "-c", &script];
+    let cwd = home.unwrap_or_else(|| "/".into());
+    let mut cmd = match keeper_program() {
+        Ok(keeper) => Cmd::new(keeper, cwd).args([IN_NEW_SESSION, &shell]),
+        Err(_) => Cmd::new(&shell, cwd),
+    }
+    .args(arguments);
+    cmd.own_session = cmd.program != Path::new(&shell);
+    cmd.env = env;
+    cmd.timeout = LIMIT;
+    cmd.output_limit = 4 << 20;
+    let finished = run(cmd).await.map_err(|error| format!("{shell} -ilc: {error}."))?;
+    path_in(&finished.stdout).ok_or_else(|| {
+        format!("{shell} -ilc did not say its PATH; is it set in its start-up files?")
+    })
+}
+
+/// `PATH` behind the last marker; what start-up files print stands before it.
+fn path_in(output: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(output);
+    let (_, answer) = text.rsplit_once(&format!("{MARKER}\0"))?;
+    let path = answer.split('\0').find_map(|variable| variable.strip_prefix("PATH="))?;
+    (!path.is_empty()).then(|| path.to_owned())
+}
+
+/// Without the folders of our own AppImage and without doubles; the usual folders last.
+fn completed(path: &str, home: &Path, app_dir: Option<&Path>) -> String {
+    let usual =
+        HOME_FOLDERS.iter().map(|folder| home.join(folder)).filter(|folder| folder.is_dir());
+    let usual = usual.chain(SYSTEM_FOLDERS.iter().map(PathBuf::from).filter(|dir| dir.is_dir()));
+    let mut folders: Vec<PathBuf> = Vec::new();
+    for folder in std::env::split_paths(path).chain(usual) {
+        let foreign = app_dir.is_some_and(|app_dir| folder.starts_with(app_dir));
+        if folder.is_absolute() && !foreign && !folders.contains(&folder) {
+            folders.push(folder);
+        }
+    }
+    let joined = std::env::join_paths(folders).unwrap_or_default();
+    joined.to_string_lossy().into_owned()
+}
