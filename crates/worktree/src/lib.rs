@@ -15,6 +15,7 @@
 
 mod changes;
 mod create;
+mod demo_repository;
 mod diff;
 mod error;
 mod files;
