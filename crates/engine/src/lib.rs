@@ -1,1 +1,22 @@
-//! Pool, run actors, broker, recovery: what runs the agents.
+//! What runs the agents: one [`Engine`] for each data directory. It owns the run actors, the pool of
+//! slots, the broker of permissions, and the recovery at start.
+//!
+//! Every method that a person can reach is named as its command in `musher_protocol::COMMANDS` and
+//! takes and gives that command's types, so that `api` only has to name it.
+
+mod actor;
+mod boot;
+mod core;
+mod doctor;
+mod engine;
+mod log;
+mod news;
+mod projects;
+mod runs;
+mod settings;
+
+pub use core::EngineConfig;
+pub use engine::Engine;
+pub use news::NewsReader;
+pub use projects::DEMO_REPOSITORY;
+pub use settings::DEFAULT_MAX_LIVE_RUNS;

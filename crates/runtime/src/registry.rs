@@ -1,12 +1,12 @@
 //! Runtimes by name. The engine knows only this; concrete runtimes are registered where the program
 //! is put together.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use musher_protocol::RuntimeInfo;
 
-use crate::AgentRuntime;
+use crate::{AgentRuntime, RuntimeError};
 
 /// One kind of runtime: makes a value for each run and says whether it can run here.
 #[async_trait]
@@ -19,6 +19,16 @@ pub trait RuntimeKind: Send + Sync {
     /// Looks for the program on `path` (the user's own PATH, see `musher_process::login_path`).
     /// Found on disk is found; the version only informs.
     async fn detect(&self, path: &str) -> RuntimeInfo;
+
+    /// Whether a run left something in its folder that `AgentRuntime::start` can attach to.
+    fn left_something(&self, run_dir: &Path) -> bool {
+        run_dir.join("keeper.json").exists()
+    }
+
+    /// Removes what a run that is over, and whose events are all on disk, needs no more.
+    fn clear(&self, run_dir: &Path) -> Result<(), RuntimeError> {
+        musher_process::clean(run_dir).map_err(|error| RuntimeError::Process(error.to_string()))
+    }
 }
 
 /// The runtimes of this program.

@@ -45,7 +45,8 @@ pub struct RunFold {
     /// Numbers that were skipped: the transcript was damaged.
     pub missing: u64,
     run: Option<RunId>,
-    prompt: Option<String>,
+    /// Id and text.
+    prompt: Option<(String, String)>,
 }
 
 /// A request that waits for a person.
@@ -91,6 +92,11 @@ pub enum FoldError {
 impl RunFold {
     pub fn is_done(&self) -> bool {
         self.outcome.is_some()
+    }
+
+    /// The words that started the run.
+    pub fn prompt_text(&self) -> Option<&str> {
+        self.prompt.as_ref().map(|(_, text)| text.as_str())
     }
 
     pub fn demo(&self) -> bool {
@@ -206,7 +212,7 @@ impl RunFold {
 
     fn note_message(&mut self, id: &str, text: &str, delivery: Delivery) {
         if delivery == Delivery::Prompt {
-            self.prompt.get_or_insert_with(|| id.to_owned());
+            self.prompt.get_or_insert_with(|| (id.to_owned(), text.to_owned()));
             return;
         }
         self.queued.retain(|m| m.id != id);
@@ -214,7 +220,7 @@ impl RunFold {
     }
 
     fn note_sent(&mut self, id: &str) {
-        self.prompt_sent |= self.prompt.as_deref() == Some(id);
+        self.prompt_sent |= self.prompt.as_ref().is_some_and(|(prompt, _)| prompt == id);
         self.queued.retain(|m| m.id != id);
         self.turn_over = false;
     }

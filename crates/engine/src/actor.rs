@@ -1,0 +1,285 @@
+//! One run's actor: the only one that says what happens to it.
+//!
+//! It prepares the worktree, starts the runtime, stores what the runtime says, answers for the person
+//! (or for the clock), hands over queued messages at the end of a turn, and ends the run when the
+//! whole process tree is gone. Everything comes to it through one loop, so nothing about a run is ever
+//! decided twice.
+
+mod broker;
+mod changes;
+mod finish;
+mod prepare;
+mod speak;
+
+use std::sync::Arc;
+
+use musher_protocol::*;
+use musher_runtime::{AgentRuntime, RuntimeError, Sourced};
+use tokio::{
+    sync::{OwnedSemaphorePermit, mpsc, oneshot},
+    task::JoinSet,
+};
+
+use crate::{core::Core, log::RunLog};
+use changes::ChangesWatch;
+use prepare::Prepared;
+pub(crate) use prepare::{unknown_runtime, without_env};
+
+/// What an actor can be asked; each is answered once it is stored.
+pub(crate) enum Mail {
+    Say { text: String, delivery: Delivery, reply: Reply },
+    Answer { request: String, answer: Answer, reply: Reply },
+    Interrupt { reply: Reply },
+    Stop { by: StoppedBy, reply: Reply },
+    SetModel { model: Option<String>, reply: Reply },
+    SetPermissionMode { mode: PermissionMode, reply: Reply },
+    MarkRead { reply: Reply },
+}
+
+pub(crate) type Reply = oneshot::Sender<Result<(), ApiError>>;
+
+/// How a run begins.
+pub(crate) enum Beginning {
+    /// From nothing: make the worktree if there is none, start the program.
+    Fresh(StartPlan),
+    /// Its program was started by an engine that is gone; go on behind what is stored.
+    Attach { stored_to: u64 },
+}
+
+/// What a new run needs besides its story.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StartPlan {
+    pub prompt: String,
+    /// `None`: the worktree is there already.
+    pub create: Option<CreatePlan>,
+    pub resume: Option<String>,
+    pub fresh_prompt: Option<String>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct CreatePlan {
+    pub base: Option<String>,
+    pub branch: Option<String>,
+}
+
+/// Work that goes on beside the actor's loop.
+enum Work {
+    Slot(Option<OwnedSemaphorePermit>),
+    Prepared(Result<Prepared, ApiError>),
+    Finished(Result<RuntimeResult, RuntimeError>),
+    Changed(Result<WorktreeChanges, String>),
+    Stopped(Result<(), RuntimeError>),
+}
+
+/// What the loop woke up for.
+enum Step {
+    Mail(Option<Mail>),
+    Batch(Option<Vec<Sourced>>),
+    Work(Work),
+    Expiry,
+    Changes,
+    Closing,
+}
+
+pub(crate) struct RunActor {
+    core: Arc<Core>,
+    story: Story,
+    project_root: String,
+    log: RunLog,
+    mailbox: mpsc::Receiver<Mail>,
+    work: JoinSet<Work>,
+    runtime: Option<Arc<dyn AgentRuntime>>,
+    batches: Option<mpsc::Receiver<Vec<Sourced>>>,
+    plan: StartPlan,
+    prompt_id: String,
+    slot: Option<OwnedSemaphorePermit>,
+    changes: ChangesWatch,
+    /// Who asked for the end; the outcome says so.
+    stopped_by: Option<StoppedBy>,
+    input_ended: bool,
+    /// The worktree is being made; that is never cut off half way.
+    preparing: bool,
+    /// What the runtime's `start` returned; the run is over when its last batch is stored too.
+    result: Option<Result<RuntimeResult, RuntimeError>>,
+    /// Words for the story's next run, known at the end.
+    follow_up: Option<String>,
+}
+
+impl RunActor {
+    pub fn new(
+        core: Arc<Core>,
+        story: Story,
+        project_root: String,
+        log: RunLog,
+        mailbox: mpsc::Receiver<Mail>,
+    ) -> Self {
+        let prompt_id = format!("prompt-{}", log.summary().id);
+        Self {
+            core,
+            story,
+            project_root,
+            log,
+            mailbox,
+            work: JoinSet::new(),
+            runtime: None,
+            batches: None,
+            plan: StartPlan::default(),
+            prompt_id,
+            slot: None,
+            changes: ChangesWatch::default(),
+            stopped_by: None,
+            input_ended: false,
+            preparing: false,
+            result: None,
+            follow_up: None,
+        }
+    }
+
+    /// Lives as long as the run, or until the engine lets go. Returns the words that were given too
+    /// late for this run, for the story's next one.
+    pub async fn run(mut self, beginning: Beginning) -> Option<String> {
+        let run = self.log.summary().id.clone();
+        let ended = match self.live(beginning).await {
+            Ok(ended) => ended,
+            Err(error) => {
+                tracing::error!(%run, %error, "the run's events could not be stored");
+                false
+            }
+        };
+        if !ended {
+            return None;
+        }
+        let follow_up = self.follow_up.take();
+        self.log.close().await;
+        follow_up
+    }
+
+    async fn live(&mut self, beginning: Beginning) -> Result<bool, ApiError> {
+        match beginning {
+            Beginning::Fresh(plan) => self.begin(plan).await?,
+            Beginning::Attach { stored_to } => self.attach(stored_to).await?,
+        }
+        loop {
+            match self.step().await {
+                Step::Mail(Some(mail)) => self.open(mail).await?,
+                // The table holds a sender as long as the actor lives.
+                Step::Mail(None) | Step::Closing => return Ok(false),
+                Step::Batch(Some(batch)) => self.take(batch).await?,
+                Step::Batch(None) => self.batches = None,
+                Step::Work(work) => self.worked(work).await?,
+                Step::Expiry => self.expire().await?,
+                Step::Changes => self.look_at_changes(),
+            }
+            if self.is_over() {
+                self.finish().await?;
+                return Ok(true);
+            }
+        }
+    }
+
+    async fn step(&mut self) -> Step {
+        let expiry = self.next_expiry();
+        let changes = self.changes.due();
+        tokio::select! {
+            biased;
+            () = self.core.closing.cancelled() => Step::Closing,
+            Some(work) = self.work.join_next() => Step::Work(work.unwrap_or_else(broken)),
+            mail = self.mailbox.recv() => Step::Mail(mail),
+            batch = next_batch(&mut self.batches), if self.batches.is_some() => Step::Batch(batch),
+            () = sleep_until(expiry), if expiry.is_some() => Step::Expiry,
+            () = sleep_until(changes), if changes.is_some() => Step::Changes,
+        }
+    }
+
+    async fn worked(&mut self, work: Work) -> Result<(), ApiError> {
+        match work {
+            Work::Slot(slot) => self.got_slot(slot).await,
+            Work::Prepared(prepared) => self.prepared(prepared).await,
+            Work::Finished(result) => {
+                self.result = Some(result);
+                Ok(())
+            }
+            Work::Changed(changed) => self.note_changes(changed).await,
+            Work::Stopped(Ok(())) => Ok(()),
+            Work::Stopped(Err(error)) => {
+                let message = format!("Stopping did not go as it should: {error}.");
+                self.log.say(AgentEvent::Warning { code: "stop".into(), message }).await
+            }
+        }
+    }
+
+    /// Stores a batch of the runtime, and does what its events call for.
+    async fn take(&mut self, mut batch: Vec<Sourced>) -> Result<(), ApiError> {
+        let mut turn_ended = false;
+        let mut asked = false;
+        for Sourced { event, .. } in &mut batch {
+            turn_ended |= matches!(event, AgentEvent::TurnEnded { .. });
+            asked |= self.prepare_request(event);
+            self.changes.heed(event, self.core.now());
+        }
+        let first = self.log.fold.phase == RunPhase::Starting;
+        let session = self.log.fold.session_id().map(str::to_owned);
+        self.log.append(batch).await?;
+        if self.log.fold.session_id() != session.as_deref() {
+            self.keep_session().await;
+        }
+        if first {
+            self.enter(RunPhase::Running, None).await?;
+        }
+        if asked || !self.log.fold.pending.is_empty() {
+            self.answer_by_policy().await?;
+        }
+        self.show_wait().await?;
+        if turn_ended {
+            self.turn_ended().await?;
+        }
+        Ok(())
+    }
+
+    async fn open(&mut self, mail: Mail) -> Result<(), ApiError> {
+        let (result, reply) = match mail {
+            Mail::Say { text, delivery, reply } => (self.hear(text, delivery).await, reply),
+            Mail::Answer { request, answer, reply } => {
+                (self.answer(&request, answer, AnsweredBy::User).await, reply)
+            }
+            Mail::Interrupt { reply } => (self.interrupt().await, reply),
+            Mail::Stop { by, reply } => (self.stop(by).await, reply),
+            Mail::SetModel { model, reply } => (self.set_model(model).await, reply),
+            Mail::SetPermissionMode { mode, reply } => (self.set_mode(mode).await, reply),
+            Mail::MarkRead { reply } => {
+                self.log.mark_read().await;
+                (Ok(()), reply)
+            }
+        };
+        // Who asked may have left; what was asked is done all the same.
+        let _ = reply.send(result);
+        Ok(())
+    }
+
+    /// Tells the new phase, as an event like any other.
+    async fn enter(&mut self, phase: RunPhase, detail: Option<String>) -> Result<(), ApiError> {
+        let status = match phase {
+            RunPhase::Queued | RunPhase::Preparing => RuntimeStatus::Idle,
+            _ => RuntimeStatus::Running,
+        };
+        self.log.say(AgentEvent::Status { status, phase, detail, until: None }).await
+    }
+}
+
+async fn next_batch(batches: &mut Option<mpsc::Receiver<Vec<Sourced>>>) -> Option<Vec<Sourced>> {
+    match batches {
+        Some(batches) => batches.recv().await,
+        None => None,
+    }
+}
+
+async fn sleep_until(at: Option<tokio::time::Instant>) {
+    if let Some(at) = at {
+        tokio::time::sleep_until(at).await;
+    }
+}
+
+/// A task that panicked or was cut off counts as a runtime that failed.
+fn broken(error: tokio::task::JoinError) -> Work {
+    Work::Finished(Err(RuntimeError::Process(format!("a part of Musher failed ({error})"))))
+}

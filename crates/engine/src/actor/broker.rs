@@ -1,0 +1,170 @@
+//! Permissions and questions: each request gets exactly one answer.
+//!
+//! The answer is given to the agent first and stored then. Should the engine die between the two, the
+//! request is still open at the next start, and a second answer reaches the keeper under the same id,
+//! which says it once.
+
+use musher_protocol::*;
+use musher_runtime::AgentInput;
+use musher_store::fold::Pending;
+use tokio::time::Instant;
+
+use super::RunActor;
+use crate::{core::conflict, settings::ANSWER_WITHIN};
+
+impl RunActor {
+    /// Puts the time into a request after which it denies itself. Says whether it was a request.
+    pub(super) fn prepare_request(&self, event: &mut AgentEvent) -> bool {
+        let expires_at = match event {
+            AgentEvent::PermissionRequest(request) => &mut request.expires_at,
+            AgentEvent::Question(question) => &mut question.expires_at,
+            _ => return false,
+        };
+        let within = chrono::TimeDelta::from_std(ANSWER_WITHIN).unwrap_or_default();
+        *expires_at = Some(self.core.now() + within);
+        true
+    }
+
+    pub(super) fn next_expiry(&self) -> Option<Instant> {
+        let next = self.log.fold.pending.iter().filter_map(Pending::expires_at).min()?;
+        let left = (next - self.core.now()).to_std().unwrap_or_default();
+        Some(Instant::now() + left)
+    }
+
+    pub(super) async fn expire(&mut self) -> Result<(), ApiError> {
+        let now = self.core.now();
+        let late = |p: &&Pending| p.expires_at().is_some_and(|at| at <= now);
+        let late: Vec<_> = self.log.fold.pending.iter().filter(late).cloned().collect();
+        for pending in late {
+            let minutes = ANSWER_WITHIN.as_secs() / 60;
+            let message = format!("Nobody answered within {minutes} minutes, so this is denied.");
+            self.settle(&pending, Answer::Deny { message: Some(message) }, AnsweredBy::Expiry).await?;
+        }
+        self.show_wait().await
+    }
+
+    /// Answers what the run's own policy answers.
+    pub(super) async fn answer_by_policy(&mut self) -> Result<(), ApiError> {
+        let answer = match self.story.settings.answer {
+            AnswerPolicy::Ask => return Ok(()),
+            AnswerPolicy::Allow => Answer::Allow,
+            AnswerPolicy::Deny => Answer::Deny { message: None },
+        };
+        for pending in self.log.fold.pending.clone() {
+            let answer = match (&pending, &answer) {
+                // Leave can be given beforehand; an answer to an unknown question cannot.
+                (Pending::Question(_), _) => Answer::Deny {
+                    message: Some("Nobody is there to answer: decide yourself.".into()),
+                },
+                (Pending::Permission(_), answer) => answer.clone(),
+            };
+            self.settle(&pending, answer, AnsweredBy::Policy).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn answer(
+        &mut self,
+        request: &str,
+        answer: Answer,
+        by: AnsweredBy,
+    ) -> Result<(), ApiError> {
+        let Some(pending) = self.log.fold.pending(request).cloned() else {
+            return Err(conflict("This request was answered already, or the agent took it back."));
+        };
+        fits(&pending, &answer)?;
+        self.settle(&pending, answer, by).await?;
+        self.show_wait().await
+    }
+
+    async fn settle(
+        &mut self,
+        pending: &Pending,
+        answer: Answer,
+        by: AnsweredBy,
+    ) -> Result<(), ApiError> {
+        let request = pending.request().to_owned();
+        let said = AgentInput::Answer { request: request.clone(), answer: answer.clone() };
+        match self.steer(said).await {
+            Err(error) if by == AnsweredBy::User => return Err(error),
+            // Nobody waits for this answer: the agent is ending, and its end withdraws the request.
+            Err(error) => tracing::debug!(%error, %request, "answer not given"),
+            Ok(()) => {}
+        }
+        self.log.say(answered(pending, request, answer, by)).await
+    }
+
+    /// Shows that a person is needed, or no longer is.
+    pub(super) async fn show_wait(&mut self) -> Result<(), ApiError> {
+        let fold = &self.log.fold;
+        if !matches!(
+            fold.phase,
+            RunPhase::Running | RunPhase::WaitingPermission | RunPhase::WaitingAnswer
+        ) {
+            return Ok(());
+        }
+        let (phase, detail, until) = match fold.pending.first() {
+            None => (RunPhase::Running, None, None),
+            Some(Pending::Permission(p)) => {
+                (RunPhase::WaitingPermission, Some(wants(p)), p.expires_at)
+            }
+            Some(Pending::Question(q)) => {
+                let asks = q.questions.first().map_or("asks something", |i| i.question.as_str());
+                (RunPhase::WaitingAnswer, Some(format!("Asks: {}", one_line(asks))), q.expires_at)
+            }
+        };
+        if (fold.phase, &fold.detail, fold.until) == (phase, &detail, until) {
+            return Ok(());
+        }
+        let status = RuntimeStatus::Running;
+        self.log.say(AgentEvent::Status { status, phase, detail, until }).await
+    }
+}
+
+fn fits(pending: &Pending, answer: &Answer) -> Result<(), ApiError> {
+    match (pending, answer) {
+        (Pending::Permission(_), Answer::Answers { .. }) => {
+            Err(conflict("This is a request for leave: allow or deny it."))
+        }
+        (Pending::Question(_), Answer::Allow) => {
+            Err(conflict("This is a question: choose an answer, or deny."))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn answered(pending: &Pending, request: String, answer: Answer, by: AnsweredBy) -> AgentEvent {
+    if let Pending::Question(_) = pending {
+        let answers = match answer {
+            Answer::Answers { answers } => answers,
+            _ => Default::default(),
+        };
+        return AgentEvent::QuestionAnswer { request, answers, by };
+    }
+    let (decision, message) = match answer {
+        Answer::Allow => (PermissionDecision::Allow, None),
+        Answer::Deny { message } => (PermissionDecision::Deny, message),
+        Answer::Answers { .. } => (PermissionDecision::Deny, None),
+    };
+    AgentEvent::PermissionAnswer { request, decision, by, message }
+}
+
+fn wants(request: &PermissionRequest) -> String {
+    let verb = match request.kind {
+        ToolKind::Run => "run",
+        ToolKind::Edit => "edit",
+        ToolKind::Read => "read",
+        ToolKind::Fetch => "fetch",
+        ToolKind::Plan => return "Waits for you: approve its plan?".into(),
+        _ => "use",
+    };
+    format!("Waits for you: {verb} {}?", one_line(&request.title))
+}
+
+fn one_line(text: &str) -> String {
+    let line = text.lines().next().unwrap_or_default();
+    match line.char_indices().nth(100) {
+        Some((cut, _)) => format!("{}…", &line[..cut]),
+        None => line.to_owned(),
+    }
+}

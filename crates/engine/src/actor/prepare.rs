@@ -1,0 +1,261 @@
+//! From a story to a running agent: a slot, a worktree, the trust answer, the program.
+
+use std::{path::PathBuf, sync::Arc};
+
+use musher_protocol::*;
+use musher_runtime::{
+    AttachPoint, EventLog, EventSink, EventStream, RuntimeContext, RuntimeKind, ToolAccess,
+};
+use musher_worktree::{CreateWorktree, Created, slug};
+
+use super::{CreatePlan, RunActor, StartPlan, Work};
+use crate::{core::Core, projects::trust_in, runs::event_stream};
+
+/// What must stand before the program may start.
+pub(super) struct Prepared {
+    created: Option<Created>,
+    trust: Option<TrustDecision>,
+    warnings: Vec<String>,
+}
+
+impl RunActor {
+    pub(super) async fn begin(&mut self, plan: StartPlan) -> Result<(), ApiError> {
+        let (id, text) = (self.prompt_id.clone(), plan.prompt.clone());
+        self.plan = plan;
+        if self.log.fold.last_seq == 0 {
+            let delivery = Delivery::Prompt;
+            self.log.say(AgentEvent::Message { id, text, delivery }).await?;
+        }
+        let slots = self.core.slots.clone();
+        if let Ok(slot) = slots.clone().try_acquire_owned() {
+            return self.got_slot(Some(slot)).await;
+        }
+        let limit = self.core.config.max_live_runs;
+        let detail = format!("Waits for a free slot: {limit} of {limit} are busy");
+        self.enter(RunPhase::Queued, Some(detail)).await?;
+        self.work.spawn(async move { Work::Slot(slots.acquire_owned().await.ok()) });
+        Ok(())
+    }
+
+    pub(super) async fn got_slot(
+        &mut self,
+        slot: Option<tokio::sync::OwnedSemaphorePermit>,
+    ) -> Result<(), ApiError> {
+        self.slot = slot;
+        if self.stopped_by.is_some() {
+            return Ok(());
+        }
+        let detail = match self.plan.create {
+            Some(_) => "Making a worktree",
+            None => "Looking at the worktree",
+        };
+        self.enter(RunPhase::Preparing, Some(detail.into())).await?;
+        let (core, story) = (self.core.clone(), self.story.clone());
+        let preparing = prepare(core, story, self.project_root.clone(), self.plan.clone());
+        self.preparing = true;
+        self.work.spawn(async move { Work::Prepared(preparing.await) });
+        Ok(())
+    }
+
+    pub(super) async fn prepared(
+        &mut self,
+        prepared: Result<Prepared, ApiError>,
+    ) -> Result<(), ApiError> {
+        self.preparing = false;
+        match prepared {
+            Ok(prepared) => self.start(prepared).await,
+            Err(error) => self.could_not_start(error).await,
+        }
+    }
+
+    async fn start(&mut self, prepared: Prepared) -> Result<(), ApiError> {
+        if let Some(created) = prepared.created {
+            self.note_worktree(created).await?;
+        }
+        for message in prepared.warnings {
+            self.log.say(AgentEvent::Warning { code: "worktree".into(), message }).await?;
+        }
+        if self.stopped_by.is_some() {
+            return Ok(());
+        }
+        self.enter(RunPhase::Starting, Some("Starting the agent".into())).await?;
+        self.launch(prepared.trust, None).await
+    }
+
+    /// Takes over the program of an engine that is gone.
+    pub(super) async fn attach(&mut self, stored_to: u64) -> Result<(), ApiError> {
+        self.slot = self.core.slots.clone().try_acquire_owned().ok();
+        self.launch(None, Some(AttachPoint { stored_to })).await?;
+        if self.log.fold.phase == RunPhase::Stopping {
+            self.log.fold.phase = RunPhase::Running;
+            self.stop(StoppedBy::User).await?;
+        }
+        self.say_what_was_left().await
+    }
+
+    async fn launch(
+        &mut self,
+        trust: Option<TrustDecision>,
+        attach: Option<AttachPoint>,
+    ) -> Result<(), ApiError> {
+        let Some(kind) = self.core.registry.get(&self.story.settings.runtime) else {
+            return self.could_not_start(unknown_runtime(&self.story.settings.runtime)).await;
+        };
+        let context = self.context(kind.as_ref(), trust, attach);
+        let runtime = kind.new_run();
+        let log = StoredEvents { core: self.core.clone(), run: context.run.clone() };
+        let (sink, batches) = EventSink::new(Arc::new(log));
+        self.runtime = Some(runtime.clone());
+        self.batches = Some(batches);
+        self.work.spawn(async move { Work::Finished(runtime.start(context, sink).await) });
+        Ok(())
+    }
+
+    fn context(
+        &self,
+        _kind: &dyn RuntimeKind,
+        trust: Option<TrustDecision>,
+        attach: Option<AttachPoint>,
+    ) -> RuntimeContext {
+        let settings = &self.story.settings;
+        let run = self.log.summary().id.clone();
+        RuntimeContext {
+            run_dir: self.core.store.run_dir(&run),
+            run,
+            story_id: self.story.id.clone(),
+            agent_name: settings.agent_name.clone(),
+            command: settings.command.as_ref().map(PathBuf::from),
+            args: settings.args.clone(),
+            env: musher_process::Environment::for_agent(&settings.env, &self.core.login.path),
+            prompt: self.plan.prompt.clone(),
+            prompt_id: self.prompt_id.clone(),
+            cwd: PathBuf::from(&self.story.worktree),
+            inactivity_timeout_secs: settings.inactivity_timeout_secs,
+            tools: ToolAccess {
+                allowed: settings.allowed_tools.clone(),
+                disallowed: settings.disallowed_tools.clone(),
+                mcp_config: settings.mcp_config.clone(),
+            },
+            session_id_to_resume: self.plan.resume.clone(),
+            fresh_prompt: self.plan.fresh_prompt.clone(),
+            project_root: PathBuf::from(&self.project_root),
+            model: settings.model.clone(),
+            permission_mode: settings.permission_mode,
+            limits: settings.limits.clone(),
+            trust,
+            transport: settings.transport,
+            append_system_prompt: settings.append_system_prompt.clone(),
+            attach,
+        }
+    }
+
+    async fn note_worktree(&mut self, created: Created) -> Result<(), ApiError> {
+        let path = created.path.to_string_lossy().into_owned();
+        self.story.worktree.clone_from(&path);
+        self.story.owns_worktree = true;
+        self.story.branch = Some(created.branch.clone());
+        self.story.base_commit = Some(created.base_commit);
+        self.story.base_name = Some(created.base_name);
+        self.keep_story().await?;
+        self.log
+            .amend(|summary| {
+                summary.worktree = path;
+                summary.branch = Some(created.branch);
+            })
+            .await;
+        Ok(())
+    }
+
+    pub(super) async fn keep_story(&mut self) -> Result<(), ApiError> {
+        Ok(self.core.store.put_story(&without_env(&self.story)).await?)
+    }
+
+    /// The session is kept the moment it is named.
+    pub(super) async fn keep_session(&mut self) {
+        let Some(session) = self.log.fold.session.clone() else { return };
+        let kept = SessionRef {
+            runtime: self.story.settings.runtime.clone(),
+            id: session.session_id,
+            model: session.model,
+            cwd: self.story.worktree.clone(),
+            story: self.story.id.clone(),
+            run: self.log.summary().id.clone(),
+            seen_at: self.core.now(),
+        };
+        if let Err(error) = self.core.store.put_session(&kept).await {
+            tracing::warn!(%error, "session not kept; the transcript has it");
+        }
+    }
+}
+
+/// A story as it is kept: variables may hold keys, so their values stay in memory.
+pub(crate) fn without_env(story: &Story) -> Story {
+    let mut story = story.clone();
+    story.settings.env.clear();
+    story
+}
+
+pub(crate) fn unknown_runtime(name: &str) -> ApiError {
+    ApiError::new(ErrorCode::RuntimeMissing, format!("There is no runtime called {name}."))
+        .with_hint("`musher doctor` lists the ones there are.")
+}
+
+async fn prepare(
+    core: Arc<Core>,
+    story: Story,
+    project_root: String,
+    plan: StartPlan,
+) -> Result<Prepared, ApiError> {
+    let (created, mut warnings) = match &plan.create {
+        Some(create) => {
+            let created = make_worktree(&core, &story, &project_root, create).await?;
+            let warnings = created.warnings.clone();
+            (Some(created), warnings)
+        }
+        None => (None, Vec::new()),
+    };
+    let worktree = created.as_ref().map_or_else(|| PathBuf::from(&story.worktree), |c| c.path.clone());
+    if !tokio::fs::try_exists(&worktree).await.unwrap_or(false) {
+        let message = format!("The worktree {} is gone.", worktree.display());
+        return Err(ApiError::new(ErrorCode::NotFound, message)
+            .with_hint("Start a new story; the transcript of this one stays readable."));
+    }
+    let trust = trust_in(&core, &story.project, &worktree).await?;
+    if trust.decision.is_none() && !trust.items.is_empty() {
+        warnings.push(format!(
+            "{} of this repository's own settings and hooks stay off until you allow them.",
+            trust.items.len()
+        ));
+    }
+    Ok(Prepared { created, trust: trust.decision, warnings })
+}
+
+async fn make_worktree(
+    core: &Core,
+    story: &Story,
+    project_root: &str,
+    plan: &CreatePlan,
+) -> Result<Created, ApiError> {
+    let project = core.store.projects().await?.into_iter().find(|p| p.id == story.project);
+    let name = project.map_or_else(|| story.project.to_string(), |p| p.name);
+    let request = CreateWorktree {
+        root: PathBuf::from(project_root),
+        under: core.worktrees_dir().join(slug(&name)),
+        prompt: story.title.clone(),
+        branch: plan.branch.clone(),
+        base: plan.base.clone(),
+    };
+    Ok(core.git.create(request).await?)
+}
+
+/// A run's events for its runtime's `stream_events`.
+struct StoredEvents {
+    core: Arc<Core>,
+    run: RunId,
+}
+
+impl EventLog for StoredEvents {
+    fn subscribe(&self, from_seq: u64) -> EventStream {
+        event_stream(self.core.clone(), self.run.clone(), from_seq)
+    }
+}

@@ -1,0 +1,110 @@
+//! What the parts of an engine share.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use chrono::{DateTime, Utc};
+use musher_process::LoginPath;
+use musher_protocol::{ApiError, ErrorCode, RunId, RunSummary};
+use musher_runtime::Registry;
+use musher_store::{Store, TranscriptIndex};
+use musher_worktree::Git;
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{actor::Mail, news::NewsHub};
+
+/// How an engine is opened.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    pub data_dir: PathBuf,
+    /// Runs that may live at once; more wait in line.
+    pub max_live_runs: usize,
+    /// Where the time comes from; tests have their own.
+    pub now: fn() -> DateTime<Utc>,
+}
+
+impl EngineConfig {
+    pub fn new(data_dir: PathBuf) -> Self {
+        Self { data_dir, max_live_runs: crate::settings::DEFAULT_MAX_LIVE_RUNS, now: Utc::now }
+    }
+}
+
+/// The parts that every actor and every command use.
+pub(crate) struct Core {
+    pub config: EngineConfig,
+    pub registry: Registry,
+    pub store: Store,
+    pub git: Git,
+    pub login: LoginPath,
+    pub news: NewsHub,
+    pub slots: Arc<Semaphore>,
+    pub runs: RunTable,
+    pub tasks: TaskTracker,
+    /// Cancelled when the engine lets go; agents live on in their keepers.
+    pub closing: CancellationToken,
+}
+
+impl Core {
+    pub fn now(&self) -> DateTime<Utc> {
+        (self.config.now)()
+    }
+
+    pub fn worktrees_dir(&self) -> PathBuf {
+        self.config.data_dir.join("worktrees")
+    }
+}
+
+/// How a live run is reached.
+#[derive(Clone)]
+pub(crate) struct RunHandle {
+    pub mailbox: mpsc::Sender<Mail>,
+    /// The run as lists show it; its `last_seq` is how far readers may read.
+    pub summary: watch::Receiver<Arc<RunSummary>>,
+    pub index: Arc<TranscriptIndex>,
+    /// Cancelled once the run is out of the table: its worktree and session are free.
+    pub gone: CancellationToken,
+}
+
+/// The runs that have an actor. The actor alone removes itself, after its last event.
+#[derive(Default)]
+pub(crate) struct RunTable {
+    live: Mutex<HashMap<RunId, RunHandle>>,
+}
+
+impl RunTable {
+    pub fn insert(&self, run: RunId, handle: RunHandle) {
+        self.lock().insert(run, handle);
+    }
+
+    pub fn remove(&self, run: &RunId) {
+        self.lock().remove(run);
+    }
+
+    pub fn get(&self, run: &RunId) -> Option<RunHandle> {
+        self.lock().get(run).cloned()
+    }
+
+    pub fn all(&self) -> Vec<(RunId, RunHandle)> {
+        self.lock().iter().map(|(run, handle)| (run.clone(), handle.clone())).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<RunId, RunHandle>> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+pub(crate) fn not_found(what: &str, id: impl std::fmt::Display) -> ApiError {
+    ApiError::new(ErrorCode::NotFound, format!("There is no {what} {id}."))
+}
+
+pub(crate) fn bad_request(message: impl Into<String>) -> ApiError {
+    ApiError::new(ErrorCode::BadRequest, message)
+}
+
+pub(crate) fn conflict(message: impl Into<String>) -> ApiError {
+    ApiError::new(ErrorCode::Conflict, message)
+}

@@ -1,0 +1,70 @@
+//! What is well and what is not, for `musher doctor` and the first start.
+
+use musher_process::{PathSource, keeper_program};
+use musher_protocol::*;
+
+use crate::Engine;
+
+impl Engine {
+    pub async fn doctor(&self) -> Result<DoctorReport, ApiError> {
+        let mut checks = vec![self.check_git().await, self.check_path(), check_keeper()];
+        for kind in self.core.registry.all() {
+            checks.push(check_runtime(&kind.detect(&self.core.login.path).await));
+        }
+        checks.push(self.check_data_dir());
+        let ok = checks.iter().all(|check| check.state != CheckState::Bad);
+        Ok(DoctorReport { checks, ok })
+    }
+
+    async fn check_git(&self) -> DoctorCheck {
+        match self.core.git.version().await {
+            Ok(version) => good("git", format!("git {version} is installed.")),
+            Err(error) => bad("git", error.to_string(), "Install git 2.38 or newer."),
+        }
+    }
+
+    fn check_path(&self) -> DoctorCheck {
+        let login = &self.core.login;
+        let folders = std::env::split_paths(&login.path).count();
+        let sentence = match login.source {
+            PathSource::Login => format!("PATH is your login shell's: {folders} folders."),
+            _ => format!("PATH is the one Musher was started with: {folders} folders."),
+        };
+        let hint = login.note.clone();
+        let state = if hint.is_some() { CheckState::Notice } else { CheckState::Good };
+        DoctorCheck { name: "PATH".into(), state, sentence, hint }
+    }
+
+    fn check_data_dir(&self) -> DoctorCheck {
+        let dir = self.data_dir().display();
+        let live = self.core.runs.all().len();
+        good("data", format!("Everything is kept in {dir}; {live} runs are live."))
+    }
+}
+
+fn check_keeper() -> DoctorCheck {
+    match keeper_program() {
+        Ok(path) => good("keeper", format!("Agents are held by {}.", path.display())),
+        Err(error) => bad("keeper", error.to_string(), "Reinstall Musher, or set MUSHER_KEEPER."),
+    }
+}
+
+fn check_runtime(info: &RuntimeInfo) -> DoctorCheck {
+    let path = info.path.as_deref().unwrap_or_default();
+    let sentence = match (&info.version, info.found) {
+        (Some(version), true) => format!("{} {version} is at {path}.", info.label),
+        (None, true) => format!("{} is at {path}.", info.label),
+        (_, false) => format!("{} was not found.", info.label),
+    };
+    let state = if info.found { CheckState::Good } else { CheckState::Notice };
+    DoctorCheck { name: info.name.clone(), state, sentence, hint: info.hint.clone() }
+}
+
+fn good(name: &str, sentence: String) -> DoctorCheck {
+    DoctorCheck { name: name.into(), state: CheckState::Good, sentence, hint: None }
+}
+
+fn bad(name: &str, sentence: String, hint: &str) -> DoctorCheck {
+    let hint = Some(hint.to_owned());
+    DoctorCheck { name: name.into(), state: CheckState::Bad, sentence, hint }
+}

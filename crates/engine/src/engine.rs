@@ -1,0 +1,105 @@
+//! Opening and closing an engine.
+
+use std::{
+    path::Path,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use musher_process::{LoginPathCache, login_path};
+use musher_protocol::*;
+use musher_runtime::Registry;
+use musher_store::{DataDirLock, Store};
+use musher_worktree::Git;
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    NewsReader,
+    core::{Core, EngineConfig, RunTable},
+    news::NewsHub,
+};
+
+/// The login shell is asked once for the process, however many engines it opens.
+static LOGIN_PATH: LazyLock<LoginPathCache> = LazyLock::new(LoginPathCache::default);
+
+/// How long the end of an engine waits for its actors to let go.
+const LET_GO_WITHIN: Duration = Duration::from_secs(2);
+
+/// The one engine of a data directory. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    pub(crate) core: Arc<Core>,
+    pub(crate) notices: Arc<Vec<String>>,
+    /// Held until the last clone is gone.
+    _lock: Arc<DataDirLock>,
+}
+
+impl Engine {
+    /// Takes the data directory's lock, opens the store, attaches to live keepers.
+    pub async fn open(config: EngineConfig, registry: Registry) -> Result<Self, ApiError> {
+        let dir = config.data_dir.clone();
+        let opened = tokio::task::spawn_blocking(move || {
+            let lock = DataDirLock::acquire(&dir)?;
+            let (store, notices) = Store::open(&dir)?;
+            Ok::<_, ApiError>((lock, store, notices))
+        });
+        let (lock, store, mut notices) = opened.await.map_err(|_| broken())??;
+        notices.splice(0..0, lock.notices.iter().cloned());
+        let login = login_path(&LOGIN_PATH).await;
+        let core = Core {
+            registry,
+            store,
+            git: Git::new(&login.path),
+            login,
+            news: NewsHub::default(),
+            slots: Arc::new(Semaphore::new(config.max_live_runs.max(1))),
+            runs: RunTable::default(),
+            tasks: TaskTracker::new(),
+            closing: CancellationToken::new(),
+            config,
+        };
+        let engine =
+            Self { core: Arc::new(core), notices: Arc::new(notices), _lock: Arc::new(lock) };
+        engine.take_in().await?;
+        Ok(engine)
+    }
+
+    pub fn data_dir(&self) -> &Path {
+        &self.core.config.data_dir
+    }
+
+    pub fn news(&self) -> NewsReader {
+        self.core.news.reader()
+    }
+
+    /// Lets go: agents live on in their keepers, and the next engine goes on with them.
+    pub async fn shutdown(&self) {
+        self.core.closing.cancel();
+        self.core.news.close();
+        self.core.tasks.close();
+        if tokio::time::timeout(LET_GO_WITHIN, self.core.tasks.wait()).await.is_err() {
+            tracing::warn!("some runs did not let go in time; the next start takes them in");
+        }
+    }
+
+    pub async fn app_info(&self, host: HostKind) -> Result<AppInfo, ApiError> {
+        let mut runtimes = Vec::new();
+        for kind in self.core.registry.all() {
+            runtimes.push(kind.detect(&self.core.login.path).await);
+        }
+        Ok(AppInfo {
+            version: env!("CARGO_PKG_VERSION").into(),
+            api_version: API_VERSION,
+            data_dir: self.data_dir().to_string_lossy().into_owned(),
+            host,
+            runtimes,
+            max_live_runs: u32::try_from(self.core.config.max_live_runs).unwrap_or(u32::MAX),
+            notices: self.notices.to_vec(),
+        })
+    }
+}
+
+fn broken() -> ApiError {
+    ApiError::new(ErrorCode::Internal, "A part of Musher failed while it opened its data.")
+}
