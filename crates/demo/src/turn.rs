@@ -16,7 +16,7 @@ const TOOLS: [&str; 6] = ["Bash", "Edit", "Glob", "Read", "TodoWrite", "Write"];
 const ASKING_TOOLS: [&str; 2] = ["AskUserQuestion", "ExitPlanMode"];
 
 /// How fast streamed text comes, in seconds for each piece of [`PIECE`] words.
-const PIECE_SECONDS: f64 = 0.07;
+const PIECE_SECONDS: f64 = 0.13;
 const PIECE: usize = 3;
 
 /// What is known of the turn that is played.
