@@ -184,6 +184,29 @@ fn tests_have_their_own_crate() {
     assert_eq!(shipped, Vec::<String>::new(), "testkit is for tests only");
 }
 
+/// The packages of the whole workspace, each with its version and features.
+fn features(edges: &str) -> BTreeSet<String> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["tree", "--workspace", "--edges", edges, "--prefix", "none"])
+        .args(["--format", "{p} {f}"])
+        .current_dir(root())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    lines.lines().map(|line| line.replace(" (*)", "")).collect()
+}
+
+/// Else a test would compile the crate, and all that builds on it, a second time: Tauri, too.
+#[test]
+fn tests_add_no_features_to_what_is_shipped() {
+    let (shipped, tested) = (features("no-dev"), features("all"));
+    assert!(shipped.len() > 100, "only {} packages were found", shipped.len());
+    let changed: Vec<_> = shipped.difference(&tested).collect();
+    assert!(changed.is_empty(), "give the workspace the features that tests add to {changed:?}");
+}
+
 #[test]
 fn each_foreign_crate_has_one_owner() {
     for Arrow { from, to, only_tests } in arrows() {
