@@ -1,1 +1,4 @@
 //! Claude Code.
+
+pub mod decode;
+pub mod outcome;
