@@ -1,0 +1,232 @@
+//! What the fake host plays, by name.
+import type { AgentEvent, FileChange, RunSummary } from '../../contract/contract';
+import type { FakeHost, FakeRun } from './fake';
+import { ago, hunk, result, tool } from './make';
+
+const CLEANUP = [
+  hunk(40, 40, [
+    ' /// Removes expired sessions in batches.',
+    ' pub async fn run(store: &impl SessionStore) -> Result<u64> {',
+    '-    let all = store.list().await?;',
+    '-    let old = all.into_iter().filter(|s| s.expired());',
+    '+    let removed = store.delete_expired(Utc::now(), BATCH).await?;',
+    '     metrics::cleaned(removed);',
+    '     Ok(removed)',
+    ' }',
+  ]),
+];
+
+const FILES: FileChange[] = [
+  { path: 'migrations/0042_sessions.sql', kind: 'untracked', added: 21, removed: 0 },
+  { path: 'src/jobs/cleanup.rs', kind: 'modified', added: 3, removed: 4 },
+  { path: 'src/session/mod.rs', kind: 'modified', added: 18, removed: 6 },
+  { path: 'src/session/pg.rs', kind: 'untracked', added: 214, removed: 0 },
+  { path: 'tests/session.rs', kind: 'modified', added: 156, removed: 12 },
+  { path: 'Cargo.lock', kind: 'modified', added: 48_210, removed: 1790 },
+];
+
+const usage = (micros: number): AgentEvent => ({
+  type: 'usage',
+  usage: { input_tokens: 18_200, output_tokens: 6100, cache_creation_input_tokens: 22_000, cache_read_input_tokens: 310_400, cost_microdollars: micros, cost_source: 'reported' },
+  context_window: 200_000,
+  context_used: 96_000,
+});
+
+const BEGIN: AgentEvent[] = [
+  { type: 'message', id: 'm1', delivery: 'prompt', text: 'Move the session store from the in-memory map to Postgres. Keep the trait, add a migration, and make the cleanup job use the index.' },
+  { type: 'session', session_id: 's-1', model: 'claude-opus-4-8', runtime_version: '2.1.330', billing: 'subscription' },
+  { type: 'thinking', block: 't1', text: 'The trait has five callers.\n', delta: true },
+  ...Array.from({ length: 12 }, (): AgentEvent => ({ type: 'thinking', block: 't1', text: 'I should look at the cleanup job before I change anything. ', delta: true })),
+  { type: 'text', block: 'b1', text: 'The trait stays as it is, so callers do not change. I will add `PgSessionStore` beside the map, a migration with an index on `expires_at`, and switch the cleanup job to one delete with a limit.' },
+  tool('r1', 'read', 'Read', 'src/session/mod.rs'),
+  tool('r2', 'read', 'Read', 'src/session/memory.rs'),
+  tool('r3', 'read', 'Read', 'src/jobs/cleanup.rs'),
+  result('r1', 'line\n'.repeat(180)),
+  result('r2', 'line\n'.repeat(140)),
+  result('r3', 'line\n'.repeat(92)),
+  tool('e1', 'edit', 'Edit', 'src/jobs/cleanup.rs'),
+  result('e1', 'The file was updated.', { hunks: CLEANUP, path: 'src/jobs/cleanup.rs' }),
+  tool('c1', 'run', 'Bash', 'cargo nextest run -p session'),
+  result('c1', '    Finished test profile in 4.81s\n    Starting 38 tests across 3 binaries\n        PASS [   0.214s] session pg::expired_rows_go\nSummary [6.201s] 38 tests run: 38 passed, 0 skipped'),
+  usage(1_940_000),
+  { type: 'changes', files: FILES },
+];
+
+function ask(): AgentEvent[] {
+  const command = 'sqlx migrate run --database-url postgres://localhost/atlas_test';
+  return [
+    tool('c2', 'run', 'Bash', command),
+    { type: 'permission_request', request: 'q1', tool_call: 'c2', tool: 'Bash', kind: 'run', title: command, input: { command }, why: 'not covered by a rule', expires_at: new Date(Date.now() + 581_000).toISOString() },
+  ];
+}
+
+const QUESTION: AgentEvent = {
+  type: 'question',
+  request: 'q2',
+  questions: [
+    {
+      header: 'Pool',
+      question: 'How many connections may the session store hold?',
+      multi_select: false,
+      options: [
+        { label: 'Ten', description: 'as the other stores have' },
+        { label: 'Two for each core', description: 'grows with the machine' },
+        { label: 'Read it from the settings', description: 'adds a key to config.toml' },
+      ],
+    },
+  ],
+  expires_at: new Date(Date.now() + 1_700_000).toISOString(),
+};
+
+const SUMMING: AgentEvent = {
+  type: 'text',
+  block: 'b9',
+  text: '## What changed\n\nThe session store is on Postgres; the trait and its callers are untouched.\n\n- `PgSessionStore` beside the map, **38 tests** pass on both\n- a migration with an index on `expires_at`\n- the cleanup job deletes in batches of 10 000\n\n```sql\nCREATE INDEX sessions_expires_at ON sessions (expires_at);\n```\n\n| step | before | after |\n| --- | --- | --- |\n| cleanup of 1 M rows | 41 s | 3.2 s |\n\nThe plan of the delete is in [the manual](https://www.postgresql.org/docs/current/using-explain.html). Left to decide: whether the old map stays for tests.',
+};
+
+type Scene = (host: FakeHost) => void;
+
+function main(host: FakeHost, change: Partial<RunSummary>, events: AgentEvent[]): FakeRun {
+  const run = host.add({ id: 'run-main', story: 'main', title: 'Move sessions to Postgres', agent_name: 'coder-2', added: 412, removed: 180, files_changed: 6, usage: { ...base, cost_microdollars: 1_940_000, cost_source: 'reported' }, ...change }, [...BEGIN, ...events]);
+  for (const file of FILES) host.diff(run, file, diffOf(file));
+  sessionStorage.setItem('musher.story', 'main');
+  return run;
+}
+const base = { input_tokens: 18_200, output_tokens: 6100, cache_creation_input_tokens: 22_000, cache_read_input_tokens: 310_400 };
+
+function diffOf(file: FileChange) {
+  if (file.path === 'src/jobs/cleanup.rs') return CLEANUP;
+  if (file.path === 'Cargo.lock') return [hunk(1, 1, Array.from({ length: 50_000 }, (_, at) => `${at % 26 === 0 ? '-' : '+'}checksum = "${(at * 2654435761).toString(16)}"`))];
+  return [hunk(1, 1, Array.from({ length: file.added }, (_, at) => `+${'    '.repeat(at % 3)}let row_${at} = sqlx::query!("SELECT * FROM sessions WHERE id = $1", id).fetch_one(&pool).await?;`))];
+}
+
+function team(host: FakeHost): void {
+  host.projects = [
+    { id: 'api', name: 'atlas-api', root: '/home/ada/code/atlas-api', added_at: ago(9000) },
+    { id: 'web', name: 'atlas-web', root: '/home/ada/code/atlas-web', added_at: ago(9000) },
+    { id: 'dot', name: 'dotfiles', root: '/home/ada/dotfiles', added_at: ago(9000) },
+  ];
+  const done = { status: 'completed', phase: 'done', outcome: { reason: 'completed' } } as const;
+  const say = (text: string): AgentEvent[] => [{ type: 'message', id: 'm', delivery: 'prompt', text }, { type: 'text', block: 'b', text: 'I will look at it.' }];
+  const runs: (Partial<RunSummary> & { id: string })[] = [
+    { id: 'r1', title: 'Rate-limit the login route', phase: 'waiting_permission', waiting: 1, unread: true, detail: 'waiting for you: run cargo add governor --features tower?', created_at: ago(2), added: 84, removed: 12 },
+    { id: 'r2', title: 'Flaky test in billing', agent_name: 'coder-4', detail: 'running cargo nextest run -p billing for the 6th time', created_at: ago(31), added: 9, removed: 3 },
+    { id: 'r3', title: 'Typed errors in the client', agent_name: 'coder-3', ...done, files_changed: 7, unread: true, created_at: ago(80), updated_at: ago(61), added: 301, removed: 96 },
+    { id: 'r4', title: 'Drop Node 18', agent_name: 'coder-2', ...done, created_at: ago(400), updated_at: ago(300) },
+    { id: 'r5', project: 'web', title: 'Dark mode for charts', agent_name: 'coder-3', phase: 'waiting_answer', waiting: 1, unread: true, detail: 'asks: which palette for the series?', created_at: ago(6), added: 210, removed: 44 },
+    { id: 'r6', project: 'web', title: 'Keyboard map for the grid', detail: 'reading grid/focus.ts, step 3 of 5', created_at: ago(22), added: 158, removed: 20 },
+    { id: 'r7', project: 'web', title: 'Bundle under 200 kB', agent_name: 'coder-5', phase: 'waiting_rate_limit', detail: 'The five-hour window is used up.', until: new Date(Date.now() + 27 * 60_000).toISOString(), created_at: ago(70), added: 31, removed: 220 },
+    { id: 'r8', project: 'web', title: 'Upgrade the router', agent_name: 'coder-2', status: 'failed', phase: 'done', outcome: { reason: 'failed', exit_code: 1, last_lines: ['npm error'] }, unread: true, created_at: ago(90), updated_at: ago(40), added: 96, removed: 133, files_changed: 4 },
+    { id: 'r9', project: 'dot', title: 'Tidy the zsh start', status: 'idle', phase: 'queued', created_at: ago(0) },
+    { id: 'r10', project: 'dot', title: 'Sort the aliases', status: 'idle', phase: 'done', outcome: { reason: 'stopped', by: 'user' }, created_at: ago(1500), updated_at: ago(1490) },
+  ];
+  for (const run of runs) host.add(run, say(run.title ?? ''));
+}
+
+/** Types words into the run, as a model streams them. */
+function stream(host: FakeHost, run: FakeRun): void {
+  const words = SUMMING.type === 'text' ? SUMMING.text.split(/(?<= )/) : [];
+  let at = 0;
+  const timer = setInterval(() => {
+    const word = words[at++];
+    if (word === undefined) clearInterval(timer);
+    else host.push(run, { type: 'text', block: 'live', text: word, delta: true });
+  }, 40);
+}
+
+/** 10,000 events of about 2 kB each. */
+function big(host: FakeHost): void {
+  const events: AgentEvent[] = [];
+  const prose = 'The cleanup job reads each row once and then deletes it. '.repeat(34);
+  for (let at = 0; at < 3333; at += 1) {
+    events.push({ type: 'text', block: `x${at}`, text: `Step ${at}. ${prose}` });
+    events.push(tool(`y${at}`, at % 2 === 0 ? 'run' : 'search', 'Bash', `cargo test step_${at}`));
+    events.push(result(`y${at}`, `${prose}\n`.repeat(2)));
+  }
+  main(host, {}, events);
+}
+
+const SCENES: Record<string, Scene> = {
+  first: () => undefined,
+  bare: (host) => (host.runtimesFound = false),
+  empty: (host) => {
+    host.projects = [{ id: 'api', name: 'atlas-api', root: '/home/ada/code/atlas-api', added_at: ago(1) }];
+  },
+  overview: (host) => {
+    team(host);
+    sessionStorage.removeItem('musher.story');
+  },
+  running: (host) => {
+    team(host);
+    const run = main(host, { detail: 'editing src/session/pg.rs' }, [
+      { type: 'plan', entries: [{ text: 'Add the migration', state: 'done' }, { text: 'Write PgSessionStore', state: 'in_progress' }, { text: 'Switch the cleanup job', state: 'pending' }] },
+      tool('a1', 'agent', 'Task', 'Find every caller of SessionStore'),
+      tool('a2', 'search', 'Grep', 'SessionStore', 'a1'),
+      result('a2', 'src/http/login.rs\nsrc/http/logout.rs', { parent: 'a1' }),
+      { type: 'text', block: 'sub', text: 'Five callers, all through the trait.', parent: 'a1' },
+      { type: 'rate_limit', state: 'warning', window: 'five_hour', utilization: 0.82, using_overage: false, resets_at: new Date(Date.now() + 3_600_000).toISOString() },
+      tool('e2', 'edit', 'Write', 'src/session/pg.rs'),
+    ]);
+    stream(host, run);
+  },
+  permission: (host) => {
+    team(host);
+    main(host, { phase: 'waiting_permission', waiting: 1, detail: 'waiting for you: run sqlx migrate run?' }, ask());
+  },
+  question: (host) => {
+    team(host);
+    main(host, { phase: 'waiting_answer', waiting: 1, detail: 'asks how many connections it may hold' }, [QUESTION]);
+  },
+  plan: (host) => {
+    team(host);
+    main(host, { phase: 'waiting_permission', waiting: 1, detail: 'has a plan for you' }, [
+      { type: 'permission_request', request: 'q3', tool: 'ExitPlanMode', kind: 'plan', title: 'A plan', input: {}, plan: '### Plan\n\n1. Add `migrations/0042_sessions.sql` with the index\n2. Write `PgSessionStore` behind the trait\n3. Switch the cleanup job, measure with 1 M rows\n\nNothing outside `src/session` and `src/jobs` changes.' },
+    ]);
+  },
+  finished: (host) => {
+    team(host);
+    main(host, { phase: 'done', status: 'completed', outcome: { reason: 'completed' } }, [
+      ...ask(),
+      { type: 'permission_answer', request: 'q1', decision: 'allow', by: 'user' },
+      result('c2', 'Applied 42/migrate sessions (18.2ms)'),
+      SUMMING,
+      { type: 'turn_ended', ok: true },
+      { type: 'done', outcome: { reason: 'completed' } },
+    ]);
+  },
+  failed: (host) => {
+    team(host);
+    const lines = ['API Error: 529 {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}', 'Request failed after 10 tries.'];
+    main(host, { phase: 'done', status: 'failed', outcome: { reason: 'failed', exit_code: 1, last_lines: lines } }, [
+      tool('c3', 'run', 'Bash', 'cargo test --workspace'),
+      result('c3', 'error[E0433]: failed to resolve: use of undeclared crate or module `sqlx`\n --> src/session/pg.rs:3:5\n  |\n3 | use sqlx::PgPool;\n  |     ^^^^ use of undeclared crate or module `sqlx`', { is_error: true }),
+      { type: 'notice', stream: 'stderr', text: 'warning: retrying in 32 s' },
+      { type: 'error', code: 'overloaded', message: 'API Error: 529 Overloaded', hint: 'The model is busy. Send a message to go on in the same session.' },
+      { type: 'done', outcome: { reason: 'failed', exit_code: 1, last_lines: lines } },
+    ]);
+  },
+  trust: (host) => {
+    SCENES.empty?.(host);
+    host.trust = {
+      digest: 'd1',
+      decision: null,
+      changed: ['.claude/settings.json', '.mcp.json', 'git config: core.hooksPath'],
+      items: [
+        { path: '.claude/settings.json', what: 'Runs ./scripts/setup.sh before every tool, and allows all of Bash.', digest: 'a' },
+        { path: '.mcp.json', what: 'Starts the tool server “db” with npx at the start of each session.', digest: 'b' },
+        { path: 'git config: core.hooksPath', what: 'Runs programs of .githooks on commit and on checkout.', digest: 'c' },
+      ],
+    };
+  },
+  drop: (host) => {
+    SCENES.permission?.(host);
+    host.folders.set('/home/ada/code/atlas-web-charts', { path: '/home/ada/code/atlas-web-charts', kind: 'linked_worktree', top: '/home/ada/code/atlas-web-charts', root: '/home/ada/code/atlas-web', branch: 'charts', head: 'aa', sentence: 'A worktree of atlas-web, on charts.', next: 'The next story works in it as it is.', project: 'web', usable: true });
+    host.folders.set('/home/ada/notes.txt', { path: '/home/ada/notes.txt', kind: 'file', top: null, root: null, branch: null, head: null, sentence: 'notes.txt is a file.', next: 'Drop the folder of a git repository.', project: null, usable: false });
+    setTimeout(() => host.drop({ kind: 'enter', paths: ['/home/ada/code/billing', '/home/ada/code/atlas-web-charts', '/home/ada/notes.txt'], x: 600, y: 400 }), 300);
+  },
+  big,
+};
+
+export function play(host: FakeHost, name: string): void {
+  SCENES[name]?.(host);
+}

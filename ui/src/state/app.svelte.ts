@@ -1,0 +1,309 @@
+//! What the window knows: projects, runs, what is chosen, what floats above it. The engine is the
+//! truth; this is the last thing it said.
+import type {
+  ApiError,
+  AppInfo,
+  News,
+  PermissionMode,
+  Project,
+  RunPlace,
+  RunSettings,
+  RunSummary,
+} from '../contract/contract';
+import { asApiError, type Host } from '../host';
+import { Conversation } from './conversation.svelte';
+import { Drops } from './drops.svelte';
+import { isLive, needsPerson } from '../words/states';
+
+/** What the middle shows. */
+export type Place =
+  | { kind: 'overview' }
+  | { kind: 'new'; project?: string; worktree?: string }
+  | { kind: 'story'; story: string };
+
+export type Floating =
+  | { kind: 'palette' }
+  | { kind: 'keys' }
+  | { kind: 'folder' }
+  | { kind: 'link'; url: string };
+
+/** Something the person should read; stays until it is put away. */
+export interface Note {
+  id: number;
+  level: 'info' | 'error';
+  text: string;
+  hint?: string | null;
+  action?: { label: string; run: () => void };
+}
+
+/** A story as the lists show it: its latest run. */
+export interface StoryRow {
+  story: string;
+  run: RunSummary;
+  first: string;
+}
+
+const KEPT_CONVERSATIONS = 4;
+
+export class AppState {
+  info = $state.raw<AppInfo | null>(null);
+  projects = $state.raw<Project[]>([]);
+  runs = $state.raw<ReadonlyMap<string, RunSummary>>(new Map());
+  place = $state.raw<Place>({ kind: 'new' });
+  floating = $state.raw<Floating | null>(null);
+  notes = $state.raw<Note[]>([]);
+  ready = $state(false);
+  failure = $state.raw<ApiError | null>(null);
+  /** Milliseconds; moves every half minute, for ages only. */
+  now = $state(Date.now());
+  drafts = $state<Record<string, string>>({});
+  readonly drops: Drops;
+
+  private conversations = new Map<string, Conversation>();
+  private noteId = 0;
+  private off: (() => void)[] = [];
+
+  constructor(readonly host: Host) {
+    this.drops = new Drops(this);
+  }
+
+  /** One row for each story, the newest story first. */
+  stories = $derived.by(() => storyRows(this.runs));
+  needing = $derived(this.stories.filter((row) => needsPerson(row.run)));
+  live = $derived([...this.runs.values()].filter(isLive).length);
+  chosen = $derived.by(() => {
+    const place = this.place;
+    return place.kind === 'story' ? this.stories.find((row) => row.story === place.story) : undefined;
+  });
+
+  async start(): Promise<void> {
+    this.off = [
+      this.host.onNews((news) => this.heard(news), () => void this.ask()),
+      this.host.onFocusRun((run) => this.openRun(run)),
+      this.host.onDrop((note) => void this.drops.take(note)),
+    ];
+    const tick = setInterval(() => {
+      if (!document.hidden) this.now = Date.now();
+    }, 30_000);
+    this.off.push(() => clearInterval(tick));
+    await this.ask();
+    if (this.failure === null) this.firstPlace();
+    this.ready = true;
+  }
+
+  stop(): void {
+    for (const off of this.off) off();
+    for (const conversation of this.conversations.values()) conversation.stop();
+  }
+
+  /** Asks for everything again: at the start, and when news may have been missed. */
+  async ask(): Promise<void> {
+    try {
+      const [info, projects, runs] = await Promise.all([
+        this.host.call('app_info', {}),
+        this.host.call('project_list', {}),
+        this.host.call('run_list', {}),
+      ]);
+      this.info = info;
+      this.projects = projects;
+      this.runs = merged(this.runs, runs);
+      this.failure = null;
+      if (!this.ready) for (const text of info.notices) this.note({ level: 'info', text });
+    } catch (thrown) {
+      this.failure = asApiError(thrown);
+    }
+  }
+
+  private firstPlace(): void {
+    const kept = sessionStorage.getItem('musher.story');
+    if (kept && this.stories.some((row) => row.story === kept)) this.openStory(kept);
+    else if (this.stories.length > 0) this.go({ kind: 'overview' });
+    else this.go({ kind: 'new' });
+  }
+
+  private heard(news: News): void {
+    this.runs = merged(this.runs, news.runs);
+    for (const run of news.runs) this.conversations.get(run.story)?.heard(run);
+    this.markSeen();
+    if (news.projects) void this.askProjects();
+  }
+
+  async askProjects(): Promise<void> {
+    try {
+      this.projects = await this.host.call('project_list', {});
+    } catch (thrown) {
+      this.fail(thrown);
+    }
+  }
+
+  go(place: Place): void {
+    this.place = place;
+    this.floating = null;
+    if (place.kind === 'story') sessionStorage.setItem('musher.story', place.story);
+    else sessionStorage.removeItem('musher.story');
+    this.markSeen();
+  }
+
+  openStory(story: string): void {
+    this.go({ kind: 'story', story });
+  }
+
+  openRun(run: string): void {
+    const summary = this.runs.get(run);
+    if (summary) this.openStory(summary.story);
+  }
+
+  /** Chooses the story `step` rows further in the order of the sidebar. */
+  move(step: 1 | -1): void {
+    const order = this.ordered();
+    if (order.length === 0) return;
+    const place = this.place;
+    const at = place.kind === 'story' ? order.findIndex((row) => row.story === place.story) : -1;
+    const next = at === -1 ? (step === 1 ? 0 : order.length - 1) : clamp(at + step, order.length);
+    const row = order[next];
+    if (row) this.openStory(row.story);
+  }
+
+  /** The next story that needs the person, after the chosen one. */
+  openNeeding(): void {
+    const order = this.ordered();
+    const at = order.findIndex((row) => row.story === this.chosen?.story);
+    const turned = [...order.slice(at + 1), ...order.slice(0, at + 1)];
+    const row = turned.find((one) => needsPerson(one.run));
+    if (row) this.openStory(row.story);
+  }
+
+  ordered(): StoryRow[] {
+    const known = this.projects.flatMap((project) => this.storiesOf(project.id));
+    const rest = this.stories.filter((row) => !this.projects.some((p) => p.id === row.run.project));
+    return [...known, ...rest];
+  }
+
+  storiesOf(project: string): StoryRow[] {
+    return this.stories.filter((row) => row.run.project === project);
+  }
+
+  conversation(story: string): Conversation {
+    const known = this.conversations.get(story);
+    const conversation = known ?? new Conversation(this.host, story);
+    this.conversations.delete(story);
+    this.conversations.set(story, conversation);
+    for (const [oldest] of this.conversations) {
+      if (this.conversations.size <= KEPT_CONVERSATIONS) break;
+      this.conversations.delete(oldest);
+    }
+    return conversation;
+  }
+
+  /** What the person looks at counts as read. */
+  markSeen(): void {
+    const run = this.chosen?.run;
+    if (!run?.unread || document.hidden || !document.hasFocus()) return;
+    this.runs = merged(this.runs, [{ ...run, unread: false }]);
+    this.host.call('run_mark_read', { run: run.id }).catch(() => undefined);
+  }
+
+  async startRun(prompt: string, place: RunPlace, settings: RunSettings): Promise<RunSummary> {
+    const run = await this.host.call('run_start', { prompt, place, settings });
+    this.admit(run);
+    this.openStory(run.story);
+    return run;
+  }
+
+  /** The demo agent in `repository`, or in a throw-away repository when there is none. */
+  async tryDemo(repository: string | null): Promise<void> {
+    const place: RunPlace = { kind: 'fresh', repository: repository ?? 'demo', base: null, branch: null };
+    const prompt = 'Add a greeting and a test for it, and run the tests.';
+    await this.startRun(prompt, place, settings(this, { runtime: 'demo', permission_mode: 'accept-edits' }));
+    void this.askProjects();
+  }
+
+  admit(run: RunSummary): void {
+    this.runs = merged(this.runs, [run]);
+    this.conversations.get(run.story)?.heard(run);
+  }
+
+  note(note: Omit<Note, 'id'>): void {
+    if (this.notes.some((known) => known.text === note.text)) return;
+    this.notes = [...this.notes, { ...note, id: ++this.noteId }];
+  }
+
+  /** Shows an error in its own words with its next step. */
+  fail(thrown: unknown, action?: Note['action']): void {
+    const error = asApiError(thrown);
+    this.note({ level: 'error', text: error.message, hint: error.hint, action });
+  }
+
+  dismiss(id: number): void {
+    this.notes = this.notes.filter((note) => note.id !== id);
+  }
+
+  /** Opens the folder dialog of the system, or a field for a path where there is none. */
+  async addFolder(): Promise<void> {
+    try {
+      const { paths } = await this.host.call('folder_pick', {});
+      await this.drops.addAll(paths);
+    } catch (thrown) {
+      if (asApiError(thrown).code === 'unsupported') this.floating = { kind: 'folder' };
+      else this.fail(thrown);
+    }
+  }
+}
+
+/** Starts from what the protocol calls its defaults. */
+export function settings(
+  app: AppState,
+  chosen: { runtime: string; permission_mode: PermissionMode; model?: string | null },
+): RunSettings {
+  return {
+    agent_name: freeAgentName(app),
+    model: null,
+    answer: 'ask',
+    command: null,
+    args: [],
+    transport: 'pty',
+    limits: { max_turns: null, max_cost_microdollars: null, max_seconds: null },
+    inactivity_timeout_secs: 0,
+    allowed_tools: [],
+    disallowed_tools: [],
+    append_system_prompt: null,
+    mcp_config: null,
+    ...chosen,
+  };
+}
+
+/** The first `coder-N` that no live run has. */
+function freeAgentName(app: AppState): string {
+  const taken = new Set([...app.runs.values()].filter(isLive).map((run) => run.agent_name));
+  let number = 1;
+  while (taken.has(`coder-${number}`)) number += 1;
+  return `coder-${number}`;
+}
+
+/** A summary that is older than the one known is not taken. */
+function merged(known: ReadonlyMap<string, RunSummary>, news: RunSummary[]): ReadonlyMap<string, RunSummary> {
+  if (news.length === 0) return known;
+  const next = new Map(known);
+  for (const run of news) {
+    const before = next.get(run.id);
+    if (!before || run.last_seq >= before.last_seq) next.set(run.id, run);
+  }
+  return next;
+}
+
+function storyRows(runs: ReadonlyMap<string, RunSummary>): StoryRow[] {
+  const rows = new Map<string, StoryRow>();
+  for (const run of runs.values()) {
+    const row = rows.get(run.story);
+    if (!row) rows.set(run.story, { story: run.story, run, first: run.created_at });
+    else {
+      if (run.created_at > row.run.created_at) row.run = run;
+      if (run.created_at < row.first) row.first = run.created_at;
+    }
+  }
+  return [...rows.values()].sort((a, b) => (a.first < b.first ? 1 : -1));
+}
+
+function clamp(value: number, length: number): number {
+  return Math.min(Math.max(value, 0), length - 1);
+}

@@ -1,0 +1,131 @@
+//! The runs of one story as one conversation. It pulls only while it is open; what it has is kept,
+//! so coming back asks only for what is new.
+import type { ApiError, FileChange, RunDetail, RunSummary, SessionInfo, Story } from '../contract/contract';
+import { asApiError, type Host } from '../host';
+import type { Item, PermissionItem, QuestionItem } from './items';
+import { Puller } from './puller';
+import { Transcript } from './transcript';
+
+/** An item and the run it belongs to: answers and keys need both. */
+export interface Entry {
+  key: string;
+  run: string;
+  item: Item;
+}
+
+interface Part {
+  run: string;
+  transcript: Transcript;
+  puller: Puller | null;
+  ended: boolean;
+  entries: Entry[];
+  source: Item[];
+}
+
+export class Conversation {
+  entries = $state.raw<Entry[]>([]);
+  story = $state.raw<Story | null>(null);
+  files = $state.raw<FileChange[] | null>(null);
+  session = $state.raw<SessionInfo | null>(null);
+  context = $state.raw<{ used: number; window: number } | null>(null);
+  waiting = $state.raw<{ run: string; item: PermissionItem | QuestionItem }[]>([]);
+  trouble = $state<string | null>(null);
+  error = $state.raw<ApiError | null>(null);
+  loaded = $state(false);
+
+  private parts: Part[] = [];
+  private open = false;
+  private frame = 0;
+
+  constructor(
+    private host: Host,
+    readonly id: string,
+  ) {}
+
+  /** Begins to pull; `run` is any run of the story. */
+  async start(run: string): Promise<void> {
+    this.open = true;
+    try {
+      this.take(await this.host.call('run_get', { run }));
+      this.error = null;
+    } catch (thrown) {
+      this.error = asApiError(thrown);
+      return;
+    }
+    for (const part of this.parts) this.pull(part);
+  }
+
+  stop(): void {
+    this.open = false;
+    for (const part of this.parts) {
+      part.puller?.stop();
+      part.puller = null;
+    }
+  }
+
+  /** A summary of one of its runs came: a run that is not known yet joins. */
+  heard(summary: RunSummary): void {
+    if (!this.loaded || this.parts.some((part) => part.run === summary.id)) return;
+    this.pull(this.join(summary.id));
+  }
+
+  private take(detail: RunDetail): void {
+    this.story = detail.story;
+    for (const run of detail.story_runs) this.join(run);
+    this.loaded = true;
+  }
+
+  private join(run: string): Part {
+    const known = this.parts.find((part) => part.run === run);
+    if (known) return known;
+    const part: Part = { run, transcript: new Transcript(), puller: null, ended: false, entries: [], source: [] };
+    this.parts.push(part);
+    return part;
+  }
+
+  private pull(part: Part): void {
+    if (!this.open || part.puller || part.ended) return;
+    part.puller = new Puller(this.host, part.run, {
+      nextSeq: () => part.transcript.nextSeq,
+      take: (events) => {
+        if (part.transcript.apply(events) !== 'nothing') this.draw();
+      },
+      trouble: (sentence) => (this.trouble = sentence),
+      ended: () => (part.ended = true),
+    });
+  }
+
+  /** Once a frame at most, whatever number of batches came. */
+  private draw(): void {
+    if (this.frame !== 0) return;
+    this.frame = requestAnimationFrame(() => {
+      this.frame = 0;
+      this.publish();
+    });
+  }
+
+  private publish(): void {
+    for (const part of this.parts) refresh(part);
+    this.entries = this.parts.flatMap((part) => part.entries);
+    this.waiting = this.parts.flatMap((part) =>
+      part.ended ? [] : part.transcript.waiting().map((item) => ({ run: part.run, item })),
+    );
+    for (const { transcript } of this.parts) {
+      this.files = transcript.files ?? this.files;
+      this.session = transcript.session ?? this.session;
+      this.context = transcript.context ?? this.context;
+    }
+  }
+}
+
+/** Keeps the entry of each item that did not change, so its row is not drawn again. */
+function refresh(part: Part): void {
+  const { items } = part.transcript;
+  if (items === part.source) return;
+  const before = part.entries;
+  part.entries = items.map((item, index) => {
+    const known = before[index];
+    return known?.item === item ? known : { key: `${part.run}/${item.id}`, run: part.run, item };
+  });
+  part.source = items;
+}

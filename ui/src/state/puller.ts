@@ -1,0 +1,73 @@
+//! Pulls the events of one run while somebody looks at it: asks, hands the batch over, waits until
+//! it was drawn, asks again. A slow page therefore asks less often and slows nobody.
+import type { EventEnvelope } from '../contract/contract';
+import type { Host } from '../host';
+
+const WAIT_MS = 25_000;
+/** A full batch means that more lies there: no frame is waited for, so opening is quick. */
+const MAX_BYTES = 4 * 1024 * 1024;
+const RETRY_MS = [500, 1000, 2000, 5000];
+
+export interface PullerTarget {
+  nextSeq(): number;
+  take(events: readonly EventEnvelope[]): void;
+  /** A sentence while the engine does not answer, null when it does again. */
+  trouble(sentence: string | null): void;
+  ended(): void;
+}
+
+export class Puller {
+  private stopped = false;
+
+  constructor(
+    private host: Host,
+    private run: string,
+    private target: PullerTarget,
+  ) {
+    void this.loop();
+  }
+
+  stop(): void {
+    this.stopped = true;
+  }
+
+  private async loop(): Promise<void> {
+    let failures = 0;
+    while (!this.stopped) {
+      try {
+        const end = await this.once(failures === 0 ? WAIT_MS : 0);
+        if (failures > 0) this.target.trouble(null);
+        failures = 0;
+        if (end) return;
+      } catch (error) {
+        if (this.stopped) return;
+        const words = (error as { message?: string }).message ?? String(error);
+        this.target.trouble(`${words} Asking again.`);
+        await pause(RETRY_MS[Math.min(failures, RETRY_MS.length - 1)] ?? 5000);
+        failures += 1;
+      }
+    }
+  }
+
+  private async once(wait: number): Promise<boolean> {
+    const from = this.target.nextSeq();
+    const params = { run: this.run, from_seq: from, max_bytes: MAX_BYTES, wait_ms: wait };
+    const batch = await this.host.call('run_events', params);
+    if (this.stopped) return true;
+    this.target.take(batch.events);
+    if (batch.end && this.target.nextSeq() >= batch.next_seq) {
+      this.target.ended();
+      return true;
+    }
+    if (batch.events.length > 0) await nextFrame();
+    return false;
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+function nextFrame(): Promise<void> {
+  return new Promise((resolve) => requestAnimationFrame(() => resolve()));
+}

@@ -1,0 +1,310 @@
+//! Folds the events of one run into items. What must hold:
+//! - the same events give the same items however they are cut into batches;
+//! - an event seen twice changes nothing; an event that skips a number is not taken (`gap`);
+//! - an item that did not change keeps its identity, one that changed is a new object, so a view
+//!   that compares by identity draws only what is new.
+import type {
+  AgentEvent,
+  EventEnvelope,
+  FileChange,
+  SessionInfo,
+  TokenUsage,
+  ToolCall,
+  ToolResult,
+} from '../contract/contract';
+import type { EndItem, Item, PermissionItem, QuestionItem, TextItem, ThinkingItem, ToolItem } from './items';
+
+/** An item and where it hangs: in the run's own list, or below the sub-agent's tool card. */
+interface Node {
+  item: Item;
+  index: number;
+  parent: Node | null;
+}
+
+export type Applied = 'nothing' | 'changed' | 'gap';
+type Of<T extends AgentEvent['type']> = Extract<AgentEvent, { type: T }>;
+
+export class Transcript {
+  items: Item[] = [];
+  /** The number of the next event that is taken. */
+  nextSeq = 1;
+  session: SessionInfo | null = null;
+  usage: TokenUsage | null = null;
+  context: { used: number; window: number } | null = null;
+  /** What differs from the base; null until the run said it. */
+  files: FileChange[] | null = null;
+
+  private nodes = new Map<string, Node>();
+  private fresh = new Set<Node>();
+  private turnSince = '';
+
+  /** Takes a batch. After it, `items` is a new array when anything in it changed. */
+  apply(batch: readonly EventEnvelope[]): Applied {
+    this.fresh.clear();
+    let result: Applied = 'nothing';
+    for (const envelope of batch) {
+      if (envelope.seq < this.nextSeq) continue;
+      if (envelope.seq > this.nextSeq) return 'gap';
+      if (result === 'nothing') this.items = this.items.slice();
+      result = 'changed';
+      this.nextSeq = envelope.seq + 1;
+      this.take(envelope);
+    }
+    return result;
+  }
+
+  /** Permissions and questions that wait for an answer, oldest first. */
+  waiting(): (PermissionItem | QuestionItem)[] {
+    return this.items.filter(
+      (item): item is PermissionItem | QuestionItem =>
+        (item.kind === 'permission' || item.kind === 'question') && !item.answer,
+    );
+  }
+
+  private take({ seq, at, event }: EventEnvelope): void {
+    if (this.turnSince === '') this.turnSince = at;
+    const id = `${event.type}:${seq}`;
+    switch (event.type) {
+      case 'message':
+        this.turnSince = at;
+        this.add(`message:${event.id}`, { kind: 'user', id: `message:${event.id}`, at, text: event.text, delivery: event.delivery, sent: event.delivery === 'prompt' });
+        return;
+      case 'message_sent':
+        this.change(`message:${event.id}`, (item) => item.kind === 'user' && (item.sent = true));
+        return;
+      case 'message_dropped':
+        this.change(`message:${event.id}`, (item) => item.kind === 'user' && (item.dropped = event.why));
+        return;
+      case 'text':
+        return this.text(event, at);
+      case 'thinking':
+        return this.thinking(event, at);
+      case 'tool_call':
+        return this.toolCall(event, at);
+      case 'tool_result':
+        return this.toolResult(event, at);
+      case 'plan':
+        return this.steps(event, at);
+      case 'warning':
+      case 'error':
+        this.add(id, { kind: 'trouble', id, at, level: event.type, code: event.code, message: event.message, hint: 'hint' in event ? event.hint : null });
+        return;
+      case 'notice':
+        return this.notice(event, id, at);
+      case 'rate_limit':
+        if (event.state !== 'allowed') this.add(id, { kind: 'limit', id, at, limit: event });
+        return;
+      case 'raw':
+        return this.raw(event.kind, event.value, seq, at);
+      default:
+        return this.takeState(event, seq, at);
+    }
+  }
+
+  private takeState(event: AgentEvent, seq: number, at: string): void {
+    const id = `${event.type}:${seq}`;
+    switch (event.type) {
+      case 'status':
+      case 'checkpoint':
+        return;
+      case 'session':
+        this.session = event;
+        return;
+      case 'usage':
+        this.usage = event.usage;
+        if (event.context_used && event.context_window)
+          this.context = { used: event.context_used, window: event.context_window };
+        return;
+      case 'changes':
+        this.files = event.files;
+        return;
+      case 'permission_request':
+        this.add(`ask:${event.request}`, { kind: 'permission', id: `ask:${event.request}`, at, request: event });
+        return;
+      case 'permission_answer':
+        this.change(`ask:${event.request}`, (item) => {
+          if (item.kind === 'permission') item.answer = { decision: event.decision, by: event.by, message: event.message };
+        });
+        return;
+      case 'question':
+        this.add(`ask:${event.request}`, { kind: 'question', id: `ask:${event.request}`, at, question: event });
+        return;
+      case 'question_answer':
+        this.change(`ask:${event.request}`, (item) => {
+          if (item.kind === 'question') item.answer = { answers: event.answers, by: event.by };
+        });
+        return;
+      case 'gate':
+        return this.gate(event, at);
+      case 'turn_ended':
+        return this.end(id, { kind: 'end', id, at, ok: event.ok, reason: event.reason, since: this.turnSince });
+      case 'done':
+        return this.end(id, { kind: 'end', id, at, ok: event.outcome.reason === 'completed', outcome: event.outcome, since: this.turnSince });
+      default: {
+        const unknown = event as { type?: unknown };
+        return this.raw(String(unknown.type ?? 'unknown'), event, seq, at);
+      }
+    }
+  }
+
+  private text(event: Of<'text'>, at: string): void {
+    const id = `text:${event.block}`;
+    const known = this.change(id, (item) => {
+      const text = item as TextItem;
+      text.text = event.delta ? text.text + event.text : event.text;
+      text.open = event.delta === true;
+    });
+    if (known || event.text === '') return;
+    this.add(id, { kind: 'text', id, at, text: event.text, open: event.delta === true }, event.parent);
+  }
+
+  private thinking(event: Of<'thinking'>, at: string): void {
+    const id = `thinking:${event.block}`;
+    const known = this.change(id, (item) => {
+      const thought = item as ThinkingItem;
+      thought.text = event.delta ? thought.text + event.text : event.text;
+      thought.open = event.delta === true;
+      thought.endedAt = at;
+      thought.redacted ||= event.redacted === true;
+    });
+    if (known) return;
+    const redacted = event.redacted === true;
+    this.add(id, { kind: 'thinking', id, at, text: event.text, redacted, open: event.delta === true, endedAt: at }, event.parent);
+  }
+
+  private toolCall(event: Of<'tool_call'>, at: string): void {
+    const call: ToolCall = event;
+    const known = this.change(`use:${call.id}`, (item) => {
+      const use = (item as ToolItem).uses.find((one) => one.call.id === call.id);
+      if (use) use.call = call;
+    });
+    if (known) return;
+    const before = this.lastBelow(call.parent);
+    if (call.kind === 'read' && before?.item.kind === 'tool' && before.item.uses[0]?.call.kind === 'read') {
+      (this.own(before) as ToolItem).uses.push({ call, startedAt: at });
+      this.nodes.set(`use:${call.id}`, before);
+      return;
+    }
+    const id = `tool:${call.id}`;
+    const node = this.add(id, { kind: 'tool', id, at, uses: [{ call, startedAt: at }], children: [] }, call.parent);
+    this.nodes.set(`use:${call.id}`, node);
+  }
+
+  private toolResult(event: Of<'tool_result'>, at: string): void {
+    const result: ToolResult = event;
+    const known = this.change(`use:${result.id}`, (item) => {
+      const use = (item as ToolItem).uses.find((one) => one.call.id === result.id);
+      if (use) Object.assign(use, { result, endedAt: at });
+    });
+    if (known) return;
+    // A result whose call was never heard is shown all the same.
+    const call: ToolCall = { id: result.id, name: 'Tool', kind: 'other', title: result.id, input: null };
+    const id = `tool:${result.id}`;
+    const node = this.add(id, { kind: 'tool', id, at, uses: [{ call, result, startedAt: at, endedAt: at }], children: [] }, result.parent);
+    this.nodes.set(`use:${result.id}`, node);
+  }
+
+  /** The list of steps is one card a turn that changes in place. */
+  private steps(event: Of<'plan'>, at: string): void {
+    const id = `steps:${this.turnSince}`;
+    const known = this.change(id, (item) => item.kind === 'steps' && (item.entries = event.entries));
+    if (!known) this.add(id, { kind: 'steps', id, at, entries: event.entries });
+  }
+
+  private gate(event: Of<'gate'>, at: string): void {
+    const id = `gate:${event.name}:${this.turnSince}`;
+    const known = this.change(id, (item) => {
+      if (item.kind === 'gate') Object.assign(item, { state: event.state, output: event.output });
+    });
+    if (!known) this.add(id, { kind: 'gate', id, at, name: event.name, state: event.state, output: event.output });
+  }
+
+  private notice(event: Of<'notice'>, id: string, at: string): void {
+    const line = { stream: event.stream, text: event.text };
+    const last = this.lastBelow(null);
+    if (last?.item.kind === 'notices') {
+      const item = this.own(last);
+      if (item.kind === 'notices') item.lines.push(line);
+      return;
+    }
+    this.add(id, { kind: 'notices', id, at, lines: [line] });
+  }
+
+  private raw(kind: string, value: unknown, seq: number, at: string): void {
+    const entry = { seq, kind, value };
+    const last = this.lastBelow(null);
+    if (last?.item.kind === 'raw') {
+      const item = this.own(last);
+      if (item.kind === 'raw') item.values.push(entry);
+      return;
+    }
+    this.add(`raw:${seq}`, { kind: 'raw', id: `raw:${seq}`, at, values: [entry] });
+  }
+
+  /** The end of the run takes the place of the end of its last turn when nothing is between. */
+  private end(id: string, item: EndItem): void {
+    item.usage = this.usage ?? undefined;
+    this.turnSince = '';
+    const last = this.lastBelow(null);
+    if (item.outcome && last?.item.kind === 'end' && !last.item.outcome) {
+      const owned = this.own(last) as EndItem;
+      Object.assign(owned, { outcome: item.outcome, ok: item.ok, at: item.at });
+      return;
+    }
+    this.add(id, item);
+  }
+
+  private nodeBelow(parent: string | null | undefined): Node | null {
+    const node = parent ? this.nodes.get(`use:${parent}`) : undefined;
+    return node?.item.kind === 'tool' ? node : null;
+  }
+
+  private lastNodes = new Map<Node | null, Node>();
+
+  private lastBelow(parent: string | null | undefined): Node | undefined {
+    return this.lastNodes.get(this.nodeBelow(parent));
+  }
+
+  private add(key: string, item: Item, below?: string | null): Node {
+    const parent = this.nodeBelow(below);
+    const list = parent ? (this.own(parent) as ToolItem).children : this.items;
+    const node: Node = { item, index: list.length, parent };
+    list.push(item);
+    this.nodes.set(key, node);
+    this.lastNodes.set(parent, node);
+    this.fresh.add(node);
+    return node;
+  }
+
+  /** Runs `edit` on a copy that the views have not seen; false when there is no such item. */
+  private change(key: string, edit: (item: Item) => unknown): boolean {
+    const node = this.nodes.get(key);
+    if (!node) return false;
+    edit(this.own(node));
+    return true;
+  }
+
+  private own(node: Node): Item {
+    if (this.fresh.has(node)) return node.item;
+    const copy = copyOf(node.item);
+    const list = node.parent ? (this.own(node.parent) as ToolItem).children : this.items;
+    list[node.index] = copy;
+    node.item = copy;
+    this.fresh.add(node);
+    return copy;
+  }
+}
+
+/** One level deep: its lists are new, so that pushing to them does not change what was drawn. */
+function copyOf(item: Item): Item {
+  switch (item.kind) {
+    case 'tool':
+      return { ...item, uses: item.uses.map((use) => ({ ...use })), children: item.children.slice() };
+    case 'notices':
+      return { ...item, lines: item.lines.slice() };
+    case 'raw':
+      return { ...item, values: item.values.slice() };
+    default:
+      return { ...item };
+  }
+}

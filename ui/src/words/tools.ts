@@ -1,0 +1,67 @@
+//! A tool's use in words: what it does while it does it, what it did afterwards.
+import type { ToolKind } from '../contract/contract';
+import type { ToolUse } from '../state/items';
+import { span } from './figures';
+
+const VERBS: Record<ToolKind, [now: string, done: string]> = {
+  read: ['Reading', 'Read'],
+  edit: ['Editing', 'Edited'],
+  run: ['Running', 'Ran'],
+  search: ['Searching', 'Searched'],
+  fetch: ['Fetching', 'Fetched'],
+  plan: ['Planning', 'Planned'],
+  agent: ['Sub-agent', 'Sub-agent'],
+  other: ['', ''],
+};
+
+export function verbOf(use: ToolUse, waits: boolean): string {
+  const [now, done] = VERBS[use.call.kind] ?? VERBS.other;
+  if (now === '') return use.call.name;
+  if (use.result?.edit?.created) return 'Created';
+  if (use.result) return done;
+  if (waits && use.call.kind === 'run') return 'Wants to run';
+  return now;
+}
+
+/** What stands at the right end of a tool's card. */
+export function resultNote(uses: ToolUse[]): { text: string; bad: boolean } {
+  const last = uses[uses.length - 1];
+  if (!last?.result || !last.endedAt) return { text: '', bad: false };
+  const failed = uses.some((use) => use.result?.is_error);
+  const took = span(last.startedAt, last.endedAt);
+  if (failed) return { text: `failed · ${took}`, bad: true };
+  if (last.call.kind === 'read') {
+    const lines = uses.reduce((sum, use) => sum + lineCount(use.result?.text ?? ''), 0);
+    return { text: lines > 0 ? `${lines} ${lines === 1 ? 'line' : 'lines'}` : '', bad: false };
+  }
+  return { text: took, bad: false };
+}
+
+export function lineCount(text: string): number {
+  const trimmed = text.replace(/\n+$/, '');
+  if (trimmed === '') return 0;
+  let count = 1;
+  for (let at = trimmed.indexOf('\n'); at >= 0; at = trimmed.indexOf('\n', at + 1)) count += 1;
+  return count;
+}
+
+/** The text without the codes by which terminals colour it. */
+export function plain(text: string): string {
+  // eslint-disable-next-line no-control-regex
+  return text.replace(/\u001b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/g, '');
+}
+
+/** The last `count` lines, or the first. */
+export function someLines(text: string, count: number, end: boolean): string {
+  const lines = text.replace(/\n+$/, '').split('\n');
+  return (end ? lines.slice(-count) : lines.slice(0, count)).join('\n');
+}
+
+export function pretty(value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (value === null || value === undefined) return '';
+  const entries = typeof value === 'object' && !Array.isArray(value) ? Object.entries(value) : [];
+  if (entries.length > 0 && entries.every(([, part]) => typeof part !== 'object'))
+    return entries.map(([name, part]) => `${name}: ${String(part)}`).join('\n');
+  return JSON.stringify(value, null, 2);
+}
