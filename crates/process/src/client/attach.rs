@@ -7,7 +7,7 @@ use std::{
 };
 
 use chrono::Utc;
-use tokio::task::spawn_blocking;
+use tokio::{task::spawn_blocking, time::timeout};
 
 use super::{Keeper, link::Link};
 use crate::{
@@ -15,12 +15,14 @@ use crate::{
     files::{self, EXIT_FILE, KEEPER_FILE, SOCKET},
     socket,
     tree::{self, Swept},
-    wire::KeeperFile,
+    wire::{KeeperFile, Request},
 };
 
 /// How long a living keeper may be without its socket (it is starting, or has just ended).
 const SOCKET_LIMIT: Duration = Duration::from_secs(2);
 const SOCKET_LOOK: Duration = Duration::from_millis(20);
+/// A keeper answers at once; one that does not in this time was stopped.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// What became of a run.
 pub enum Attached {
@@ -43,7 +45,7 @@ pub async fn attach(dir: &Path) -> Result<Attached, ProcessError> {
             return Ok(Attached::Ended(record));
         }
         match socket::connect(dir) {
-            Ok(stream) => return live(dir, stream),
+            Ok(stream) => return live(dir, stream).await,
             Err(error) if is_deaf(&error) => {}
             Err(error) => return Err(ProcessError::io("reaching the agent's keeper")(error)),
         }
@@ -54,18 +56,29 @@ pub async fn attach(dir: &Path) -> Result<Attached, ProcessError> {
         }
         tokio::time::sleep(SOCKET_LOOK).await;
     }
-    let record = end_of(dir.to_owned()).await;
-    if !record.lost {
-        return Ok(Attached::Ended(record));
-    }
-    Ok(Attached::Lost { killed: record.killed, left: record.left })
+    Ok(ended(end_of(dir.to_owned()).await))
 }
 
-fn live(dir: &Path, stream: std::os::unix::net::UnixStream) -> Result<Attached, ProcessError> {
+fn ended(record: ExitRecord) -> Attached {
+    if record.lost {
+        return Attached::Lost { killed: record.killed, left: record.left };
+    }
+    Attached::Ended(record)
+}
+
+/// It lives only if it answers: a keeper that was just killed still takes connections.
+async fn live(dir: &Path, stream: std::os::unix::net::UnixStream) -> Result<Attached, ProcessError> {
     let file: Option<KeeperFile> = files::read_json(dir, KEEPER_FILE);
     let child = file.and_then(|file| file.child).map(|child| child.pid);
     let link = Link::open(dir.to_owned(), stream, None)?;
-    Ok(Attached::Live(Keeper { dir: dir.to_owned(), child, link: link.into() }))
+    match timeout(ANSWER_LIMIT, link.call(Request::Attach)).await {
+        Ok(Ok(())) => Ok(Attached::Live(Keeper { dir: dir.to_owned(), child, link: link.into() })),
+        Ok(Err(_)) => Ok(ended(link.exited().await)),
+        Err(_) => Err(ProcessError::Refused(format!(
+            "The keeper of the run in {} does not answer; end it, and look again.",
+            dir.display()
+        ))),
+    }
 }
 
 fn is_deaf(error: &io::Error) -> bool {

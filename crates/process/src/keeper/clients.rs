@@ -15,7 +15,7 @@ const MOST_CLIENTS: usize = 32;
 const LONGEST_CALL: usize = 64 << 20;
 const MOST_UNREAD: usize = 1 << 20;
 /// Notes that follow each other faster than this become one.
-const NOTE_SPACING: Duration = Duration::from_millis(2);
+const NOTE_SPACING: Duration = Duration::from_micros(250);
 
 pub struct Client {
     pub id: u64,
