@@ -1,0 +1,194 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+use musher_protocol::{ApiError, ErrorCode};
+
+/// Runs a team of coding agents on this machine.
+#[derive(Debug, Parser)]
+#[command(name = "musher", version, arg_required_else_help = true)]
+pub struct Args {
+    /// Where everything lives; the system's place for application data unless given.
+    #[arg(long, global = true, env = "MUSHER_DATA_DIR", value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+
+    /// Prints one JSON object a line on stdout, and nothing else.
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Starts an agent and follows it to its end.
+    Run(Box<Run>),
+    /// Lists the runs, newest first.
+    Runs,
+    /// Prints a run's events.
+    Events {
+        /// A run's id, or its beginning.
+        run: String,
+        /// The number of the first event.
+        #[arg(long, default_value_t = 1)]
+        from: u64,
+        /// Goes on until the run is over.
+        #[arg(long)]
+        follow: bool,
+    },
+    /// Says something to a run's agent; after the run's end, goes on from it.
+    Send {
+        run: String,
+        text: String,
+        /// Say it now, in the middle of the turn, in place of waiting for its end.
+        #[arg(long)]
+        steer: bool,
+    },
+    /// Answers what a run waits for.
+    Answer {
+        run: String,
+        request: String,
+        answer: Verdict,
+        /// Told to the agent with a denial; with `choose`, the answer.
+        #[arg(long)]
+        message: Option<String>,
+    },
+    /// Stops a run and everything it started.
+    Stop { run: String },
+    /// Goes on from a run that is over, and follows it to its end.
+    Resume {
+        run: String,
+        prompt: Option<String>,
+    },
+    /// Lists the worktrees of the repository that a folder is in.
+    Worktrees { dir: PathBuf },
+    /// Says what is well here and what is not.
+    Doctor,
+    /// Serves the API over the data directory's socket; with --port, and the page, to a browser here.
+    Serve {
+        /// Listens on 127.0.0.1 too; 0 takes any free port.
+        #[arg(long)]
+        port: Option<u16>,
+        /// The folder of the built page.
+        #[arg(long, value_name = "DIR")]
+        page: Option<PathBuf>,
+    },
+}
+
+/// What to run, and where.
+#[derive(Debug, clap::Args)]
+pub struct Run {
+    /// What the agent is to do; `-` reads it from stdin.
+    pub prompt: String,
+    /// Work in a new worktree of the repository that this folder is in.
+    #[arg(long, value_name = "DIR", required_unless_present = "worktree", conflicts_with = "worktree")]
+    pub repo: Option<PathBuf>,
+    /// The branch, tag or commit that the new worktree starts from.
+    #[arg(long, requires = "repo")]
+    pub base: Option<String>,
+    /// The new worktree's branch.
+    #[arg(long, requires = "repo")]
+    pub branch: Option<String>,
+    /// Work in this worktree as it is.
+    #[arg(long, value_name = "DIR")]
+    pub worktree: Option<PathBuf>,
+    /// claude-code or demo.
+    #[arg(long, default_value = "claude-code", value_name = "NAME")]
+    pub runtime: String,
+    #[arg(long, default_value = "coder-1", value_name = "NAME")]
+    pub agent: String,
+    #[arg(long)]
+    pub model: Option<String>,
+    /// The runtime's program, in place of the one that is found.
+    #[arg(long, value_name = "PATH")]
+    pub command: Option<PathBuf>,
+    /// One more argument for the program; may be given again.
+    #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true)]
+    pub args: Vec<String>,
+    #[arg(long, default_value = "ask", value_name = "MODE")]
+    pub permission_mode: Mode,
+    /// How a permission is answered when nobody looks.
+    #[arg(long, default_value = "ask")]
+    pub answer: Policy,
+    /// A variable for the agent; may be given again.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    pub env: Vec<(String, String)>,
+    /// What carries the agent's output.
+    #[arg(long, default_value = "pty")]
+    pub transport: Carrier,
+    /// Ends the run after so many turns.
+    #[arg(long, value_name = "N")]
+    pub max_turns: Option<u32>,
+    /// Ends the run once it cost so much.
+    #[arg(long, value_name = "USD")]
+    pub max_cost: Option<f64>,
+    /// Ends the run after so many seconds.
+    #[arg(long, value_name = "SECONDS")]
+    pub max_seconds: Option<u64>,
+    /// Ends the run when nothing was heard for so many seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub inactivity_timeout: u64,
+    /// Tool servers: a file or JSON text, passed to the agent.
+    #[arg(long, value_name = "FILE|JSON")]
+    pub mcp_config: Option<String>,
+    /// The repository's own settings and hooks may run (asked in the window otherwise).
+    #[arg(long)]
+    pub trust: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Verdict {
+    Allow,
+    Deny,
+    /// Answers a question with --message.
+    Choose,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Policy {
+    Allow,
+    Deny,
+    Ask,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Mode {
+    Plan,
+    Ask,
+    AcceptEdits,
+    Bypass,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Carrier {
+    Pty,
+    Pipe,
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write it as NAME=VALUE".into()),
+    }
+}
+
+impl Args {
+    /// The data directory, absolute.
+    pub fn data_dir(&self) -> Result<PathBuf, ApiError> {
+        let dir = match &self.data_dir {
+            Some(dir) => dir.clone(),
+            None => dirs::data_dir().map(|dir| dir.join("musher")).ok_or_else(homeless)?,
+        };
+        std::path::absolute(&dir).map_err(|error| {
+            let message = format!("The data directory {} is no path: {error}.", dir.display());
+            ApiError::new(ErrorCode::BadRequest, message)
+        })
+    }
+}
+
+fn homeless() -> ApiError {
+    ApiError::new(ErrorCode::NoPermission, "This user has no home folder to keep Musher's data in.")
+        .with_hint("Name a folder with --data-dir.")
+}

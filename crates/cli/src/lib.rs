@@ -1,1 +1,0 @@
-//! musher: run, serve, doctor, ... without a window; and the keeper's executable.

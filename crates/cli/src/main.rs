@@ -1,0 +1,77 @@
+//! `musher`: the engine without a window.
+//!
+//! A command talks to the engine that holds the data directory, or runs one for its own duration.
+//! Stdout carries what was asked for and nothing else; logs and errors go to stderr. Exit codes:
+//! 0 completed, 1 failed, 2 usage, 3 a limit, 4 stopped, 5 needs an answer that nobody can give.
+
+mod args;
+mod follow;
+mod print;
+mod reach;
+mod runs;
+mod serve;
+mod show;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use musher_protocol::{ApiError, ErrorCode};
+
+use args::{Args, Command};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    log_to_stderr();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: Musher could not start its threads: {error}.");
+            return ExitCode::FAILURE;
+        }
+    };
+    let ended = runtime.block_on(run(args));
+    // A login shell or a slow disk must not hold up the end.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    match ended {
+        Ok(code) => code,
+        Err(error) => complain(&error),
+    }
+}
+
+async fn run(args: Args) -> Result<ExitCode, ApiError> {
+    let data_dir = args.data_dir()?;
+    let json = args.json;
+    match args.command {
+        Command::Run(wanted) => runs::run(&data_dir, json, *wanted).await,
+        Command::Resume { run, prompt } => runs::resume(&data_dir, json, &run, prompt).await,
+        Command::Send { run, text, steer } => runs::send(&data_dir, json, &run, text, steer).await,
+        Command::Answer { run, request, answer, message } => {
+            runs::answer(&data_dir, &run, &request, answer, message).await
+        }
+        Command::Stop { run } => runs::stop(&data_dir, json, &run).await,
+        Command::Runs => show::runs(&data_dir, json).await,
+        Command::Events { run, from, follow } => {
+            show::events(&data_dir, json, &run, from, follow).await
+        }
+        Command::Worktrees { dir } => show::worktrees(&data_dir, json, &dir).await,
+        Command::Doctor => show::doctor(&data_dir, json).await,
+        Command::Serve { port, page } => serve::serve(&data_dir, port, page).await,
+    }
+}
+
+fn complain(error: &ApiError) -> ExitCode {
+    eprintln!("error: {}", error.message);
+    if let Some(hint) = &error.hint {
+        eprintln!("hint: {hint}");
+    }
+    match error.code {
+        ErrorCode::BadRequest => ExitCode::from(2),
+        _ => ExitCode::FAILURE,
+    }
+}
+
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("MUSHER_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}

@@ -1,0 +1,126 @@
+//! Events and lists as text for people. With `--json` only [`line`] is used.
+
+use std::io::Write;
+
+use musher_protocol::*;
+
+/// A line on stdout. A reader that left ends the output, not the run.
+pub fn line(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{text}");
+}
+
+pub fn json(value: &impl serde::Serialize) {
+    if let Ok(text) = serde_json::to_string(value) {
+        line(&text);
+    }
+}
+
+pub fn summary(run: &RunSummary, as_json: bool) {
+    if as_json {
+        return json(run);
+    }
+    let state = state_of(run);
+    let (id, title) = (&run.id, &run.title);
+    line(&format!("{id}  {state:<28}  {:<12}  {title}", run.agent_name));
+}
+
+fn state_of(run: &RunSummary) -> String {
+    let phase = match (&run.outcome, run.phase) {
+        (Some(outcome), _) => return ending(outcome),
+        (None, RunPhase::Queued) => "queued",
+        (None, RunPhase::Preparing | RunPhase::Starting) => "starting",
+        (None, RunPhase::WaitingPermission | RunPhase::WaitingAnswer) => "needs you",
+        (None, RunPhase::WaitingRateLimit) => "waiting for a limit",
+        (None, RunPhase::Stopping) => "stopping",
+        (None, _) => "running",
+    };
+    phase.into()
+}
+
+/// How a run ended, in words.
+pub fn ending(outcome: &RunOutcome) -> String {
+    match outcome {
+        RunOutcome::Completed => "completed".into(),
+        RunOutcome::Failed { exit_code: Some(code), .. } => format!("failed (exit code {code})"),
+        RunOutcome::Failed { .. } => "failed".into(),
+        RunOutcome::AbortedBeforeSession { .. } => "failed before it began".into(),
+        RunOutcome::ResumeRejected { .. } => "its session is gone".into(),
+        RunOutcome::RateLimited { resets_at: Some(at), .. } => {
+            format!("limited until {}", at.format("%H:%M UTC"))
+        }
+        RunOutcome::RateLimited { .. } => "limited".into(),
+        RunOutcome::LimitReached { .. } => "limit reached".into(),
+        RunOutcome::Inactive { after_secs, .. } => format!("silent for {after_secs} s"),
+        RunOutcome::Stopped { .. } => "stopped".into(),
+        RunOutcome::SpawnFailed { .. } => "could not start".into(),
+        RunOutcome::AuthenticationRequired { .. } => "needs a login".into(),
+        RunOutcome::Unconfirmed { left } => format!("end not confirmed ({} left)", left.len()),
+        RunOutcome::Unknown => "over".into(),
+    }
+}
+
+/// An event as a person at a terminal reads it; many say nothing there.
+pub fn event(event: &AgentEvent) {
+    match event {
+        AgentEvent::Message { text, .. } => line(&format!("> {}", text.replace('\n', "\n> "))),
+        AgentEvent::Text { text, delta: false, .. } => line(text),
+        AgentEvent::ToolCall(call) => line(&format!("· {} {}", call.name, call.title)),
+        AgentEvent::ToolResult(result) if result.is_error => {
+            line(&format!("  failed: {}", result.text.trim_end()));
+        }
+        AgentEvent::PermissionRequest(asked) => {
+            line(&format!("? wants leave: {} {}", asked.tool, asked.title));
+        }
+        AgentEvent::PermissionAnswer { decision, by, .. } => line(&answered(*decision, *by)),
+        AgentEvent::Question(asked) => asked.questions.iter().for_each(question),
+        AgentEvent::Changes { files } => changes(files),
+        AgentEvent::Warning { message, .. } => line(&format!("! {message}")),
+        AgentEvent::Error { message, hint, .. } => {
+            line(&format!("error: {message}"));
+            if let Some(hint) = hint {
+                line(&format!("hint: {hint}"));
+            }
+        }
+        AgentEvent::Notice { stream: Stream::Stderr, text } => line(&format!("  {text}")),
+        AgentEvent::Done { outcome } => done(outcome),
+        _ => {}
+    }
+}
+
+fn answered(decision: PermissionDecision, by: AnsweredBy) -> String {
+    let what = match decision {
+        PermissionDecision::Allow => "allowed",
+        PermissionDecision::Deny => "denied",
+    };
+    let who = match by {
+        AnsweredBy::User => "",
+        AnsweredBy::Policy => " (as chosen for this run)",
+        AnsweredBy::Expiry => " (nobody answered in time)",
+        AnsweredBy::Withdrawn => " (taken back)",
+        AnsweredBy::Unknown => " (by a newer Musher)",
+    };
+    format!("  {what}{who}")
+}
+
+fn question(item: &QuestionItem) {
+    line(&format!("? {}", item.question));
+    for option in &item.options {
+        line(&format!("    - {}", option.label));
+    }
+}
+
+fn changes(files: &[FileChange]) {
+    for file in files {
+        line(&format!("  {} +{} -{}", file.path, file.added, file.removed));
+    }
+}
+
+fn done(outcome: &RunOutcome) {
+    line(&ending(outcome));
+    if let RunOutcome::Failed { last_lines, .. }
+    | RunOutcome::AbortedBeforeSession { last_lines, .. } = outcome
+    {
+        last_lines.iter().for_each(|text| line(&format!("  {text}")));
+    }
+}

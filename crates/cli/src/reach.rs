@@ -1,0 +1,115 @@
+//! How a command reaches an engine: the one that holds the data directory, or one of its own.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use musher_api::{Api, Client, EngineApi, TerminalHost, serve::{Serving, serve_socket}};
+use musher_engine::{Engine, EngineConfig};
+use musher_protocol::{ApiError, ErrorCode, HostKind, RunSummary};
+use musher_runtime::{Registry, claude::{ClaudeCode, Demo}};
+use serde::{Serialize, de::DeserializeOwned};
+
+/// An engine that just started answers within this, or the lock's holder is no engine.
+const HOLDER_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+
+/// An engine, near or far.
+pub enum Reach {
+    Far(Client),
+    Own(Box<Own>),
+}
+
+/// An engine for the duration of a command. Others reach it through its socket meanwhile.
+pub struct Own {
+    pub engine: Engine,
+    pub api: Arc<EngineApi>,
+    serving: Serving,
+}
+
+/// The runtimes of this program.
+pub fn registry() -> Registry {
+    Registry::default().with(ClaudeCode::default()).with(Demo::default())
+}
+
+impl Reach {
+    pub async fn open(data_dir: &Path) -> Result<Self, ApiError> {
+        let deadline = tokio::time::Instant::now() + HOLDER_ANSWERS_WITHIN;
+        loop {
+            if let Some(client) = Client::connect(data_dir).await? {
+                return Ok(Reach::Far(client));
+            }
+            match Own::open(data_dir, HostKind::Terminal).await {
+                Ok(own) => return Ok(Reach::Own(Box::new(own))),
+                // Its holder is just starting or just ending.
+                Err(error)
+                    if error.code == ErrorCode::DataDirLocked
+                        && tokio::time::Instant::now() < deadline =>
+                {
+                    tokio::time::sleep(ASK_AGAIN).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    pub async fn call<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        params: &impl Serialize,
+    ) -> Result<T, ApiError> {
+        let text = self.call_raw(name, params).await?;
+        serde_json::from_str(&text).map_err(|error| unreadable(&error))
+    }
+
+    /// The reply as it is, for what is only passed on.
+    pub async fn call_raw(&self, name: &str, params: &impl Serialize) -> Result<String, ApiError> {
+        let params = serde_json::to_string(params).map_err(|error| unreadable(&error))?;
+        match self {
+            Reach::Far(client) => client.call(name, &params).await,
+            Reach::Own(own) => own.api.call(name, &params).await,
+        }
+    }
+
+    /// Lets go of an engine of our own; its agents live on in their keepers.
+    pub async fn close(self) {
+        if let Reach::Own(own) = self {
+            own.close().await;
+        }
+    }
+
+    /// A run by its id, or by the beginning of one.
+    pub async fn find_run(&self, named: &str) -> Result<RunSummary, ApiError> {
+        let runs: Vec<RunSummary> = self.call("run_list", &serde_json::json!({})).await?;
+        let mut found: Vec<_> =
+            runs.into_iter().filter(|run| run.id.as_str().starts_with(named)).collect();
+        match found.len() {
+            1 => Ok(found.remove(0)),
+            0 => Err(ApiError::new(ErrorCode::NotFound, format!("There is no run {named}."))
+                .with_hint("`musher runs` lists them.")),
+            many => Err(ApiError::new(
+                ErrorCode::BadRequest,
+                format!("{many} runs begin with {named}."),
+            )
+            .with_hint("Give more of the id.")),
+        }
+    }
+}
+
+impl Own {
+    pub async fn open(data_dir: &Path, kind: HostKind) -> Result<Self, ApiError> {
+        let engine = Engine::open(EngineConfig::new(data_dir.to_owned()), registry()).await?;
+        let host = Arc::new(TerminalHost(kind));
+        let api = Arc::new(EngineApi { engine: engine.clone(), host });
+        let serving = serve_socket(api.clone(), data_dir)?;
+        Ok(Self { engine, api, serving })
+    }
+
+    pub async fn close(self) {
+        self.serving.end().await;
+        self.engine.shutdown().await;
+    }
+}
+
+fn unreadable(error: &serde_json::Error) -> ApiError {
+    ApiError::new(ErrorCode::Internal, format!("The engine's words could not be read: {error}."))
+        .with_hint("Are two versions of Musher installed? Restart both.")
+}

@@ -1,0 +1,200 @@
+//! The commands that start, steer and end runs.
+
+use std::{io::Read, path::Path, process::ExitCode};
+
+use musher_protocol::*;
+
+use crate::{args, follow, print, reach::Reach};
+
+pub async fn run(data_dir: &Path, json: bool, wanted: args::Run) -> Result<ExitCode, ApiError> {
+    let params = params_of(wanted)?;
+    let reach = Reach::open(data_dir).await?;
+    if params.1 {
+        trust(&reach, &params.0.place).await?;
+    }
+    let summary: RunSummary = reach.call("run_start", &params.0).await?;
+    let code = follow::to_its_end(&reach, &summary, json).await;
+    reach.close().await;
+    code
+}
+
+pub async fn resume(
+    data_dir: &Path,
+    json: bool,
+    run: &str,
+    prompt: Option<String>,
+) -> Result<ExitCode, ApiError> {
+    let reach = Reach::open(data_dir).await?;
+    let run = reach.find_run(run).await?.id;
+    let summary: RunSummary = reach.call("run_resume", &RunResumeParams { run, prompt }).await?;
+    let code = follow::to_its_end(&reach, &summary, json).await;
+    reach.close().await;
+    code
+}
+
+/// A message that starts the story's next run is followed to that run's end when this command's own
+/// engine is the one that runs it.
+pub async fn send(
+    data_dir: &Path,
+    json: bool,
+    run: &str,
+    text: String,
+    steer: bool,
+) -> Result<ExitCode, ApiError> {
+    let reach = Reach::open(data_dir).await?;
+    let run = reach.find_run(run).await?.id;
+    let delivery = if steer { Delivery::Steer } else { Delivery::Queue };
+    let params = RunSendParams { run: run.clone(), text, delivery };
+    let summary: RunSummary = reach.call("run_send", &params).await?;
+    if summary.id != run && matches!(reach, Reach::Own(_)) {
+        let code = follow::to_its_end(&reach, &summary, json).await;
+        reach.close().await;
+        return code;
+    }
+    print::summary(&summary, json);
+    reach.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub async fn answer(
+    data_dir: &Path,
+    run: &str,
+    request: &str,
+    answer: args::Verdict,
+    message: Option<String>,
+) -> Result<ExitCode, ApiError> {
+    let reach = Reach::open(data_dir).await?;
+    let run = reach.find_run(run).await?.id;
+    let answer = match answer {
+        args::Verdict::Allow => Answer::Allow,
+        args::Verdict::Deny => Answer::Deny { message },
+        args::Verdict::Choose => chosen(&reach, &run, request, message).await?,
+    };
+    let params = RunAnswerParams { run, request: request.to_owned(), answer };
+    let _: Empty = reach.call("run_answer", &params).await?;
+    reach.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub async fn stop(data_dir: &Path, json: bool, run: &str) -> Result<ExitCode, ApiError> {
+    let reach = Reach::open(data_dir).await?;
+    let run = reach.find_run(run).await?.id;
+    let summary: RunSummary = reach.call("run_stop", &RunParams { run }).await?;
+    print::summary(&summary, json);
+    reach.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// One text answers every question of a request; who wants more has the window.
+async fn chosen(
+    reach: &Reach,
+    run: &RunId,
+    request: &str,
+    message: Option<String>,
+) -> Result<Answer, ApiError> {
+    let Some(text) = message else {
+        return Err(ApiError::new(ErrorCode::BadRequest, "A choice needs its words.")
+            .with_hint("Give them with --message."));
+    };
+    let events = follow::events_of(reach, run).await?;
+    let question = events.into_iter().find_map(|envelope| match envelope.event {
+        AgentEvent::Question(question) if question.request == request => Some(question),
+        _ => None,
+    });
+    let questions = question.map(|question| question.questions).unwrap_or_default();
+    let answers = questions.into_iter().map(|item| (item.question, text.clone())).collect();
+    Ok(Answer::Answers { answers })
+}
+
+async fn trust(reach: &Reach, place: &RunPlace) -> Result<(), ApiError> {
+    let path = match place {
+        RunPlace::Fresh { repository, .. } => repository,
+        RunPlace::Worktree { path } => path,
+    };
+    let project: Project = reach.call("project_add", &PathParams { path: path.clone() }).await?;
+    let worktree = match place {
+        RunPlace::Fresh { .. } => None,
+        RunPlace::Worktree { path } => Some(path.clone()),
+    };
+    let params = TrustParams { project: project.id.clone(), worktree: worktree.clone() };
+    let report: TrustReport = reach.call("trust_get", &params).await?;
+    let decision = TrustDecision::Trusted;
+    let params = TrustSetParams { project: project.id, worktree, digest: report.digest, decision };
+    let _: TrustReport = reach.call("trust_set", &params).await?;
+    Ok(())
+}
+
+/// What `run_start` takes, and whether the repository is to be trusted first.
+fn params_of(wanted: args::Run) -> Result<(RunStartParams, bool), ApiError> {
+    let trusted = wanted.trust;
+    let place = match (&wanted.repo, &wanted.worktree) {
+        (Some(repo), _) => RunPlace::Fresh {
+            repository: named_repository(repo)?,
+            base: wanted.base.clone(),
+            branch: wanted.branch.clone(),
+        },
+        (None, Some(path)) => RunPlace::Worktree { path: absolute(path)? },
+        (None, None) => return Err(ApiError::new(ErrorCode::BadRequest, "Name --repo or --worktree.")),
+    };
+    let prompt = if wanted.prompt == "-" { read_stdin()? } else { wanted.prompt.clone() };
+    let settings = settings_of(wanted)?;
+    Ok((RunStartParams { prompt, place, settings, restrict_untrusted: true }, trusted))
+}
+
+fn settings_of(wanted: args::Run) -> Result<RunSettings, ApiError> {
+    Ok(RunSettings {
+        runtime: wanted.runtime,
+        agent_name: wanted.agent,
+        model: wanted.model,
+        permission_mode: match wanted.permission_mode {
+            args::Mode::Plan => PermissionMode::Plan,
+            args::Mode::Ask => PermissionMode::Ask,
+            args::Mode::AcceptEdits => PermissionMode::AcceptEdits,
+            args::Mode::Bypass => PermissionMode::Bypass,
+        },
+        answer: match wanted.answer {
+            args::Policy::Allow => AnswerPolicy::Allow,
+            args::Policy::Deny => AnswerPolicy::Deny,
+            args::Policy::Ask => AnswerPolicy::Ask,
+        },
+        command: wanted.command.as_deref().map(absolute).transpose()?,
+        args: wanted.args,
+        env: wanted.env.into_iter().collect(),
+        transport: match wanted.transport {
+            args::Carrier::Pty => Transport::Pty,
+            args::Carrier::Pipe => Transport::Pipe,
+        },
+        limits: RunLimits {
+            max_turns: wanted.max_turns,
+            max_cost_microdollars: wanted.max_cost.map(|usd| (usd * 1e6).round() as u64),
+            max_seconds: wanted.max_seconds,
+        },
+        inactivity_timeout_secs: wanted.inactivity_timeout,
+        mcp_config: wanted.mcp_config,
+        ..RunSettings::default()
+    })
+}
+
+/// `demo` names Musher's own throw-away repository, unless a folder here is called so.
+fn named_repository(path: &Path) -> Result<String, ApiError> {
+    if path == Path::new(musher_engine::DEMO_REPOSITORY) && !path.exists() {
+        return Ok(musher_engine::DEMO_REPOSITORY.into());
+    }
+    absolute(path)
+}
+
+pub fn absolute(path: &Path) -> Result<String, ApiError> {
+    let text = std::path::absolute(path).ok().and_then(|path| path.into_os_string().into_string().ok());
+    text.ok_or_else(|| {
+        ApiError::new(ErrorCode::BadRequest, format!("{} cannot be used as a path.", path.display()))
+            .with_hint("Use a path of plain UTF-8 text.")
+    })
+}
+
+fn read_stdin() -> Result<String, ApiError> {
+    let mut text = String::new();
+    std::io::stdin().read_to_string(&mut text).map_err(|error| {
+        ApiError::new(ErrorCode::BadRequest, format!("The prompt could not be read from stdin: {error}."))
+    })?;
+    Ok(text)
+}

@@ -1,0 +1,64 @@
+//! `musher serve`: the engine for a browser, or for other programs on this machine.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use musher_api::serve::serve_tcp;
+use musher_protocol::{ApiError, ErrorCode, HostKind};
+
+use crate::{print, reach::Own};
+
+/// Serves until it is interrupted. Agents live on in their keepers.
+pub async fn serve(
+    data_dir: &Path,
+    port: Option<u16>,
+    page: Option<PathBuf>,
+) -> Result<ExitCode, ApiError> {
+    let own = Own::open(data_dir, HostKind::Server).await?;
+    print::line(&format!("socket {}", data_dir.join("engine.sock").display()));
+    let tcp = match port {
+        Some(port) => {
+            let (info, serving) = serve_tcp(own.api.clone(), port, &page_dir(page)?).await?;
+            print::line(&info.url);
+            Some(serving)
+        }
+        None => None,
+    };
+    interrupted().await;
+    if let Some(tcp) = tcp {
+        tcp.end().await;
+    }
+    own.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The page beside the program, or where it is built.
+fn page_dir(named: Option<PathBuf>) -> Result<PathBuf, ApiError> {
+    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("ui")));
+    let built = Some(PathBuf::from("ui/dist"));
+    let candidates = if named.is_some() { [named, None] } else { [beside, built] };
+    let found = candidates.into_iter().flatten().find(|dir| dir.join("index.html").is_file());
+    found.ok_or_else(|| {
+        ApiError::new(ErrorCode::NotFound, "The built page was not found.")
+            .with_hint("Build it with `npm run build` in ui/, or name its folder with --page.")
+    })
+}
+
+/// Waits for Ctrl-C, or for the signal that ends services.
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    // Without a handler the system's own ends the program; the data is safe either way.
+    let _ = tokio::signal::ctrl_c().await;
+}

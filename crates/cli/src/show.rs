@@ -1,0 +1,85 @@
+//! The commands that only look.
+
+use std::{path::Path, process::ExitCode};
+
+use musher_protocol::*;
+
+use crate::{follow, print, reach::Reach, runs::absolute};
+
+pub async fn runs(data_dir: &Path, json: bool) -> Result<ExitCode, ApiError> {
+    let reach = Reach::open(data_dir).await?;
+    let runs: Vec<RunSummary> = reach.call("run_list", &Empty {}).await?;
+    runs.iter().for_each(|run| print::summary(run, json));
+    if runs.is_empty() && !json {
+        print::line("No runs yet. Start one: musher run \"…\" --repo DIR");
+    }
+    reach.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+pub async fn events(
+    data_dir: &Path,
+    json: bool,
+    run: &str,
+    from: u64,
+    follow: bool,
+) -> Result<ExitCode, ApiError> {
+    let reach = Reach::open(data_dir).await?;
+    let run = reach.find_run(run).await?.id;
+    let code = follow::events(&reach, &run, from, follow, json).await;
+    reach.close().await;
+    code
+}
+
+pub async fn worktrees(data_dir: &Path, json: bool, dir: &Path) -> Result<ExitCode, ApiError> {
+    let reach = Reach::open(data_dir).await?;
+    let project: Project = reach.call("project_add", &PathParams { path: absolute(dir)? }).await?;
+    let params = ProjectParams { project: project.id };
+    let worktrees: Vec<Worktree> = reach.call("project_worktrees", &params).await?;
+    for worktree in &worktrees {
+        match json {
+            true => print::json(worktree),
+            false => print::line(&described(worktree)),
+        }
+    }
+    reach.close().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn described(worktree: &Worktree) -> String {
+    let branch = worktree.branch.as_deref().unwrap_or("(no branch)");
+    let mut notes = Vec::new();
+    for (holds, note) in [
+        (worktree.main, "main checkout"),
+        (worktree.owned, "made by Musher"),
+        (worktree.locked, "locked"),
+        (worktree.missing, "its folder is gone"),
+    ] {
+        if holds {
+            notes.push(note);
+        }
+    }
+    format!("{}  {branch}  {}", worktree.path, notes.join(", "))
+}
+
+pub async fn doctor(data_dir: &Path, json: bool) -> Result<ExitCode, ApiError> {
+    let reach = Reach::open(data_dir).await?;
+    let report: DoctorReport = reach.call("doctor", &Empty {}).await?;
+    for check in &report.checks {
+        if json {
+            print::json(check);
+            continue;
+        }
+        let mark = match check.state {
+            CheckState::Good => "ok  ",
+            CheckState::Notice => "note",
+            CheckState::Bad => "BAD ",
+        };
+        print::line(&format!("{mark}  {:<12}  {}", check.name, check.sentence));
+        if let Some(hint) = &check.hint {
+            print::line(&format!("                    {hint}"));
+        }
+    }
+    reach.close().await;
+    Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

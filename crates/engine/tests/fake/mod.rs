@@ -1,0 +1,203 @@
+//! A runtime whose agent is the test itself: it says what the test says, and the test hears what the
+//! engine tells it.
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use musher_engine::{Engine, EngineConfig};
+use musher_protocol::*;
+use musher_runtime::*;
+use tokio::sync::{mpsc, oneshot};
+
+/// Longest wait for something that must come.
+pub const SOON: Duration = Duration::from_secs(20);
+
+/// One started run, in the test's hands.
+pub struct FakeRun {
+    pub context: RuntimeContext,
+    pub sink: EventSink,
+    pub heard: mpsc::UnboundedReceiver<Heard>,
+    end: Option<oneshot::Sender<RunOutcome>>,
+}
+
+#[derive(Debug, PartialEq)]
+pub enum Heard {
+    Input(AgentInput),
+    Stop,
+}
+
+impl FakeRun {
+    pub async fn say(&self, event: AgentEvent) {
+        self.sink.say(event).await.unwrap();
+    }
+
+    /// The words that a message was, once the engine says one.
+    pub async fn hear(&mut self) -> Heard {
+        tokio::time::timeout(SOON, self.heard.recv()).await.unwrap().unwrap()
+    }
+
+    pub fn end(mut self, outcome: RunOutcome) {
+        self.end.take().unwrap().send(outcome).unwrap();
+    }
+}
+
+struct Fake {
+    started: mpsc::UnboundedSender<FakeRun>,
+    inputs: Mutex<Option<mpsc::UnboundedSender<Heard>>>,
+}
+
+#[async_trait]
+impl AgentRuntime for Fake {
+    async fn start(
+        &self,
+        context: RuntimeContext,
+        sink: EventSink,
+    ) -> Result<RuntimeResult, RuntimeError> {
+        let (inputs, heard) = mpsc::unbounded_channel();
+        *self.inputs.lock().unwrap() = Some(inputs);
+        let (end, ended) = oneshot::channel();
+        sink.say(session("session-1")).await?;
+        let run = FakeRun { context, sink, heard, end: Some(end) };
+        self.started.send(run).map_err(|_| RuntimeError::NotRunning)?;
+        let outcome = ended.await.map_err(|_| RuntimeError::Process("dropped".into()))?;
+        *self.inputs.lock().unwrap() = None;
+        Ok(RuntimeResult { session_id: None, token_usage: TokenUsage::default(), outcome })
+    }
+
+    async fn stop(&self) -> Result<(), RuntimeError> {
+        self.tell(Heard::Stop)
+    }
+
+    fn get_status(&self) -> RuntimeStatus {
+        RuntimeStatus::Running
+    }
+
+    fn stream_events(&self, _from_seq: u64) -> EventStream {
+        Box::pin(futures::stream::empty())
+    }
+
+    async fn steer(&self, input: AgentInput) -> Result<(), RuntimeError> {
+        self.tell(Heard::Input(input))
+    }
+}
+
+impl Fake {
+    fn tell(&self, heard: Heard) -> Result<(), RuntimeError> {
+        let inputs = self.inputs.lock().unwrap();
+        let inputs = inputs.as_ref().ok_or(RuntimeError::NotRunning)?;
+        inputs.send(heard).map_err(|_| RuntimeError::NotRunning)
+    }
+}
+
+struct FakeKind(mpsc::UnboundedSender<FakeRun>);
+
+#[async_trait]
+impl RuntimeKind for FakeKind {
+    fn name(&self) -> &'static str {
+        "fake"
+    }
+
+    fn new_run(&self) -> Arc<dyn AgentRuntime> {
+        Arc::new(Fake { started: self.0.clone(), inputs: Mutex::default() })
+    }
+
+    async fn detect(&self, _path: &str) -> RuntimeInfo {
+        RuntimeInfo {
+            name: "fake".into(),
+            label: "Fake".into(),
+            found: true,
+            path: None,
+            version: None,
+            hint: None,
+            models: Vec::new(),
+        }
+    }
+}
+
+/// An engine over a data directory, and where its started runs come out.
+pub struct World {
+    pub engine: Engine,
+    pub started: mpsc::UnboundedReceiver<FakeRun>,
+}
+
+impl World {
+    pub async fn open(dir: &Path, max_live_runs: usize, now: fn() -> chrono::DateTime<chrono::Utc>) -> Self {
+        let (tx, started) = mpsc::unbounded_channel();
+        let config =
+            EngineConfig { max_live_runs, now, ..EngineConfig::new(dir.join("data")) };
+        let engine = Engine::open(config, Registry::default().with(FakeKind(tx))).await.unwrap();
+        Self { engine, started }
+    }
+
+    pub async fn start(&self, change: impl FnOnce(&mut RunSettings)) -> RunSummary {
+        let mut settings = RunSettings { runtime: "fake".into(), ..RunSettings::default() };
+        change(&mut settings);
+        let place =
+            RunPlace::Fresh { repository: musher_engine::DEMO_REPOSITORY.into(), base: None, branch: None };
+        let params = RunStartParams {
+            prompt: "Do it\nwell".into(),
+            place,
+            settings,
+            restrict_untrusted: false,
+        };
+        self.engine.run_start(params).await.unwrap()
+    }
+
+    pub async fn started(&mut self) -> FakeRun {
+        tokio::time::timeout(SOON, self.started.recv()).await.unwrap().unwrap()
+    }
+
+    /// Waits until the run's summary is as wanted.
+    pub async fn until(&self, run: &RunId, wanted: impl Fn(&RunSummary) -> bool) -> RunSummary {
+        let mut news = self.engine.news();
+        let find = async {
+            loop {
+                let detail = self.engine.run_get(RunParams { run: run.clone() }).await.unwrap();
+                if wanted(&detail.summary) {
+                    return detail.summary;
+                }
+                news.next().await;
+            }
+        };
+        tokio::time::timeout(SOON, find).await.expect("the run came into the wanted state")
+    }
+
+    pub async fn events(&self, run: &RunId) -> Vec<EventEnvelope> {
+        let params =
+            RunEventsParams { run: run.clone(), from_seq: 1, max_bytes: Some(64 << 20), wait_ms: None };
+        let text = self.engine.run_events(params).await.unwrap();
+        let batch: EventBatch = serde_json::from_str(&text).unwrap();
+        batch.events
+    }
+}
+
+pub fn session(id: &str) -> AgentEvent {
+    AgentEvent::Session(SessionInfo { session_id: id.into(), ..SessionInfo::default() })
+}
+
+pub fn wants(request: &str, title: &str) -> AgentEvent {
+    AgentEvent::PermissionRequest(PermissionRequest {
+        request: request.into(),
+        tool_call: None,
+        tool: "Bash".into(),
+        kind: ToolKind::Run,
+        title: title.into(),
+        input: serde_json::json!({ "command": title }),
+        description: None,
+        why: None,
+        plan: None,
+        expires_at: None,
+    })
+}
+
+pub fn turn_ended() -> AgentEvent {
+    AgentEvent::TurnEnded { ok: true, reason: None }
+}
+
+pub fn sent(id: &str) -> AgentEvent {
+    AgentEvent::MessageSent { id: id.into() }
+}

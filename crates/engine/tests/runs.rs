@@ -1,0 +1,274 @@
+//! What the engine does with a run: one answer for each request, messages at the right time, one end.
+
+mod fake;
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use fake::{Heard, World, sent, turn_ended, wants};
+use musher_protocol::*;
+use musher_runtime::AgentInput;
+
+fn deny() -> Answer {
+    Answer::Deny { message: None }
+}
+
+fn answer_params(run: &RunId, request: &str, answer: Answer) -> RunAnswerParams {
+    RunAnswerParams { run: run.clone(), request: request.into(), answer }
+}
+
+fn message(heard: Heard) -> (String, String) {
+    match heard {
+        Heard::Input(AgentInput::Message { id, text }) => (id, text),
+        other => panic!("a message was expected, not {other:?}"),
+    }
+}
+
+async fn send(world: &World, run: &RunId, text: &str, delivery: Delivery) {
+    let params = RunSendParams { run: run.clone(), text: text.into(), delivery };
+    world.engine.run_send(params).await.unwrap();
+}
+
+fn ends_once_without_gap(events: &[EventEnvelope]) {
+    let seqs: Vec<_> = events.iter().map(|e| e.seq).collect();
+    assert_eq!(seqs, (1..=events.len() as u64).collect::<Vec<_>>());
+    let done = events.iter().filter(|e| matches!(e.event, AgentEvent::Done { .. })).count();
+    assert_eq!(done, 1);
+    assert!(matches!(events.last().unwrap().event, AgentEvent::Done { .. }));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_answered_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 4, chrono::Utc::now).await;
+    let run = world.start(|_| {}).await.id;
+    let mut agent = world.started().await;
+    agent.say(wants("r1", "cargo publish")).await;
+    let waiting = world.until(&run, |s| s.phase == RunPhase::WaitingPermission).await;
+    assert_eq!(waiting.detail.as_deref(), Some("Waits for you: run cargo publish?"));
+    assert!(waiting.until.is_some() && waiting.waiting == 1 && waiting.unread);
+
+    world.engine.run_answer(answer_params(&run, "r1", Answer::Allow)).await.unwrap();
+    let given = Heard::Input(AgentInput::Answer { request: "r1".into(), answer: Answer::Allow });
+    assert_eq!(agent.hear().await, given);
+    let again = world.engine.run_answer(answer_params(&run, "r1", deny())).await.unwrap_err();
+    assert_eq!(again.code, ErrorCode::Conflict);
+    world.until(&run, |s| s.phase == RunPhase::Running && s.waiting == 0).await;
+
+    agent.end(RunOutcome::Completed);
+    world.until(&run, |s| s.phase == RunPhase::Done).await;
+    let events = world.events(&run).await;
+    ends_once_without_gap(&events);
+    let answers = events.iter().filter(|e| matches!(e.event, AgentEvent::PermissionAnswer { .. }));
+    assert_eq!(answers.count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_request_is_withdrawn_at_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 4, chrono::Utc::now).await;
+    let run = world.start(|_| {}).await.id;
+    let agent = world.started().await;
+    agent.say(wants("r1", "rm -r build")).await;
+    world.until(&run, |s| s.waiting == 1).await;
+    agent.end(RunOutcome::Failed { exit_code: Some(3), last_lines: vec![] });
+    let ended = world.until(&run, |s| s.phase == RunPhase::Done).await;
+    assert_eq!((ended.waiting, ended.status), (0, RuntimeStatus::Failed));
+    let events = world.events(&run).await;
+    ends_once_without_gap(&events);
+    assert!(events.iter().any(|e| matches!(
+        e.event,
+        AgentEvent::PermissionAnswer { by: AnsweredBy::Withdrawn, .. }
+    )));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_answers_for_the_person() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 4, chrono::Utc::now).await;
+    let run = world.start(|s| s.answer = AnswerPolicy::Deny).await.id;
+    let mut agent = world.started().await;
+    agent.say(wants("r1", "curl example.com")).await;
+    let Heard::Input(AgentInput::Answer { answer, .. }) = agent.hear().await else { panic!() };
+    assert_eq!(answer, deny());
+    agent.end(RunOutcome::Completed);
+    world.until(&run, |s| s.phase == RunPhase::Done).await;
+}
+
+/// Seconds that the engine's clock is ahead of the real one.
+static AHEAD: AtomicI64 = AtomicI64::new(0);
+
+fn shifted() -> chrono::DateTime<chrono::Utc> {
+    chrono::Utc::now() + chrono::TimeDelta::seconds(AHEAD.load(Ordering::SeqCst))
+}
+
+#[tokio::test]
+async fn a_request_that_nobody_answers_is_denied() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 4, shifted).await;
+    let run = world.start(|_| {}).await.id;
+    let mut agent = world.started().await;
+    agent.say(wants("r1", "make install")).await;
+    world.until(&run, |s| s.waiting == 1).await;
+    AHEAD.store(601, Ordering::SeqCst);
+    // Any event makes the actor look at its clock again.
+    agent.say(AgentEvent::Warning { code: "test".into(), message: "Time passes.".into() }).await;
+    let Heard::Input(AgentInput::Answer { answer: Answer::Deny { message }, .. }) =
+        agent.hear().await
+    else {
+        panic!("an expired request is denied")
+    };
+    assert!(message.unwrap().contains("10 minutes"));
+    agent.end(RunOutcome::Completed);
+    world.until(&run, |s| s.phase == RunPhase::Done).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_queued_message_waits_for_the_end_of_the_turn_and_then_the_input_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 4, chrono::Utc::now).await;
+    let run = world.start(|_| {}).await.id;
+    let mut agent = world.started().await;
+    send(&world, &run, "and then tidy up", Delivery::Queue).await;
+    send(&world, &run, "use tabs", Delivery::Steer).await;
+    let (steered, words) = message(agent.hear().await);
+    assert_eq!(words, "use tabs", "a steering message overtakes a queued one");
+    agent.say(sent(&steered)).await;
+    agent.say(turn_ended()).await;
+    let (queued, words) = message(agent.hear().await);
+    assert_eq!(words, "and then tidy up");
+    agent.say(sent(&queued)).await;
+    agent.say(turn_ended()).await;
+    assert_eq!(agent.hear().await, Heard::Input(AgentInput::EndOfInput));
+    agent.end(RunOutcome::Completed);
+    world.until(&run, |s| s.phase == RunPhase::Done).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_that_come_too_late_begin_the_next_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 4, chrono::Utc::now).await;
+    let first = world.start(|_| {}).await;
+    let mut agent = world.started().await;
+    agent.say(turn_ended()).await;
+    assert_eq!(agent.hear().await, Heard::Input(AgentInput::EndOfInput));
+    send(&world, &first.id, "one more thing", Delivery::Queue).await;
+    agent.end(RunOutcome::Completed);
+    let next = world.started().await;
+    assert_eq!(next.context.prompt, "one more thing");
+    assert_eq!(next.context.session_id_to_resume.as_deref(), Some("session-1"));
+    assert_eq!(next.context.cwd.to_string_lossy(), world.until(&first.id, |s| s.phase == RunPhase::Done).await.worktree);
+    let fresh = next.context.fresh_prompt.clone().unwrap();
+    assert!(fresh.contains("Person: Do it\nwell") && fresh.ends_with("one more thing"));
+    let detail = world.engine.run_get(RunParams { run: first.id.clone() }).await.unwrap();
+    assert_eq!(detail.story_runs.len(), 2);
+    next.end(RunOutcome::Completed);
+    ends_once_without_gap(&world.events(&first.id).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_after_the_end_goes_on_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 1, chrono::Utc::now).await;
+    let first = world.start(|_| {}).await.id;
+    world.started().await.end(RunOutcome::Completed);
+    world.until(&first, |s| s.phase == RunPhase::Done).await;
+    // Asked the moment it is done, while its actor is still closing.
+    let params = RunSendParams { run: first.clone(), text: "go on".into(), delivery: Delivery::Queue };
+    let next = world.engine.run_send(params).await.unwrap();
+    assert_ne!(next.id, first);
+    world.started().await.end(RunOutcome::Completed);
+    world.until(&next.id, |s| s.phase == RunPhase::Done).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_is_a_stop_whatever_the_agent_reports() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 4, chrono::Utc::now).await;
+    let run = world.start(|_| {}).await.id;
+    let mut agent = world.started().await;
+    let engine = world.engine.clone();
+    let params = RunParams { run: run.clone() };
+    let stopping = async move { engine.run_stop(params).await.unwrap() };
+    let ending = async {
+        assert_eq!(agent.hear().await, Heard::Stop);
+        agent.end(RunOutcome::Failed { exit_code: Some(143), last_lines: vec![] });
+    };
+    let (stopped, ()) = tokio::join!(stopping, ending);
+    assert_eq!(stopped.outcome, Some(RunOutcome::Stopped { by: StoppedBy::User }));
+    ends_once_without_gap(&world.events(&run).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_in_line_starts_when_a_slot_is_free_and_can_be_stopped_before() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 1, chrono::Utc::now).await;
+    let first = world.start(|_| {}).await.id;
+    let agent = world.started().await;
+    let second = world.start(|_| {}).await.id;
+    let third = world.start(|_| {}).await.id;
+    let waiting = world.until(&second, |s| s.detail.is_some()).await;
+    assert_eq!(waiting.phase, RunPhase::Queued);
+    let stopped = world.engine.run_stop(RunParams { run: second }).await.unwrap();
+    assert_eq!(stopped.outcome, Some(RunOutcome::Stopped { by: StoppedBy::User }));
+    agent.end(RunOutcome::Completed);
+    world.until(&first, |s| s.phase == RunPhase::Done).await;
+    world.started().await.end(RunOutcome::Completed);
+    world.until(&third, |s| s.phase == RunPhase::Done).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_in_line_survives_the_engine() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 1, chrono::Utc::now).await;
+    world.start(|_| {}).await;
+    let agent = world.started().await;
+    let waiting = world.start(|_| {}).await.id;
+    world.until(&waiting, |s| s.detail.is_some()).await;
+    world.engine.shutdown().await;
+    drop((world, agent));
+
+    let mut world = World::open(dir.path(), 2, chrono::Utc::now).await;
+    let mut prompts = Vec::new();
+    for _ in 0..2 {
+        let agent = world.started().await;
+        prompts.push((agent.context.run.clone(), agent.context.prompt.clone()));
+        agent.end(RunOutcome::Completed);
+    }
+    assert!(prompts.contains(&(waiting.clone(), "Do it\nwell".into())));
+    world.until(&waiting, |s| s.phase == RunPhase::Done).await;
+    ends_once_without_gap(&world.events(&waiting).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_engine_is_refused_while_the_first_lives() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::open(dir.path(), 1, chrono::Utc::now).await;
+    let config = musher_engine::EngineConfig::new(dir.path().join("data"));
+    let refused = musher_engine::Engine::open(config, Default::default()).await.err().unwrap();
+    assert_eq!(refused.code, ErrorCode::DataDirLocked);
+    drop(world);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bad_input_is_one_sentence_with_a_next_step() {
+    let dir = tempfile::tempdir().unwrap();
+    let world = World::open(dir.path(), 1, chrono::Utc::now).await;
+    let start = |prompt: &str, repository: &str, runtime: &str| RunStartParams {
+        prompt: prompt.into(),
+        place: RunPlace::Fresh { repository: repository.into(), base: None, branch: None },
+        settings: RunSettings { runtime: runtime.into(), ..RunSettings::default() },
+        restrict_untrusted: false,
+    };
+    let plain = dir.path().to_string_lossy().into_owned();
+    for (params, code) in [
+        (start("  ", "demo", "fake"), ErrorCode::BadRequest),
+        (start("x", "demo", "nobody"), ErrorCode::RuntimeMissing),
+        (start("x", &plain, "fake"), ErrorCode::NotARepository),
+        (start("x", "/no/such/folder", "fake"), ErrorCode::NotFound),
+    ] {
+        let error = world.engine.run_start(params).await.unwrap_err();
+        assert_eq!(error.code, code, "{error:?}");
+        assert!(error.message.ends_with('.') && !error.message.is_empty(), "{error:?}");
+    }
+    assert!(world.engine.run_list().await.unwrap().is_empty(), "nothing was started");
+}
