@@ -181,6 +181,24 @@ mod tests {
     }
 
     #[test]
+    fn the_protocol_page_names_every_command_and_event() {
+        let page = fs::read_to_string(place::root().join("docs/protocol.md")).unwrap();
+        let types = Types::collect();
+        let events = tags(&types.declared["AgentEvent"], "\"type\": \"");
+        let reasons = tags(&types.declared["RunOutcome"], "\"reason\": \"");
+        assert!(events.len() > 20 && reasons.len() > 8, "the declarations are read wrongly");
+        let commands = protocol::COMMANDS.iter().map(|(name, _, _)| (*name).to_owned());
+        for name in commands.chain(events).chain(reasons) {
+            assert!(page.contains(&format!("`{name}`")), "docs/protocol.md lacks `{name}`");
+        }
+    }
+
+    fn tags(declaration: &str, before: &str) -> Vec<String> {
+        let after = declaration.split(before).skip(1);
+        after.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+    }
+
+    #[test]
     fn it_is_the_same_every_time() {
         assert_eq!(files().unwrap(), files().unwrap());
     }
