@@ -8,7 +8,7 @@ use std::path::Path;
 use musher_protocol::{ChangeKind, FileChange, WorktreeChanges};
 
 use crate::error::{Result, WorktreeError};
-use crate::files::{Content, content, line_count};
+use crate::files::{Content, blocking, content, line_count};
 use crate::git::{Answer, Call, Git, why};
 
 /// Lines of an untracked file are counted within its first mebibyte.
@@ -31,30 +31,42 @@ impl Git {
             return Err(diff_error(&tracked, worktree, base));
         }
         let status = parse_status(&ok(status, worktree, "status")?.text());
-        let mut files = parse_diff(&tracked.text());
-        add_untracked(&mut files, &status, worktree);
-        for path in &status.conflicted {
-            let change = files.entry(path.clone()).or_insert_with(|| blank(path, ChangeKind::Conflicted));
-            change.kind = ChangeKind::Conflicted;
-        }
-        Ok(WorktreeChanges { files: files.into_values().collect(), branch: status.branch, head: status.head, ahead })
+        let files = parse_diff(&tracked.text());
+        let (branch, head) = (status.branch.clone(), status.head.clone());
+        let top = worktree.to_owned();
+        let files = blocking(move || Ok(completed(files, &status, &top))).await?;
+        Ok(WorktreeChanges { files, branch, head, ahead })
     }
 
     /// Tracked files against a tree. Dirt inside of submodules is left out: git would have to run
     /// inside of them, where other settings hold.
     pub(crate) fn diff_call<'a>(&'a self, worktree: &'a Path, base: &str) -> Call<'a> {
-        self.call(worktree, &["diff", "--no-ext-diff", "--no-textconv", "--no-color", "--ignore-submodules=dirty", "-M"])
-            .args(["--raw", "--numstat", "-z", base, "--"])
+        self.call(
+            worktree,
+            &[
+                "diff",
+                "--no-ext-diff",
+                "--no-textconv",
+                "--no-color",
+                "--ignore-submodules=dirty",
+                "-M",
+            ],
+        )
+        .args(["--raw", "--numstat", "-z", base, "--"])
     }
 
     pub(crate) fn status_call<'a>(&'a self, worktree: &'a Path) -> Call<'a> {
-        self.call(worktree, &["status", "--porcelain=v2", "--branch", "-z", "--no-renames"])
-            .args(["--untracked-files=all", "--ignored=no", "--ignore-submodules=dirty"])
+        self.call(worktree, &["status", "--porcelain=v2", "--branch", "-z", "--no-renames"]).args([
+            "--untracked-files=all",
+            "--ignored=no",
+            "--ignore-submodules=dirty",
+        ])
     }
 
     async fn ahead(&self, worktree: &Path, base: &str) -> Result<u32> {
         let range = if base.is_empty() { "HEAD".to_owned() } else { format!("{base}..HEAD") };
-        let answer = self.ask(worktree, &["rev-list", "--count"]).arg(range).arg("--").answer().await?;
+        let answer =
+            self.ask(worktree, &["rev-list", "--count"]).arg(range).arg("--").answer().await?;
         Ok(answer.line().parse().unwrap_or(0))
     }
 }
@@ -112,7 +124,9 @@ impl Status {
     fn header(&mut self, rest: &str) {
         match rest.split_once(' ') {
             Some(("branch.oid", id)) if id != "(initial)" => self.head = Some(id.to_owned()),
-            Some(("branch.head", name)) if name != "(detached)" => self.branch = Some(name.to_owned()),
+            Some(("branch.head", name)) if name != "(detached)" => {
+                self.branch = Some(name.to_owned())
+            }
             _ => {}
         }
     }
@@ -130,15 +144,18 @@ pub(crate) fn parse_diff(text: &str) -> BTreeMap<String, FileChange> {
     let mut parts = text.split_terminator('\0');
     while let Some(part) = parts.next() {
         if let Some(raw) = part.strip_prefix(':') {
-            let letter = raw.rsplit(' ').next().and_then(|status| status.chars().next()).unwrap_or('X');
+            let letter =
+                raw.rsplit(' ').next().and_then(|status| status.chars().next()).unwrap_or('X');
             let Some(first) = parts.next() else { break };
             let renamed = matches!(letter, 'R' | 'C');
             let path = if renamed { parts.next().unwrap_or(first) } else { first };
-            let change = files.entry(path.to_owned()).or_insert_with(|| blank(path, kind_of(letter)));
+            let change =
+                files.entry(path.to_owned()).or_insert_with(|| blank(path, kind_of(letter)));
             change.old_path = renamed.then(|| first.to_owned());
         } else {
             let mut fields = part.splitn(3, '\t');
-            let (added, removed, path) = (fields.next(), fields.next(), fields.next().unwrap_or_default());
+            let (added, removed, path) =
+                (fields.next(), fields.next(), fields.next().unwrap_or_default());
             let path = if path.is_empty() { parts.nth(1).unwrap_or_default() } else { path };
             if let Some(change) = files.get_mut(path) {
                 count(change, added.unwrap_or_default(), removed.unwrap_or_default());
@@ -169,11 +186,29 @@ pub(crate) fn blank(path: &str, kind: ChangeKind) -> FileChange {
     FileChange { path: path.to_owned(), kind, old_path: None, added: 0, removed: 0, binary: false }
 }
 
+/// Adds what only `git status` knows.
+fn completed(
+    mut files: BTreeMap<String, FileChange>,
+    status: &Status,
+    worktree: &Path,
+) -> Vec<FileChange> {
+    add_untracked(&mut files, status, worktree);
+    for path in &status.conflicted {
+        let change = files.entry(path.clone());
+        change.or_insert_with(|| blank(path, ChangeKind::Conflicted)).kind = ChangeKind::Conflicted;
+    }
+    files.into_values().collect()
+}
+
 /// An untracked file that the base has (somebody took it out of the index) is in the diff as deleted
 /// already: it is one change, not two.
 fn add_untracked(files: &mut BTreeMap<String, FileChange>, status: &Status, worktree: &Path) {
     for (at, path) in status.untracked.iter().enumerate() {
-        let mut change = if at < COUNTED_FILES { untracked(worktree, path) } else { blank(path, ChangeKind::Untracked) };
+        let mut change = if at < COUNTED_FILES {
+            untracked(worktree, path)
+        } else {
+            blank(path, ChangeKind::Untracked)
+        };
         if let Some(before) = files.get(path) {
             change.removed = before.removed;
             change.kind = ChangeKind::Modified;

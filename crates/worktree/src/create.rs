@@ -11,6 +11,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::error::{Result, WorktreeError};
+use crate::files::blocking;
 use crate::git::{Answer, Git, LONG_LIMIT, is_lock_error, why};
 use crate::naming::{folder_name, slug, unique};
 use crate::{provision, turn};
@@ -63,7 +64,9 @@ impl Git {
         let _turn = turn::turn(&root, &under).await?;
         let (commit, base_name) = self.base_of(&wanted.root, wanted.base.as_deref()).await?;
         let branch = self.branch_for(&root, &wanted).await?;
-        let dir = under.join(unique(&folder_name(&branch), |name| under.join(name).symlink_metadata().is_ok()));
+        let dir = under.join(unique(&folder_name(&branch), |name| {
+            under.join(name).symlink_metadata().is_ok()
+        }));
         self.look_for_space(&root, &under, &commit).await?;
         let plan = Plan { root, dir, branch, commit };
         self.add(&plan).await?;
@@ -72,7 +75,13 @@ impl Git {
             Ok(warnings) => warnings,
             Err(error) => return Err(self.undone(&plan, error).await),
         };
-        Ok(Created { path: plan.dir, branch: plan.branch, base_commit: plan.commit, base_name, warnings })
+        Ok(Created {
+            path: plan.dir,
+            branch: plan.branch,
+            base_commit: plan.commit,
+            base_name,
+            warnings,
+        })
     }
 
     /// The folder to run repository-wide commands in, so that all checkouts of it share one turn.
@@ -95,9 +104,11 @@ impl Git {
     }
 
     async fn branch_for(&self, root: &Path, wanted: &CreateWorktree) -> Result<String> {
-        let listing = self.ask(root, &["for-each-ref", "--format=%(refname)", "refs/heads/"]).done().await?;
+        let listing =
+            self.ask(root, &["for-each-ref", "--format=%(refname)", "refs/heads/"]).done().await?;
         let text = listing.text();
-        let branches: Vec<&str> = text.lines().filter_map(|name| name.strip_prefix("refs/heads/")).collect();
+        let branches: Vec<&str> =
+            text.lines().filter_map(|name| name.strip_prefix("refs/heads/")).collect();
         let Some(given) = &wanted.branch else {
             let prefix = if branches.contains(&"musher") { "musher-" } else { "musher/" };
             let name = format!("{prefix}{}", slug(&wanted.prompt));
@@ -115,7 +126,11 @@ impl Git {
         if name.starts_with('-') || name == "HEAD" || name.contains('\0') {
             return Err(bad());
         }
-        let answer = self.ask(root, &["check-ref-format"]).arg(format!("refs/heads/{name}")).answer().await?;
+        let answer = self
+            .ask(root, &["check-ref-format"])
+            .arg(format!("refs/heads/{name}"))
+            .answer()
+            .await?;
         if answer.code == 0 { Ok(()) } else { Err(bad()) }
     }
 
@@ -130,9 +145,11 @@ impl Git {
     }
 
     async fn tree_mib(&self, root: &Path, commit: &str) -> Result<u64> {
-        let call = self.ask(root, &["ls-tree", "-r", "-z", "--format=%(objectsize)", "--end-of-options"]);
+        let call =
+            self.ask(root, &["ls-tree", "-r", "-z", "--format=%(objectsize)", "--end-of-options"]);
         let answer = call.arg(commit).done().await?;
-        let bytes: u64 = answer.text().split('\0').filter_map(|size| size.trim().parse::<u64>().ok()).sum();
+        let bytes: u64 =
+            answer.text().split('\0').filter_map(|size| size.trim().parse::<u64>().ok()).sum();
         Ok(bytes >> 20)
     }
 
@@ -169,10 +186,12 @@ impl Git {
 
     /// Writes the files and says what they lack.
     async fn fill(&self, plan: &Plan) -> Result<Vec<String>> {
-        let call = self.call(&plan.dir, &["read-tree", "-m", "-u", "--no-recurse-submodules", "HEAD"]);
+        let call =
+            self.call(&plan.dir, &["read-tree", "-m", "-u", "--no-recurse-submodules", "HEAD"]);
         let answer = call.limit(LONG_LIMIT).answer().await?;
         if answer.code != 0 {
-            return Err(filter_failure(&answer.stderr).unwrap_or_else(|| why(&answer, &plan.dir, "checkout")));
+            return Err(filter_failure(&answer.stderr)
+                .unwrap_or_else(|| why(&answer, &plan.dir, "checkout")));
         }
         self.warnings(&plan.root, &plan.dir).await
     }
@@ -196,16 +215,19 @@ impl Git {
     }
 
     async fn undo(&self, plan: &Plan) -> Result<()> {
-        match std::fs::remove_dir_all(&plan.dir) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(WorktreeError::io(&plan.dir, e)),
-            _ => {}
-        }
+        let dir = plan.dir.clone();
+        blocking(move || match std::fs::remove_dir_all(&dir) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(WorktreeError::io(dir, e)),
+            _ => Ok(()),
+        })
+        .await?;
         let listed = self.listed(&plan.root).await?;
         if listed.iter().any(|one| one.path == plan.dir) {
             self.call(&plan.root, &["worktree", "remove", "--"]).arg(&plan.dir).done().await?;
         }
         let call = self.call(&plan.root, &["update-ref", "-d"]);
-        let gone = call.arg(format!("refs/heads/{}", plan.branch)).arg(&plan.commit).answer().await?;
+        let gone =
+            call.arg(format!("refs/heads/{}", plan.branch)).arg(&plan.commit).answer().await?;
         let unknown = gone.stderr.contains("unable to resolve reference");
         if gone.code == 0 || unknown { Ok(()) } else { Err(why(&gone, &plan.root, "update-ref")) }
     }
@@ -214,8 +236,12 @@ impl Git {
 /// The branch that makes `name` impossible: the same, also in another case (some file systems keep
 /// one), or one that would need to be a folder and a file at once.
 fn clash<'a>(branches: &[&'a str], name: &str) -> Option<&'a str> {
-    let within = |outer: &str, inner: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'));
-    let clashing = |other: &&&str| other.eq_ignore_ascii_case(name) || within(other, name) || within(name, other);
+    let within = |outer: &str, inner: &str| {
+        inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/'))
+    };
+    let clashing = |other: &&&str| {
+        other.eq_ignore_ascii_case(name) || within(other, name) || within(name, other)
+    };
     branches.iter().find(clashing).copied()
 }
 
@@ -223,7 +249,10 @@ fn clash<'a>(branches: &[&'a str], name: &str) -> Option<&'a str> {
 fn prepare_folder(under: &Path, root: &Path) -> Result<PathBuf> {
     use std::os::unix::fs::DirBuilderExt;
     let checkout = root.canonicalize().map_err(|e| WorktreeError::io(root, e))?;
-    let inside = |dir: &Path| WorktreeError::InsideCheckout { dir: dir.to_owned(), checkout: checkout.clone() };
+    let inside = |dir: &Path| WorktreeError::InsideCheckout {
+        dir: dir.to_owned(),
+        checkout: checkout.clone(),
+    };
     if nearest(under).starts_with(&checkout) {
         return Err(inside(under));
     }
@@ -247,14 +276,15 @@ fn needed_mib(tree_mib: u64) -> u64 {
     SPARE_MIB.max(tree_mib + tree_mib / 5)
 }
 
-/// git's words when a required filter fails: `external filter 'git-lfs ...' failed`, `smudge filter
-/// lfs failed`.
+/// git's words when a required filter fails: `external filter 'program' failed`, then `f: smudge filter
+/// name failed` (`convert.c`). What stands before is the program's own complaint.
 fn filter_failure(said: &str) -> Option<WorktreeError> {
-    let line = said.lines().find(|line| line.contains("filter") && line.contains("failed"))?;
-    let name = line.split(['\'', ' ']).skip_while(|word| *word != "filter").nth(1).filter(|name| !name.is_empty());
-    let filter = name.or_else(|| line.split('\'').nth(1)).unwrap_or("unknown").to_owned();
-    let detail = said.lines().next().unwrap_or(line).trim_start_matches("error: ").to_owned();
-    Some(WorktreeError::FilterFailed { filter, said: detail })
+    let line =
+        said.lines().find(|line| line.contains("smudge filter ") && line.ends_with(" failed"))?;
+    let name = line.rsplit_once("smudge filter ")?.1.strip_suffix(" failed")?;
+    let first = said.lines().next().unwrap_or(line).trim_start_matches("error: ");
+    let first = format!("{}.", first.trim_end_matches('.'));
+    Some(WorktreeError::FilterFailed { filter: name.to_owned(), said: first })
 }
 
 #[cfg(test)]

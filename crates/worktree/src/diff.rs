@@ -16,7 +16,13 @@ const SHOWN_BYTES: u64 = 4 << 20;
 impl Git {
     /// The diff of `path` (relative, as [`Git::changes`] names it) against the commit `base` (empty:
     /// against nothing), of at most `max_lines` lines.
-    pub async fn diff(&self, worktree: &Path, base: &str, path: &str, max_lines: usize) -> Result<FileDiff> {
+    pub async fn diff(
+        &self,
+        worktree: &Path,
+        base: &str,
+        path: &str,
+        max_lines: usize,
+    ) -> Result<FileDiff> {
         check_commit(base)?;
         let whole = inside(worktree, path)?;
         let ready = self.prepare(worktree).await?;
@@ -29,11 +35,24 @@ impl Git {
         let untracked_now = self.untracked_or_conflicted(worktree, path, &ready).await?;
         match (known, untracked_now) {
             (Some(change), Some(kind)) if kind == ChangeKind::Conflicted => {
-                self.tracked_diff(worktree, base_tree, FileChange { kind, ..change }, max_lines, &ready).await
+                self.tracked_diff(
+                    worktree,
+                    base_tree,
+                    FileChange { kind, ..change },
+                    max_lines,
+                    &ready,
+                )
+                .await
             }
-            (Some(change), None) => self.tracked_diff(worktree, base_tree, change, max_lines, &ready).await,
+            (Some(change), None) => {
+                self.tracked_diff(worktree, base_tree, change, max_lines, &ready).await
+            }
             (_, Some(_)) => Ok(new_file_diff(worktree, path, &whole, max_lines)),
-            (None, None) => Ok(FileDiff { change: blank(path, ChangeKind::Other), hunks: Vec::new(), truncated: false }),
+            (None, None) => Ok(FileDiff {
+                change: blank(path, ChangeKind::Other),
+                hunks: Vec::new(),
+                truncated: false,
+            }),
         }
     }
 
@@ -61,8 +80,26 @@ impl Git {
         ready: &Prepared,
     ) -> Result<FileDiff> {
         let call = self
-            .call(worktree, &["diff", "--no-ext-diff", "--no-textconv", "--no-color", "--ignore-submodules=dirty"])
-            .args(["-M", "-U3", "--src-prefix=a/", "--dst-prefix=b/", "-p", base, "--", &change.path])
+            .call(
+                worktree,
+                &[
+                    "diff",
+                    "--no-ext-diff",
+                    "--no-textconv",
+                    "--no-color",
+                    "--ignore-submodules=dirty",
+                ],
+            )
+            .args([
+                "-M",
+                "-U3",
+                "--src-prefix=a/",
+                "--dst-prefix=b/",
+                "-p",
+                base,
+                "--",
+                &change.path,
+            ])
             .args(change.old_path.as_deref());
         let answer = call.prepared(ready).done().await?;
         let Patch { hunks, truncated } = parse(&answer.text(), max_lines);

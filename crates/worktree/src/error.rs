@@ -65,13 +65,16 @@ impl WorktreeError {
             Self::NotARepository(_) => ErrorCode::NotARepository,
             Self::NoCommits(_) | Self::BranchExists(_) | Self::Locked(_) => ErrorCode::Conflict,
             Self::BaseNotFound(_) | Self::NotAWorktree(_) => ErrorCode::NotFound,
-            Self::BadBranchName(_) | Self::PathOutside(_) | Self::InsideCheckout { .. } => ErrorCode::BadRequest,
+            Self::BadBranchName(_) | Self::PathOutside(_) | Self::InsideCheckout { .. } => {
+                ErrorCode::BadRequest
+            }
             Self::DiskFull { .. } => ErrorCode::DiskFull,
             Self::CannotRescue { .. } => ErrorCode::WouldLoseWork,
             Self::NoPermission(_) | Self::OwnedByAnother(_) => ErrorCode::NoPermission,
-            Self::Broken { .. } | Self::FilterFailed { .. } | Self::TimedOut { .. } | Self::Failed { .. } => {
-                ErrorCode::GitFailed
-            }
+            Self::Broken { .. }
+            | Self::FilterFailed { .. }
+            | Self::TimedOut { .. }
+            | Self::Failed { .. } => ErrorCode::GitFailed,
             Self::Io { .. } => ErrorCode::Internal,
         }
     }
@@ -80,7 +83,10 @@ impl WorktreeError {
         match self {
             Self::GitMissing => "Install git 2.38 or newer and try again.".into(),
             Self::NotARepository(path) => {
-                format!("Run `git init` in `{}`, or choose a folder inside a repository.", path.display())
+                format!(
+                    "Run `git init` in `{}`, or choose a folder inside a repository.",
+                    path.display()
+                )
             }
             Self::OwnedByAnother(path) => format!(
                 "If you trust it, run `git config --global --add safe.directory '{}'`.",
@@ -91,7 +97,9 @@ impl WorktreeError {
             Self::BaseNotFound(_) => "Choose another base, or fetch it first.".into(),
             Self::BadBranchName(_) => "Use letters, digits, `-`, `_` and `/`.".into(),
             Self::BranchExists(_) => "Choose another branch name.".into(),
-            Self::InsideCheckout { .. } => "Choose a data directory outside of the repository.".into(),
+            Self::InsideCheckout { .. } => {
+                "Choose a data directory outside of the repository.".into()
+            }
             Self::DiskFull { .. } => "Free some space and try again.".into(),
             Self::FilterFailed { filter, .. } => format!(
                 "Install the program of the filter `{filter}`, or start without filters: such files then hold pointers."
@@ -100,8 +108,12 @@ impl WorktreeError {
             Self::NotAWorktree(_) => "Look at the project's list of worktrees.".into(),
             Self::PathOutside(_) => "Choose a file of the list of changes.".into(),
             Self::CannotRescue { .. } => "Save it yourself, then try again.".into(),
-            Self::NoPermission(path) => format!("Check who may read and write `{}`.", path.display()),
-            Self::TimedOut { .. } => "Check whether the disk is slow or another git runs, then try again.".into(),
+            Self::NoPermission(path) => {
+                format!("Check who may read and write `{}`.", path.display())
+            }
+            Self::TimedOut { .. } => {
+                "Check whether the disk is slow or another git runs, then try again.".into()
+            }
             Self::Failed { .. } => "Run `git status` in the repository: it often says why.".into(),
             Self::Io { .. } => "Check the folder and try again.".into(),
         }

@@ -9,10 +9,23 @@ use crate::error::{Result, WorktreeError};
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Content {
     /// Its first bytes, and whether there were more.
-    Text { text: String, cut: bool },
+    Text {
+        text: String,
+        cut: bool,
+    },
     Binary,
     /// Not a file, a link or readable: nothing to show.
     Nothing,
+}
+
+/// Reads or deletes many files without holding up the tasks of this thread.
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let joined = tokio::task::spawn_blocking(work).await;
+    joined.unwrap_or_else(|gone| {
+        Err(WorktreeError::Failed { what: "reading files".into(), said: gone.to_string() })
+    })
 }
 
 /// Checks that a path from outside names something in the worktree, and gives it whole. Refuses
@@ -50,7 +63,10 @@ pub(crate) fn content(path: &Path, limit: u64) -> Content {
     match read {
         Err(_) => Content::Nothing,
         Ok(_) if looks_binary(&bytes) => Content::Binary,
-        Ok(_) => Content::Text { cut: meta.len() > limit, text: String::from_utf8_lossy(&bytes).into_owned() },
+        Ok(_) => Content::Text {
+            cut: meta.len() > limit,
+            text: String::from_utf8_lossy(&bytes).into_owned(),
+        },
     }
 }
 

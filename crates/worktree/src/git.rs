@@ -19,6 +19,8 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use musher_process::{Cmd, ProcessError};
+
 use crate::error::{Result, WorktreeError};
 use crate::programs::{Setting, driver_overrides, parse_settings};
 
@@ -335,7 +337,7 @@ impl Call<'_> {
         let what = self.what();
         let mut args = location(self.place.dir());
         args.extend(self.args);
-        exec(Exec { path: &self.git.path, dir: self.place.dir(), args, env, limit: self.limit, what }).await
+        exec(Exec { path: &self.git.path, args, env, limit: self.limit, what }).await
     }
 }
 
@@ -348,12 +350,16 @@ fn empty_tree(settings: &[Setting]) -> &'static str {
 /// checkout; one that we mean to use must be named.
 fn location(dir: &Path) -> Vec<OsString> {
     let bare = is_bare(dir);
+    let dir = std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned());
     vec![if bare { "--git-dir".into() } else { "-C".into() }, dir.into(), "--no-pager".into()]
 }
 
 /// Whether git would take the folder itself for a repository (git's `is_git_directory`).
 pub(crate) fn is_bare(dir: &Path) -> bool {
-    !dir.join(".git").exists() && dir.join("HEAD").is_file() && dir.join("objects").is_dir() && dir.join("refs").is_dir()
+    !dir.join(".git").exists()
+        && dir.join("HEAD").is_file()
+        && dir.join("objects").is_dir()
+        && dir.join("refs").is_dir()
 }
 
 /// Turns what git said into an error that a person can act on. The texts are git 2.47's, in `C`.
@@ -382,59 +388,41 @@ pub(crate) fn is_lock_error(said: &str) -> bool {
     (said.contains(".lock'") && said.contains("File exists")) || said.contains("cannot lock ref")
 }
 
-/// The line that says most: the first `fatal:` or `error:`, else the first.
+/// The line that says most, as the end of a sentence: the first `fatal:` or `error:`, else the first.
 fn first_line(said: &str) -> String {
-    let telling = said.lines().find(|line| line.starts_with("fatal:") || line.starts_with("error:"));
-    let line = telling.or(said.lines().next()).unwrap_or("git said nothing");
-    line.trim_start_matches("fatal: ").trim_start_matches("error: ").chars().take(400).collect()
+    let is_telling = |line: &&str| line.starts_with("fatal:") || line.starts_with("error:");
+    let line = said.lines().find(is_telling).or(said.lines().next()).unwrap_or("git said nothing");
+    let text = line.trim_start_matches("fatal: ").trim_start_matches("error: ");
+    let text: String = text.trim_end_matches('.').chars().take(400).collect();
+    format!("{text}.")
 }
 
+/// A call with all that is said to git, for the door out.
 struct Exec<'a> {
     path: &'a str,
-    dir: &'a Path,
     args: Vec<OsString>,
     env: BTreeMap<String, String>,
     limit: Duration,
     what: String,
 }
 
-/// The door out.
 async fn exec(call: Exec<'_>) -> Result<Answer> {
-    use tokio::io::AsyncReadExt;
-    let program = find_git(call.path)?;
-    let _ = call.dir;
-    let mut child = tokio::process::Command::new(program)
-        .args(&call.args)
-        .env_clear()
-        .envs(&call.env)
-        .stdin(std::process::Stdio::null())
-        .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
-        .kill_on_drop(true)
-        .spawn()
-        .map_err(|source| WorktreeError::io("git", source))?;
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-    let reading = async {
-        let (mut stdout, mut stderr) = (stdout?, stderr?);
-        let mut limited = (&mut stdout).take(OUTPUT_LIMIT as u64);
-        let _ = tokio::join!(limited.read_to_end(&mut out), stderr.read_to_end(&mut err));
-        Some(())
-    };
-    let seconds = call.limit.as_secs();
-    let status = tokio::time::timeout(call.limit, async {
-        reading.await;
-        child.wait().await
+    let program =
+        musher_process::find_program("git", call.path).ok_or(WorktreeError::GitMissing)?;
+    let mut cmd = Cmd::new(program, "/").args(call.args);
+    cmd.env = call.env;
+    cmd.timeout = call.limit;
+    cmd.output_limit = OUTPUT_LIMIT;
+    let finished = musher_process::run(cmd).await.map_err(|error| match error {
+        ProcessError::TimedOut { after, .. } => {
+            WorktreeError::TimedOut { what: call.what.clone(), seconds: after.as_secs() }
+        }
+        other => WorktreeError::Failed { what: call.what.clone(), said: other.to_string() },
+    })?;
+    Ok(Answer {
+        code: finished.code.unwrap_or(-1),
+        stderr: String::from_utf8_lossy(&finished.stderr).into_owned(),
+        stdout: finished.stdout,
+        cut: finished.truncated,
     })
-    .await
-    .map_err(|_| WorktreeError::TimedOut { what: call.what, seconds })?
-    .map_err(|source| WorktreeError::io("git", source))?;
-    let cut = out.len() >= OUTPUT_LIMIT;
-    let stderr = String::from_utf8_lossy(&err).into_owned();
-    Ok(Answer { code: status.code().unwrap_or(-1), stdout: out, stderr, cut })
-}
-
-fn find_git(path: &str) -> Result<PathBuf> {
-    let found = std::env::split_paths(path).map(|dir| dir.join("git")).find(|git| git.is_file());
-    found.ok_or(WorktreeError::GitMissing)
 }

@@ -20,10 +20,18 @@ impl Git {
     pub async fn inspect(&self, path: &Path) -> FolderReport {
         let whole = expand(path, self.home());
         let Some(text) = whole.to_str().map(str::to_owned) else {
-            return unusable(&whole, "The folder's name is not valid text, and Musher cannot keep it.", "Rename it.");
+            return unusable(
+                &whole,
+                "The folder's name is not valid text, and Musher cannot keep it.",
+                "Rename it.",
+            );
         };
         if !whole.is_absolute() {
-            return unusable(&whole, &format!("`{text}` is not an absolute path."), "Give the whole path.");
+            return unusable(
+                &whole,
+                &format!("`{text}` is not an absolute path."),
+                "Give the whole path.",
+            );
         }
         if let Some(report) = without_git(&whole) {
             return report;
@@ -43,8 +51,13 @@ impl Git {
         }
         let found = self.locate(real).await?;
         if !real.starts_with(&found.top) {
-            let sentence = "This repository says that its files are in another folder (`core.worktree`).";
-            return Ok(unusable(real, sentence, "Run `git config --unset core.worktree` there if that is wrong."));
+            let sentence =
+                "This repository says that its files are in another folder (`core.worktree`).";
+            return Ok(unusable(
+                real,
+                sentence,
+                "Run `git config --unset core.worktree` there if that is wrong.",
+            ));
         }
         match self.kind_of(&found).await? {
             Ok((kind, root)) => self.checkout_report(real, &found, kind, &root).await,
@@ -53,7 +66,13 @@ impl Git {
     }
 
     async fn locate(&self, dir: &Path) -> crate::error::Result<Found> {
-        let args = ["rev-parse", "--path-format=absolute", "--show-toplevel", "--absolute-git-dir", "--git-common-dir"];
+        let args = [
+            "rev-parse",
+            "--path-format=absolute",
+            "--show-toplevel",
+            "--absolute-git-dir",
+            "--git-common-dir",
+        ];
         let answer = self.ask(dir, &args).done().await?;
         let text = answer.text();
         let mut lines = text.lines().map(PathBuf::from).map(|p| p.canonicalize().unwrap_or(p));
@@ -86,13 +105,20 @@ impl Git {
     }
 
     async fn foreign_git_dir(&self, found: &Found) -> (String, &'static str) {
-        let outer = self.ask(&found.top, &["rev-parse", "--show-superproject-working-tree"]).answer().await;
+        let outer =
+            self.ask(&found.top, &["rev-parse", "--show-superproject-working-tree"]).answer().await;
         let outer = outer.map(|answer| answer.line()).unwrap_or_default();
         if outer.is_empty() {
             let place = found.git_dir.display();
-            (format!("This folder's git directory lies elsewhere (`{place}`)."), "Clone it anew, with its own `.git`.")
+            (
+                format!("This folder's git directory lies elsewhere (`{place}`)."),
+                "Clone it anew, with its own `.git`.",
+            )
         } else {
-            (format!("This is a submodule of `{outer}`."), "Choose the outer repository, or a clone of its own.")
+            (
+                format!("This is a submodule of `{outer}`."),
+                "Choose the outer repository, or a clone of its own.",
+            )
         }
     }
 
@@ -108,7 +134,12 @@ impl Git {
             branch,
             usable: head.is_some(),
             head,
-            ..report(real, FolderKind::BareRepository, "This is a bare repository: it has no files checked out.", next)
+            ..report(
+                real,
+                FolderKind::BareRepository,
+                "This is a bare repository: it has no files checked out.",
+                next,
+            )
         })
     }
 
@@ -135,17 +166,31 @@ impl Git {
 
 type Verdict = Result<(FolderKind, PathBuf), (String, &'static str)>;
 
-fn words(top: &Path, kind: &FolderKind, root: &Path, branch: Option<&str>, born: bool) -> (String, &'static str) {
+fn words(
+    top: &Path,
+    kind: &FolderKind,
+    root: &Path,
+    branch: Option<&str>,
+    born: bool,
+) -> (String, &'static str) {
     let name = top.file_name().map_or_else(|| shown(top), |n| n.to_string_lossy().into_owned());
-    let on = branch.map_or_else(|| "with no branch checked out".to_owned(), |b| format!("on branch `{b}`"));
+    let on = branch
+        .map_or_else(|| "with no branch checked out".to_owned(), |b| format!("on branch `{b}`"));
     if !born {
-        return (format!("`{name}` is a repository without a commit."), "Make a first commit, then agents can work on it.");
+        return (
+            format!("`{name}` is a repository without a commit."),
+            "Make a first commit, then agents can work on it.",
+        );
     }
     match kind {
-        FolderKind::LinkedWorktree => {
-            (format!("`{name}` is a worktree of `{}`, {on}.", root.display()), "An agent can work in this worktree.")
-        }
-        _ => (format!("`{name}` is a repository, {on}."), "An agent can work in a new worktree of it."),
+        FolderKind::LinkedWorktree => (
+            format!("`{name}` is a worktree of `{}`, {on}.", root.display()),
+            "An agent can work in this worktree.",
+        ),
+        _ => (
+            format!("`{name}` is a repository, {on}."),
+            "An agent can work in a new worktree of it.",
+        ),
     }
 }
 
@@ -163,24 +208,44 @@ fn links_back(found: &Found) -> bool {
 fn without_git(path: &Path) -> Option<FolderReport> {
     let meta = match std::fs::metadata(path) {
         Ok(meta) => meta,
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => return Some(unreadable(path)),
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            return Some(unreadable(path));
+        }
         Err(_) if path.symlink_metadata().is_ok() => {
-            return Some(unusable(path, "This link leads nowhere.", "Choose the folder that it should lead to."));
+            return Some(unusable(
+                path,
+                "This link leads nowhere.",
+                "Choose the folder that it should lead to.",
+            ));
         }
         Err(_) => {
             let sentence = format!("`{}` does not exist.", path.display());
-            return Some(report(path, FolderKind::Missing, &sentence, "Check the path, or drop a folder that exists."));
+            return Some(report(
+                path,
+                FolderKind::Missing,
+                &sentence,
+                "Check the path, or drop a folder that exists.",
+            ));
         }
     };
     if meta.is_dir() {
         return std::fs::read_dir(path).is_err().then(|| unreadable(path));
     }
     let sentence = format!("`{}` is a file, not a folder.", path.display());
-    Some(report(path, FolderKind::File, &sentence, "Drop the folder of the repository that holds it."))
+    Some(report(
+        path,
+        FolderKind::File,
+        &sentence,
+        "Drop the folder of the repository that holds it.",
+    ))
 }
 
 fn unreadable(path: &Path) -> FolderReport {
-    unusable(path, &format!("Musher may not read `{}`.", path.display()), "Check who may read that folder.")
+    unusable(
+        path,
+        &format!("Musher may not read `{}`.", path.display()),
+        "Check who may read that folder.",
+    )
 }
 
 fn of_error(path: &Path, error: WorktreeError) -> FolderReport {

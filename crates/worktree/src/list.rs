@@ -56,7 +56,8 @@ impl Git {
 
     /// The branch checked out in `dir`, also when it has no commit yet.
     pub(crate) async fn current_branch(&self, dir: &Path) -> Result<Option<String>> {
-        let answer = self.ask(dir, &["symbolic-ref", "--quiet", "--short", "HEAD"]).answer().await?;
+        let answer =
+            self.ask(dir, &["symbolic-ref", "--quiet", "--short", "HEAD"]).answer().await?;
         match answer.code {
             0 => Ok(Some(answer.line())),
             1 => Ok(None),
@@ -68,7 +69,11 @@ impl Git {
     pub(crate) async fn commit_of(&self, dir: &Path, name: &str) -> Result<String> {
         let call = self.ask(dir, &["rev-parse", "--verify", "--quiet", "--end-of-options"]);
         let answer = call.arg(format!("{name}^{{commit}}")).answer().await?;
-        if answer.code == 0 { Ok(answer.line()) } else { Err(WorktreeError::BaseNotFound(name.to_owned())) }
+        if answer.code == 0 {
+            Ok(answer.line())
+        } else {
+            Err(WorktreeError::BaseNotFound(name.to_owned()))
+        }
     }
 }
 
@@ -80,7 +85,9 @@ fn base_choice(line: &str) -> Option<BaseChoice> {
     if !symref.is_empty() {
         return None;
     }
-    let name = ["refs/heads/", "refs/remotes/", "refs/tags/"].iter().find_map(|p| refname.strip_prefix(p))?;
+    let name = ["refs/heads/", "refs/remotes/", "refs/tags/"]
+        .iter()
+        .find_map(|p| refname.strip_prefix(p))?;
     let commit = if peeled.is_empty() { object } else { peeled };
     Some(BaseChoice {
         name: name.to_owned(),

@@ -52,8 +52,11 @@ pub(crate) fn parse(text: &str, max_lines: usize) -> Patch {
 pub(crate) fn all_added(text: &str, max_lines: usize) -> Patch {
     let count = crate::files::line_count(text);
     let mut truncated = count as usize > max_lines;
-    let lines: Vec<String> =
-        text.lines().take(max_lines).map(|line| short(&format!("+{line}"), &mut truncated)).collect();
+    let lines: Vec<String> = text
+        .lines()
+        .take(max_lines)
+        .map(|line| short(&format!("+{line}"), &mut truncated))
+        .collect();
     if lines.is_empty() {
         return Patch { hunks: Vec::new(), truncated };
     }

@@ -30,14 +30,17 @@ impl Setting {
     }
 }
 
-/// Reads the NUL-separated list. What does not fit is left out: git never writes it.
+/// Reads the NUL-separated list, without what we set ourselves for the call (scope `command`). What does
+/// not fit is left out: git never writes it.
 pub(crate) fn parse_settings(listed: &str) -> Vec<Setting> {
     let mut parts = listed.split_terminator('\0');
     let mut settings = Vec::new();
     while let (Some(scope), Some(pair)) = (parts.next(), parts.next()) {
         let (key, value) = pair.split_once('\n').unwrap_or((pair, "true"));
         let own = matches!(scope, "local" | "worktree");
-        settings.push(Setting { own, key: key.to_owned(), value: value.to_owned() });
+        if scope != "command" {
+            settings.push(Setting { own, key: key.to_owned(), value: value.to_owned() });
+        }
     }
     settings
 }
@@ -60,9 +63,16 @@ fn switched_off(driver: &str) -> Vec<(String, String)> {
     let with = |variable: &str, value: &str| (format!("{driver}.{variable}"), value.to_owned());
     match driver.split('.').next() {
         Some("filter") => {
-            vec![with("clean", ""), with("smudge", ""), with("process", ""), with("required", "false")]
+            vec![
+                with("clean", ""),
+                with("smudge", ""),
+                with("process", ""),
+                with("required", "false"),
+            ]
         }
-        Some("diff") => vec![with("command", ""), with("textconv", ""), with("cachetextconv", "false")],
+        Some("diff") => {
+            vec![with("command", ""), with("textconv", ""), with("cachetextconv", "false")]
+        }
         Some("merge") => vec![with("driver", "false")],
         _ => vec![with("enabled", "false")],
     }
@@ -81,26 +91,42 @@ pub(crate) fn danger(setting: &Setting) -> Option<&'static str> {
         ("core", "worktree") => Some("Makes git work in another folder."),
         ("core", "sshcommand" | "gitproxy") => Some("A program that git runs to reach a server."),
         ("core" | "sequence", "editor") => Some("A program that git runs to edit a message."),
-        ("core", "pager") | ("pager", _) if !is_boolean(value) => Some("A program that git pipes its output to."),
-        ("core", "askpass") | ("credential", "helper") => Some("A program that git asks for passwords."),
+        ("core", "pager") | ("pager", _) if !is_boolean(value) => {
+            Some("A program that git pipes its output to.")
+        }
+        ("core", "askpass") | ("credential", "helper") => {
+            Some("A program that git asks for passwords.")
+        }
         ("core", "alternaterefscommand") => Some("A program that git runs to list refs."),
         ("gpg", "program" | "defaultkeycommand") => Some("A program that git runs to sign."),
         ("filter", "clean" | "smudge" | "process") => Some("A program that git runs over files."),
-        ("diff", "external" | "command" | "textconv") => Some("A program that git runs to compare files."),
+        ("diff", "external" | "command" | "textconv") => {
+            Some("A program that git runs to compare files.")
+        }
         ("merge", "driver") => Some("A program that git runs to merge files."),
         ("hook", "command") => Some("A program that git runs by itself."),
         ("trailer", "cmd" | "command") => Some("A program that git runs to write a message."),
         ("alias", _) if value.starts_with('!') => Some("A git command that runs a shell command."),
-        ("submodule", "update") if value.starts_with('!') => Some("A program that runs when a submodule is updated."),
-        ("remote", "uploadpack" | "receivepack" | "vcs") => Some("A program that git runs to fetch or push."),
+        ("submodule", "update") if value.starts_with('!') => {
+            Some("A program that runs when a submodule is updated.")
+        }
+        ("remote", "uploadpack" | "receivepack" | "vcs") => {
+            Some("A program that git runs to fetch or push.")
+        }
         ("remote", "url" | "pushurl") if value.to_ascii_lowercase().starts_with("ext::") => {
             Some("An address that runs a program.")
         }
-        ("url", "insteadof" | "pushinsteadof") => Some("Changes the address that git fetches from or pushes to."),
+        ("url", "insteadof" | "pushinsteadof") => {
+            Some("Changes the address that git fetches from or pushes to.")
+        }
         ("protocol", "allow") => Some("Allows ways to fetch that git forbids."),
-        ("lfs", "path" | "args" | "standalonetransferagent") => Some("A program that git-lfs runs."),
+        ("lfs", "path" | "args" | "standalonetransferagent") => {
+            Some("A program that git-lfs runs.")
+        }
         ("include" | "includeif", "path") => Some("Brings in settings from another file."),
-        ("interactive", "difffilter") | ("tar", "command") | ("web", "browser") => Some("A program that git runs."),
+        ("interactive", "difffilter") | ("tar", "command") | ("web", "browser") => {
+            Some("A program that git runs.")
+        }
         ("difftool" | "mergetool" | "browser" | "man" | "guitool", "cmd" | "path") => {
             Some("A program that git runs on demand.")
         }
@@ -127,9 +153,12 @@ mod tests {
     }
 
     #[test]
-    fn a_key_without_a_value_is_true() {
-        let settings = parse_settings("local\0core.bare\0");
-        assert_eq!(settings, [Setting { own: true, key: "core.bare".into(), value: "true".into() }]);
+    fn a_key_without_a_value_is_true_and_our_own_are_left_out() {
+        let settings = parse_settings("local\0core.bare\0command\0core.pager\ncat\0");
+        assert_eq!(
+            settings,
+            [Setting { own: true, key: "core.bare".into(), value: "true".into() }]
+        );
     }
 
     #[test]
@@ -141,7 +170,11 @@ mod tests {
             ("pager.log", "false"),
             ("core.bare", "false"),
         ] {
-            assert_eq!(danger(&Setting { own: true, key: key.into(), value: value.into() }), None, "{key}");
+            assert_eq!(
+                danger(&Setting { own: true, key: key.into(), value: value.into() }),
+                None,
+                "{key}"
+            );
         }
     }
 }

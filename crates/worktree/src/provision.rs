@@ -20,8 +20,10 @@ pub(crate) fn missing_content(dir: &Path, listed: &str, trusting: bool) -> Vec<S
     if trusting {
         return warnings;
     }
-    let attributes = entries().map(|(_, path)| path).filter(|path| path.ends_with(".gitattributes"));
-    let mut filters: Vec<String> = attributes.take(200).flat_map(|path| filters_in(&dir.join(path))).collect();
+    let attributes =
+        entries().map(|(_, path)| path).filter(|path| path.ends_with(".gitattributes"));
+    let mut filters: Vec<String> =
+        attributes.take(200).flat_map(|path| filters_in(&dir.join(path))).collect();
     filters.sort();
     filters.dedup();
     for filter in filters {
@@ -33,7 +35,8 @@ pub(crate) fn missing_content(dir: &Path, listed: &str, trusting: bool) -> Vec<S
 }
 
 fn filters_in(attributes: &Path) -> Vec<String> {
-    let crate::files::Content::Text { text, .. } = crate::files::content(attributes, 1 << 20) else {
+    let crate::files::Content::Text { text, .. } = crate::files::content(attributes, 1 << 20)
+    else {
         return Vec::new();
     };
     let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
@@ -43,7 +46,8 @@ fn filters_in(attributes: &Path) -> Vec<String> {
 
 /// Hooks that will not run for commits made in `dir`, although the project means them to.
 pub(crate) fn inert_hooks(root: &Path, dir: &Path, settings: &[Setting]) -> Vec<String> {
-    let hooks_path = settings.iter().rev().find(|s| s.key == "core.hookspath").map(|s| s.value.as_str());
+    let hooks_path =
+        settings.iter().rev().find(|s| s.key == "core.hookspath").map(|s| s.value.as_str());
     if let Some(path) = hooks_path {
         let missing = !dir.join(path).is_dir();
         let sentence = format!(
@@ -56,5 +60,11 @@ pub(crate) fn inert_hooks(root: &Path, dir: &Path, settings: &[Setting]) -> Vec<
         return Vec::new();
     }
     let tools = HOOK_TOOLS.iter().filter(|(file, _)| dir.join(file).exists());
-    tools.map(|(_, tool)| format!("The hooks of {tool} are not installed in this repository, so none of them runs.")).collect()
+    tools
+        .map(|(_, tool)| {
+            format!(
+                "The hooks of {tool} are not installed in this repository, so none of them runs."
+            )
+        })
+        .collect()
 }

@@ -59,7 +59,9 @@ impl Git {
         if let Some(status) = &status {
             self.refuse_repositories_inside(&one.path, status).await?;
         }
-        let rescue_ref = self.rescue(&Held { root: &root, worktree: &one, status: status.as_ref(), at: wanted.at }).await?;
+        let rescue_ref = self
+            .rescue(&Held { root: &root, worktree: &one, status: status.as_ref(), at: wanted.at })
+            .await?;
         self.take_away(&root, &one.path, !refusals.is_empty()).await?;
         if wanted.made_branch {
             self.drop_branch(&root, &one).await;
@@ -96,7 +98,9 @@ impl Git {
         }
         let inside = occupants(&one.path).into_iter();
         refusals.extend(inside.map(|o| RemovalRefusal::ProcessInside { pid: o.pid, name: o.name }));
-        refusals.extend(wanted.used_by.iter().map(|run| RemovalRefusal::RunUsesIt { run: run.clone() }));
+        refusals.extend(
+            wanted.used_by.iter().map(|run| RemovalRefusal::RunUsesIt { run: run.clone() }),
+        );
         refusals.extend(one.locked.iter().map(|why| RemovalRefusal::Locked { why: why.clone() }));
         Ok(refusals)
     }
@@ -106,7 +110,12 @@ impl Git {
     async fn unique_commits(&self, root: &Path, one: &Listed) -> Result<Vec<String>> {
         let Some(head) = &one.head else { return Ok(Vec::new()) };
         let own = one.branch.as_ref().map(|branch| format!("--exclude=refs/heads/{branch}"));
-        let call = self.ask(root, &["rev-list"]).arg(format!("--max-count={NAMED}")).arg(head).arg("--not").args(own);
+        let call = self
+            .ask(root, &["rev-list"])
+            .arg(format!("--max-count={NAMED}"))
+            .arg(head)
+            .arg("--not")
+            .args(own);
         let gone = ["refs/musher/*", "refs/worktree/*", "refs/bisect/*", "refs/rewritten/*"];
         let call = call.args(gone.map(|pattern| format!("--exclude={pattern}")));
         let answer = call.args(["--glob=refs/*", "--"]).done().await?;
@@ -132,7 +141,8 @@ impl Git {
     /// so a failure is only noted.
     async fn drop_branch(&self, root: &Path, one: &Listed) {
         let (Some(branch), Some(head)) = (&one.branch, &one.head) else { return };
-        let call = self.call(root, &["update-ref", "-d"]).arg(format!("refs/heads/{branch}")).arg(head);
+        let call =
+            self.call(root, &["update-ref", "-d"]).arg(format!("refs/heads/{branch}")).arg(head);
         if let Err(error) = call.done().await {
             tracing::warn!(branch, %error, "the branch of a removed worktree was not deleted");
         }
@@ -175,18 +185,30 @@ fn refused(refusals: Vec<RemovalRefusal>) -> RemovalReport {
 }
 
 fn removed(rescue_ref: Option<String>) -> RemovalReport {
-    let kept = rescue_ref.as_ref().map_or_else(String::new, |name| format!(" What it held is kept in `{name}`."));
+    let kept = rescue_ref
+        .as_ref()
+        .map_or_else(String::new, |name| format!(" What it held is kept in `{name}`."));
     let sentence = format!("The worktree was removed.{kept} Ignored files are gone.");
     RemovalReport { removed: true, refusals: Vec::new(), rescue_ref, sentence }
 }
 
 fn reason(refusal: &RemovalRefusal) -> String {
     match refusal {
-        RemovalRefusal::TrackedChanges { files } => format!("{} changed files are not committed", files.len()),
-        RemovalRefusal::UntrackedFiles { files } => format!("{} files are not known to git", files.len()),
-        RemovalRefusal::UniqueCommits { commits } => format!("{} commits are on no other branch", commits.len()),
-        RemovalRefusal::DetachedHead { commit } => format!("no branch is checked out (at {commit:.10})"),
-        RemovalRefusal::ProcessInside { pid, name } => format!("the process {name} ({pid}) works in it"),
+        RemovalRefusal::TrackedChanges { files } => {
+            format!("{} changed files are not committed", files.len())
+        }
+        RemovalRefusal::UntrackedFiles { files } => {
+            format!("{} files are not known to git", files.len())
+        }
+        RemovalRefusal::UniqueCommits { commits } => {
+            format!("{} commits are on no other branch", commits.len())
+        }
+        RemovalRefusal::DetachedHead { commit } => {
+            format!("no branch is checked out (at {commit:.10})")
+        }
+        RemovalRefusal::ProcessInside { pid, name } => {
+            format!("the process {name} ({pid}) works in it")
+        }
         RemovalRefusal::RunUsesIt { run } => format!("the run {run} uses it"),
         RemovalRefusal::MainCheckout => "it is the project's main checkout".to_owned(),
         RemovalRefusal::Locked { why } if why.is_empty() => "it is locked".to_owned(),

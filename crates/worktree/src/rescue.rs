@@ -54,7 +54,12 @@ impl Git {
         let mut parents: Vec<String> = held.worktree.head.iter().cloned().collect();
         // Unmerged entries cannot be a tree; the files with their conflict marks are kept below.
         let staged = self.call(private, &["write-tree"]).answer().await?;
-        let added = self.call(private, &["add", "-A", "--", "."]).raw_bytes().limit(LONG_LIMIT).answer().await?;
+        let added = self
+            .call(private, &["add", "-A", "--", "."])
+            .raw_bytes()
+            .limit(LONG_LIMIT)
+            .answer()
+            .await?;
         if added.code != 0 {
             let why = added.stderr.lines().next().unwrap_or("git could not read a file").to_owned();
             return Err(WorktreeError::CannotRescue { path: dir.clone(), why });
@@ -72,40 +77,62 @@ impl Git {
         let original = PathBuf::from(self.ask(dir, &args).done().await?.line());
         let copy = place.join("index");
         match std::fs::copy(&original, &copy) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(WorktreeError::io(original, e)),
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                Err(WorktreeError::io(original, e))
+            }
             _ => Ok(copy),
         }
     }
 
     /// Asks again what would be added: anything means that a file changed meanwhile or was not taken.
     async fn prove_complete(&self, private: Place<'_>) -> Result<()> {
-        let left = self.call(private, &["add", "-A", "--dry-run", "--", "."]).raw_bytes().done().await?.text();
+        let left = self
+            .call(private, &["add", "-A", "--dry-run", "--", "."])
+            .raw_bytes()
+            .done()
+            .await?
+            .text();
         let Some(line) = left.lines().next() else { return Ok(()) };
         let why = format!("a file changed while it was being kept ({line})");
         Err(WorktreeError::CannotRescue { path: private.dir().to_owned(), why })
     }
 
     async fn adds_something(&self, dir: &Path, staged: &str, tree: &str) -> bool {
-        let head = self.ask(dir, &["rev-parse", "--verify", "--quiet", "HEAD^{tree}"]).answer().await;
+        let head =
+            self.ask(dir, &["rev-parse", "--verify", "--quiet", "HEAD^{tree}"]).answer().await;
         staged != tree && head.is_ok_and(|head| head.line() != staged)
     }
 
-    async fn commit(&self, held: &Held<'_>, tree: &str, parents: &[String], what: &str) -> Result<String> {
+    async fn commit(
+        &self,
+        held: &Held<'_>,
+        tree: &str,
+        parents: &[String],
+        what: &str,
+    ) -> Result<String> {
         let date = format!("@{} +0000", held.at.timestamp());
         let message = format!("musher: {what} of {}", held.worktree.path.display());
         let call = self.call(held.root, &["commit-tree", "--no-gpg-sign", "-m", &message]);
         let call = call.args(parents.iter().flat_map(|parent| ["-p", parent.as_str()])).arg(tree);
-        let call = call.env("GIT_AUTHOR_NAME", NAME).env("GIT_AUTHOR_EMAIL", EMAIL).env("GIT_AUTHOR_DATE", &date);
+        let call = call
+            .env("GIT_AUTHOR_NAME", NAME)
+            .env("GIT_AUTHOR_EMAIL", EMAIL)
+            .env("GIT_AUTHOR_DATE", &date);
         let call = call.env("GIT_COMMITTER_NAME", NAME).env("GIT_COMMITTER_EMAIL", EMAIL);
         Ok(call.env("GIT_COMMITTER_DATE", &date).done().await?.line())
     }
 
     /// What lies in the worktree that a commit can only name: repositories inside of it.
-    pub(crate) async fn repositories_inside(&self, dir: &Path, status: &Status) -> Result<Vec<String>> {
+    pub(crate) async fn repositories_inside(
+        &self,
+        dir: &Path,
+        status: &Status,
+    ) -> Result<Vec<String>> {
         let nested = status.untracked.iter().filter(|path| path.ends_with('/')).cloned();
         let listing = self.ask(dir, &["ls-files", "-s", "-z"]).done().await?.text();
         let links = listing.split_terminator('\0').filter(|entry| entry.starts_with("160000"));
-        let links = links.filter_map(|entry| entry.split_once('\t').map(|(_, path)| path.to_owned()));
+        let links =
+            links.filter_map(|entry| entry.split_once('\t').map(|(_, path)| path.to_owned()));
         let filled = links.filter(|path| dir.join(path).join(".git").symlink_metadata().is_ok());
         Ok(nested.chain(filled).collect())
     }

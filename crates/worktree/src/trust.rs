@@ -13,6 +13,7 @@ use musher_protocol::TrustItem;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Result, WorktreeError};
+use crate::files::blocking;
 use crate::git::Git;
 use crate::programs::{Setting, danger};
 
@@ -61,17 +62,25 @@ impl Git {
     /// Lists and hashes. Reads files and settings; runs nothing of the repository.
     pub async fn trust_items(&self, worktree: &Path) -> Result<TrustItems> {
         let settings = self.settings(worktree.into()).await?;
-        let common = self.ask(worktree, &["rev-parse", "--path-format=absolute", "--git-common-dir"]).done().await?;
-        let mut items = setting_items(&settings);
-        for hooks in hook_folders(worktree, Path::new(&common.line()), &settings) {
-            items.extend(hook_items(&hooks)?);
-        }
-        items.extend(file_items(worktree)?);
-        items.sort_by(|a, b| (&a.path, &a.digest).cmp(&(&b.path, &b.digest)));
-        items.dedup();
-        let digest = digest_of(&items);
-        Ok(TrustItems { items, digest })
+        let common = self
+            .ask(worktree, &["rev-parse", "--path-format=absolute", "--git-common-dir"])
+            .done()
+            .await?;
+        let (top, common) = (worktree.to_owned(), PathBuf::from(common.line()));
+        blocking(move || collected(&top, &common, &settings)).await
     }
+}
+
+fn collected(worktree: &Path, common: &Path, settings: &[Setting]) -> Result<TrustItems> {
+    let mut items = setting_items(settings);
+    for hooks in hook_folders(worktree, common, settings) {
+        items.extend(hook_items(&hooks)?);
+    }
+    items.extend(file_items(worktree)?);
+    items.sort_by(|a, b| (&a.path, &a.digest).cmp(&(&b.path, &b.digest)));
+    items.dedup();
+    let digest = digest_of(&items);
+    Ok(TrustItems { items, digest })
 }
 
 fn digest_of(items: &[TrustItem]) -> String {
@@ -109,7 +118,11 @@ fn hook_items(folder: &Path) -> Result<Vec<TrustItem>> {
         let name = entry.file_name().to_string_lossy().into_owned();
         if !name.ends_with(".sample") && runs(&entry.path()) {
             let what = "A git hook: a program that git runs by itself.".to_owned();
-            items.push(TrustItem { path: format!("git hook: {name}"), what, digest: file_digest(&entry.path())? });
+            items.push(TrustItem {
+                path: format!("git hook: {name}"),
+                what,
+                digest: file_digest(&entry.path())?,
+            });
         }
     }
     Ok(items)
@@ -164,7 +177,11 @@ fn file_item(top: &Path, file: &Path, what: &str) -> Result<TrustItem> {
     if let Some(real) = real.filter(|real| real.is_file()) {
         hash.update(file_digest(&real)?);
     }
-    Ok(TrustItem { path, what: format!("{what} It is a link {lead} `{}`.", target.display()), digest: hex(hash) })
+    Ok(TrustItem {
+        path,
+        what: format!("{what} It is a link {lead} `{}`.", target.display()),
+        digest: hex(hash),
+    })
 }
 
 /// Pipes and devices are not read: opening one could wait for ever.

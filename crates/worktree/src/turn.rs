@@ -18,7 +18,8 @@ use crate::error::{Result, WorktreeError};
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 
 /// For the whole process: two `Git` values can work on the same repository.
-static QUEUES: LazyLock<Mutex<HashMap<PathBuf, Weak<tokio::sync::Mutex<()>>>>> = LazyLock::new(Mutex::default);
+static QUEUES: LazyLock<Mutex<HashMap<PathBuf, Weak<tokio::sync::Mutex<()>>>>> =
+    LazyLock::new(Mutex::default);
 
 /// Held while a repository's worktrees are changed.
 pub(crate) struct Turn {
