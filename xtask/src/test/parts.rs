@@ -15,6 +15,7 @@ pub fn all(session: &mut Session, options: &Options) {
     session.check("tidy", || tidy::command(&[]));
     ui(session);
     clippy(session);
+    licences(session);
     if session.check("build", build) {
         rust(session);
         live_tests(session, options);
@@ -62,6 +63,18 @@ fn clippy(session: &mut Session) {
     session.check("clippy", || shell::run(shell::cargo().args(ALL).args(tests_may)));
     session.check("clippy of what is shipped", || {
         shell::run(shell::cargo().args(SHIPPED).args(["--", "-D", "warnings"]))
+    });
+}
+
+/// Without the advisories: their list is on a network that not every machine reaches.
+fn licences(session: &mut Session) {
+    const TITLE: &str = "licences and sources";
+    if !shell::has("cargo-deny") {
+        session.skip(TITLE, "cargo-deny is not installed");
+        return;
+    }
+    session.check(TITLE, || {
+        shell::run(shell::cargo().args(["deny", "check", "bans", "licenses", "sources"]))
     });
 }
 
