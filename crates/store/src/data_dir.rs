@@ -81,34 +81,35 @@ pub fn prepare_data_dir(dir: &Path) -> Result<Vec<String>, StoreError> {
         return Err(StoreError::new(StoreErrorKind::Io, what)
             .with_hint("Choose another data directory with --data-dir."));
     }
-    if meta.mode() & 0o077 == 0 {
+    let open_to_write = meta.mode() & 0o022 != 0;
+    let empty = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
+    if meta.mode() & 0o077 == 0 || (!open_to_write && !empty) {
+        // What Musher puts into it is private by itself.
         return Ok(Vec::new());
     }
-    if is_ours(dir, &meta) {
-        fs::set_permissions(dir, Permissions::from_mode(PRIVATE))
-            .map_err(|e| StoreError::io("make private", dir, &e))?;
-        return Ok(vec![format!(
-            "The data directory {} was open to others; it is private now.",
-            dir.display()
-        )]);
+    if !may_be_closed(dir, &meta, empty) {
+        return Err(open_to_others(dir));
     }
-    if meta.mode() & 0o022 == 0 {
-        return Ok(Vec::new());
-    }
+    fs::set_permissions(dir, Permissions::from_mode(PRIVATE))
+        .map_err(|e| StoreError::io("make private", dir, &e))?;
+    let told = format!("Others could write to the data directory {}; not any more.", dir.display());
+    Ok(if empty { Vec::new() } else { vec![told] })
+}
+
+fn may_be_closed(dir: &Path, meta: &fs::Metadata, empty: bool) -> bool {
+    let owned = meta.uid() == rustix::process::geteuid().as_raw();
+    let sticky = meta.mode() & 0o1000 != 0;
+    let known = dir.join(LOCK_FILE).exists() || dir.join("musher.db").exists();
+    owned && !sticky && (known || empty)
+}
+
+fn open_to_others(dir: &Path) -> StoreError {
     let what = format!(
         "Others may write to the folder {}, so Musher does not keep its data there.",
         dir.display()
     );
-    Err(StoreError::new(StoreErrorKind::NoPermission, what)
-        .with_hint("Choose a new or empty folder with --data-dir."))
-}
-
-fn is_ours(dir: &Path, meta: &fs::Metadata) -> bool {
-    let owned = meta.uid() == rustix::process::geteuid().as_raw();
-    let sticky = meta.mode() & 0o1000 != 0;
-    let known = dir.join(LOCK_FILE).exists() || dir.join("musher.db").exists();
-    let empty = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
-    owned && !sticky && (known || empty)
+    StoreError::new(StoreErrorKind::NoPermission, what)
+        .with_hint("Choose a new or empty folder with --data-dir.")
 }
 
 /// Makes a folder, and those above it, for the owner alone.

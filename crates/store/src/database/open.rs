@@ -151,3 +151,7 @@ pub(super) fn make_private_file(path: &Path) -> Result<(), StoreError> {
 fn opening(error: rusqlite::Error) -> StoreError {
     StoreError::sql("be opened", &error)
 }
+
+#[cfg(test)]
+#[path = "open_tests.rs"]
+mod tests;

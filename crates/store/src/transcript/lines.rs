@@ -144,6 +144,15 @@ fn quick_seq(line: &[u8]) -> Option<u64> {
     std::str::from_utf8(&rest[..digits]).ok()?.parse().ok()
 }
 
+/// How much of a line was understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Condition {
+    Whole,
+    /// Its number and time; perhaps a newer Musher wrote it.
+    Foreign,
+    Damaged,
+}
+
 /// Turns lines into events; what cannot be one becomes `unknown` in its place.
 pub(super) struct LineDecoder {
     run: Option<RunId>,
@@ -151,24 +160,24 @@ pub(super) struct LineDecoder {
 }
 
 impl LineDecoder {
-    /// `run` and `at` stand in until a line says better.
+    /// `run` is every event's, whatever its line says; `at` stands in until a line says better.
     pub fn new(run: Option<RunId>, at: DateTime<Utc>) -> Self {
         Self { run, at }
     }
 
-    /// The event, and whether its line was sound. `None`: damaged, and no line told the run yet.
-    pub fn decode(&mut self, line: &Line<'_>) -> Option<(EventEnvelope, bool)> {
+    /// `None`: damaged, and no line told the run yet.
+    pub fn decode(&mut self, line: &Line<'_>) -> Option<(EventEnvelope, Condition)> {
         match serde_json::from_slice::<EventEnvelope>(line.bytes) {
-            Ok(envelope) if line.numbered => {
+            Ok(mut envelope) if line.numbered => {
                 self.at = envelope.at;
-                self.run.get_or_insert_with(|| envelope.run.clone());
-                Some((envelope, true))
+                envelope.run.clone_from(self.run.get_or_insert_with(|| envelope.run.clone()));
+                Some((envelope, Condition::Whole))
             }
             _ => self.stand_in(line),
         }
     }
 
-    fn stand_in(&self, line: &Line<'_>) -> Option<(EventEnvelope, bool)> {
+    fn stand_in(&self, line: &Line<'_>) -> Option<(EventEnvelope, Condition)> {
         #[derive(Deserialize)]
         struct Envelope {
             at: DateTime<Utc>,
@@ -183,6 +192,7 @@ impl LineDecoder {
             event: AgentEvent::Unknown,
             spool: known.as_ref().and_then(|k| k.spool),
         };
-        Some((envelope, known.is_some()))
+        let condition = if known.is_some() { Condition::Foreign } else { Condition::Damaged };
+        Some((envelope, condition))
     }
 }

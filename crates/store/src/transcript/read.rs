@@ -4,11 +4,10 @@ use std::{io, path::Path};
 
 use chrono::{DateTime, Utc};
 use musher_protocol::{AgentEvent, EventEnvelope, RunId};
-use serde::de::IgnoredAny;
 
 use super::{
     Header, Mark,
-    lines::{Line, LineDecoder, Lines},
+    lines::{Condition, Line, LineDecoder, Lines},
 };
 use crate::{StoreError, StoreErrorKind};
 
@@ -29,7 +28,7 @@ pub(crate) struct Request {
     pub from_seq: u64,
     pub limit_seq: u64,
     pub max_bytes: usize,
-    /// Lines may be damaged: each is parsed before it is sent.
+    /// Lines may be damaged: each must be an event before it is sent.
     pub checked: bool,
 }
 
@@ -100,7 +99,7 @@ impl<'a> Collected<'a> {
     }
 
     fn is_sound(&self, line: &Line<'_>) -> bool {
-        let parses = || serde_json::from_slice::<IgnoredAny>(line.bytes).is_ok();
+        let parses = || serde_json::from_slice::<EventEnvelope>(line.bytes).is_ok();
         line.numbered
             && std::str::from_utf8(line.bytes).is_ok()
             && (!self.request.checked || parses())
@@ -146,7 +145,7 @@ pub struct Folded {
     /// Absent when its line is damaged.
     pub header: Option<Header>,
     pub events: u64,
-    /// Lines that were no events; each was passed on as `unknown`.
+    /// Lines that were no events that this version knows; each was passed on as `unknown`.
     pub damaged: u64,
     pub marks: Vec<Mark>,
     pub next_seq: u64,
@@ -165,19 +164,19 @@ pub fn fold_transcript(
     while let Some(line) = lines.next().map_err(failed)? {
         super::index::note(&mut folded.marks, Mark { seq: line.seq, offset: line.start });
         folded.next_seq = line.seq.saturating_add(1);
-        let Some((envelope, sound)) = decoder.decode(&line) else {
+        let Some((envelope, condition)) = decoder.decode(&line) else {
             folded.damaged += 1;
             continue;
         };
         folded.events += 1;
-        folded.damaged += u64::from(!sound);
+        folded.damaged += u64::from(condition != Condition::Whole);
         each(envelope);
     }
     Ok(folded)
 }
 
 pub(super) fn decoder_for(path: &Path, header: Option<&Header>) -> LineDecoder {
-    let run = header.map(|h| h.run.clone()).or_else(|| run_of(path));
+    let run = run_of(path).or_else(|| header.map(|h| h.run.clone()));
     LineDecoder::new(run, header.map_or(DateTime::<Utc>::UNIX_EPOCH, |h| h.created_at))
 }
 

@@ -14,7 +14,7 @@ use musher_protocol::{AgentEvent, EventEnvelope};
 use super::{
     Header, Mark,
     index::note,
-    lines::{Line, LineDecoder, Lines},
+    lines::{Condition, Line, LineDecoder, Lines},
     read::{decoder_for, parse_header},
 };
 use crate::{StoreError, fold::RunFold};
@@ -28,7 +28,7 @@ pub struct Recovered {
     /// Where to go on in the child's output: behind the last line whose events are all stored.
     pub stored_to: u64,
     pub fold: RunFold,
-    /// Damaged lines that stay, in the middle.
+    /// Lines that are no events that this version knows, and stay.
     pub damaged: u64,
     /// Bytes cut off the end, kept in `transcript.torn`.
     pub cut: u64,
@@ -109,7 +109,7 @@ struct Held {
     start: u64,
     seq: u64,
     event: Option<EventEnvelope>,
-    sound: bool,
+    condition: Condition,
 }
 
 impl Scan {
@@ -126,10 +126,13 @@ impl Scan {
 
     fn take(&mut self, line: &Line<'_>) {
         let decoded = self.decoder.decode(line);
-        let sound = decoded.as_ref().is_some_and(|(_, sound)| *sound);
-        let event = decoded.map(|(event, _)| event);
+        let (event, condition) = match decoded {
+            Some((event, condition)) => (Some(event), condition),
+            None => (None, Condition::Damaged),
+        };
+        let sound = condition != Condition::Damaged;
         let settles = sound && event.as_ref().is_some_and(|e| self.settles(e));
-        self.held.push(Held { start: line.start, seq: line.seq, event, sound });
+        self.held.push(Held { start: line.start, seq: line.seq, event, condition });
         if settles {
             self.release(self.held.len());
         }
@@ -150,7 +153,7 @@ impl Scan {
     fn release(&mut self, count: usize) {
         for held in self.held.drain(..count) {
             note(&mut self.marks, Mark { seq: held.seq, offset: held.start });
-            self.damaged += u64::from(!held.sound);
+            self.damaged += u64::from(held.condition != Condition::Whole);
             if let Some(event) = &held.event {
                 // A gap is counted in the fold; the damage was met above.
                 let _ = self.fold.apply(event);
@@ -160,7 +163,7 @@ impl Scan {
 
     /// Decides what stays of the lines held back; returns the length to keep.
     fn finish(&mut self, end: u64) -> u64 {
-        let sound = self.held.iter().rposition(|h| h.sound).map_or(0, |i| i + 1);
+        let sound = self.held.iter().rposition(Held::is_sound).map_or(0, |i| i + 1);
         let whole = self.held.iter().position(Held::is_first_part).unwrap_or(sound);
         let keep = sound.min(whole);
         let Some(first_cut) = self.held.get(keep) else {
@@ -187,8 +190,12 @@ impl Scan {
 }
 
 impl Held {
+    fn is_sound(&self) -> bool {
+        self.condition != Condition::Damaged
+    }
+
     fn is_first_part(&self) -> bool {
-        self.sound && self.event.as_ref().is_some_and(|e| e.spool == Some(0))
+        self.is_sound() && self.event.as_ref().is_some_and(|e| e.spool == Some(0))
     }
 }
 

@@ -138,6 +138,11 @@ impl AgentLogWriter {
         .await
     }
 
+    /// Whether a power cut would cost something now.
+    pub fn unsynced(&self) -> bool {
+        self.shared.dirty.load(Ordering::Acquire)
+    }
+
     /// Flushes, and hands the last marks to the database.
     pub async fn close(mut self) -> Result<(), StoreError> {
         self.offer_marks();

@@ -1,0 +1,213 @@
+//! Transcripts that were cut off or damaged: whatever was before the damage is there, nothing panics.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::path::Path;
+
+use common::*;
+use musher_protocol::*;
+use musher_store::{AgentLogWriter, StoreErrorKind, fold_transcript, read_batch};
+use proptest::prelude::*;
+
+/// A source line of two events, one alone, and one of Musher's own.
+fn small() -> Vec<EventEnvelope> {
+    vec![
+        envelope(1, AgentEvent::MessageSent { id: "m".into() }, None),
+        envelope(2, text(2), Some(0)),
+        envelope(3, text(3), Some(300)),
+        envelope(4, text(4), Some(400)),
+        envelope(5, AgentEvent::TurnEnded { ok: true, reason: None }, None),
+        envelope(6, text(6), Some(0)),
+        envelope(7, text(7), Some(0)),
+        envelope(8, text(8), Some(800)),
+    ]
+}
+
+fn events_of(path: &Path) -> Vec<EventEnvelope> {
+    let mut events = Vec::new();
+    fold_transcript(path, |e| events.push(e)).unwrap();
+    events
+}
+
+/// How many of the first `whole` events may stay: not the first ones of an unfinished source line.
+fn expected(events: &[EventEnvelope], whole: usize) -> usize {
+    let kept = &events[..whole];
+    let open = kept.iter().rev().take_while(|e| e.spool == Some(0)).count();
+    whole - open
+}
+
+#[tokio::test]
+async fn a_transcript_cut_at_any_byte_keeps_every_whole_event_and_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let events = small();
+    let path = written(dir.path(), &events).await;
+    let file = std::fs::read(&path).unwrap();
+    let header_end = file.iter().position(|b| *b == b'\n').unwrap() + 1;
+    for len in header_end..=file.len() {
+        std::fs::write(&path, &file[..len]).unwrap();
+        let torn = path.with_extension("torn");
+        let _ = std::fs::remove_file(&torn);
+        // A line that lacks only its line end is whole.
+        let lines = file[header_end..len].iter().filter(|b| **b == b'\n').count();
+        let lacks_end = file.get(len) == Some(&b'\n');
+        let keep = expected(&events, lines + usize::from(lacks_end));
+        let (mut log, got) = AgentLogWriter::recover(&path).await.unwrap();
+        assert_eq!(got.next_seq, keep as u64 + 1, "cut at {len}");
+        assert_eq!(events_of(&path), events[..keep], "cut at {len}");
+        let stored = events[..keep].iter().filter_map(|e| e.spool).max().unwrap_or(0);
+        assert_eq!((got.stored_to, got.damaged), (stored, 0));
+        assert_eq!(torn.exists(), got.cut > 0);
+        log.append(&mut batch(keep as u64 + 1, 1)).await.unwrap();
+        assert_eq!(events_of(&path).len(), keep + 1);
+        assert_eq!(log.index().read(1, 1 << 20).await.unwrap().count, keep as u64 + 1);
+    }
+}
+
+#[tokio::test]
+async fn what_is_cut_is_kept_beside_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = written(dir.path(), &small()[..6]).await;
+    let mut file = std::fs::read(&path).unwrap();
+    let group = file[..file.len() - 1].iter().rposition(|b| *b == b'\n').unwrap() + 1;
+    file.extend_from_slice(b"{\"run\":\"run-1\",\"se");
+    std::fs::write(&path, &file).unwrap();
+    let (_log, got) = AgentLogWriter::recover(&path).await.unwrap();
+    assert_eq!((got.next_seq, got.cut), (6, (file.len() - group) as u64));
+    let torn = std::fs::read(path.with_extension("torn")).unwrap();
+    assert_eq!(torn.strip_suffix(b"\n").unwrap(), &file[group..]);
+}
+
+/// A person's words behind an unfinished source line were acknowledged: nothing is cut.
+#[tokio::test]
+async fn a_person_s_words_are_never_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let words = AgentEvent::Message { id: "m".into(), text: "t".into(), delivery: Delivery::Queue };
+    let status = AgentEvent::Status {
+        status: RuntimeStatus::Running,
+        phase: RunPhase::Running,
+        detail: None,
+        until: None,
+    };
+    let mut events = small()[..6].to_vec();
+    events.push(envelope(7, status, None));
+    let path = written(&dir.path().join("a"), &events).await;
+    let (_log, got) = AgentLogWriter::recover(&path).await.unwrap();
+    assert_eq!(got.next_seq, 6, "a status may belong to the unfinished line");
+    events.push(envelope(8, words, None));
+    let path = written(&dir.path().join("b"), &events).await;
+    let (_log, got) = AgentLogWriter::recover(&path).await.unwrap();
+    assert_eq!((got.next_seq, got.fold.queued.len(), got.cut), (9, 1, 0));
+}
+
+#[tokio::test]
+async fn a_zeroed_page_in_the_middle_costs_its_lines_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let events: Vec<_> = (1..=200).map(|n| envelope(n, text(n), None)).collect();
+    let path = written(dir.path(), &events).await;
+    let mut file = std::fs::read(&path).unwrap();
+    file[8_192..12_288].fill(0);
+    std::fs::write(&path, &file).unwrap();
+    let (_log, got) = AgentLogWriter::recover(&path).await.unwrap();
+    assert_eq!((got.next_seq, got.damaged, got.cut), (201, 1, 0));
+    let kept = events_of(&path);
+    assert!(kept.iter().filter(|e| e.event != AgentEvent::Unknown).all(|e| events.contains(e)));
+    assert!(kept.len() > 150, "{}", kept.len());
+    let sent = parse(&read_batch(&path, None, 1, u64::MAX, 1 << 20).unwrap().json);
+    assert!(
+        sent.iter()
+            .any(|e| matches!(&e.event, AgentEvent::Raw { kind, .. } if kind == "damaged_line"))
+    );
+    assert_eq!(sent.last(), events.last());
+}
+
+#[tokio::test]
+async fn a_zeroed_end_is_cut_and_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = written(dir.path(), &small()).await;
+    let mut file = std::fs::read(&path).unwrap();
+    let len = file.len();
+    file.extend_from_slice(&[0; 4_096]);
+    file.extend_from_slice(b"\n\0\0\0\n");
+    std::fs::write(&path, &file).unwrap();
+    let (_log, got) = AgentLogWriter::recover(&path).await.unwrap();
+    assert_eq!((got.next_seq, got.damaged), (9, 0));
+    assert_eq!(std::fs::metadata(&path).unwrap().len(), len as u64);
+}
+
+#[tokio::test]
+async fn nothing_and_the_future_are_refused_untouched() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = transcript_in(dir.path());
+    for (bytes, kind) in [
+        (&b""[..], StoreErrorKind::Corrupt),
+        (b"{\"musher_transcript\":1", StoreErrorKind::Corrupt),
+        (b"{\"musher_transcript\":99}\n", StoreErrorKind::NewerSchema),
+    ] {
+        std::fs::write(&path, bytes).unwrap();
+        let error = AgentLogWriter::recover(&path).await.err().unwrap();
+        assert_eq!(error.kind, kind);
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
+    }
+}
+
+#[tokio::test]
+async fn a_newer_musher_s_events_pass_unchanged() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = written(dir.path(), &small()).await;
+    let line = r#"{"run":"run-1","seq":9,"at":"2030-01-01T00:00:00Z","event":{"type":"hologram","beam":3},"spool":900}"#;
+    let mut file = std::fs::read(&path).unwrap();
+    file.extend_from_slice(format!("{line}\n").as_bytes());
+    std::fs::write(&path, &file).unwrap();
+    let (log, got) = AgentLogWriter::recover(&path).await.unwrap();
+    assert_eq!((got.next_seq, got.stored_to, got.damaged), (10, 900, 0));
+    let sent = log.index().read(9, 1 << 20).await.unwrap();
+    assert_eq!(sent.json, format!("[{line}]"));
+}
+
+fn damaged_at_random() -> impl Strategy<Value = (usize, u8, bool)> {
+    (any::<prop::sample::Index>(), 0u8..8, any::<bool>())
+        .prop_map(|(index, bit, cut)| (index.index(1 << 20), bit, cut))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    /// One bit flipped anywhere, and perhaps the end cut off too.
+    #[test]
+    fn a_flipped_bit_costs_no_event_before_it((place, bit, cut) in damaged_at_random()) {
+        let dir = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let events = small();
+        let path = runtime.block_on(written(dir.path(), &events));
+        let mut file = std::fs::read(&path).unwrap();
+        let place = place % file.len();
+        file[place] ^= 1 << bit;
+        if cut {
+            file.truncate((place + 40).min(file.len()));
+        }
+        std::fs::write(&path, &file).unwrap();
+        let before = file[..place].iter().filter(|b| **b == b'\n').count().saturating_sub(1);
+        let before = expected(&events, before.min(events.len()));
+        // Readers first, on what is there.
+        let read = read_batch(&path, None, 1, u64::MAX, 1 << 20).unwrap();
+        let sent = parse(&read.json);
+        prop_assert!(sent.windows(2).all(|w| w[0].seq < w[1].seq));
+        prop_assert!(sent.len() >= before);
+        match runtime.block_on(AgentLogWriter::recover(&path)) {
+            Ok((mut log, got)) => {
+                prop_assert!(got.next_seq > before as u64);
+                prop_assert_eq!(&events_of(&path)[..before], &events[..before]);
+                runtime.block_on(log.append(&mut batch(got.next_seq, 1))).unwrap();
+                let again = runtime.block_on(log.index().read(1, 1 << 20)).unwrap();
+                prop_assert_eq!(again.next_seq, got.next_seq + 1);
+                parse(&again.json);
+            }
+            Err(error) => {
+                let refused = matches!(error.kind, StoreErrorKind::NewerSchema | StoreErrorKind::Corrupt);
+                prop_assert!(refused && before == 0, "{}", error);
+                prop_assert_eq!(std::fs::read(&path).unwrap(), file);
+            }
+        }
+    }
+}

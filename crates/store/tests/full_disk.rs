@@ -1,0 +1,114 @@
+//! A disk that is full: nothing is lost, and it goes on by itself when there is room again. On a real
+//! small disk where mounting is permitted (root); the same at every byte, without one, is a test of
+//! `transcript/file.rs` that runs everywhere.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::{fs, path::Path};
+
+use common::*;
+use musher_protocol::{ApiError, ErrorCode};
+use musher_store::{DataDirLock, LineBatch, Store, StoreErrorKind};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+
+/// A tmpfs of 4 MB, gone when dropped.
+struct SmallDisk(tempfile::TempDir);
+
+impl SmallDisk {
+    fn mounted() -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let options = c"size=4m,mode=0700";
+        match mount("tmpfs", dir.path(), "tmpfs", MountFlags::empty(), options) {
+            Ok(()) => Some(Self(dir)),
+            Err(error) => {
+                eprintln!("mounting is not permitted here ({error}); see transcript/file.rs");
+                None
+            }
+        }
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        unmount(self.path(), UnmountFlags::DETACH).unwrap();
+    }
+}
+
+/// Takes all the room there is.
+fn fill(path: &Path) {
+    let mut size = 1 << 20;
+    let mut bytes = Vec::new();
+    while size > 0 {
+        bytes.resize(bytes.len() + size, 7);
+        if fs::write(path, &bytes).is_err() {
+            bytes.truncate(bytes.len() - size);
+            size /= 2;
+        }
+    }
+    let _ = fs::write(path, &bytes);
+}
+
+#[tokio::test]
+async fn a_full_disk_pauses_and_loses_nothing() {
+    let Some(disk) = SmallDisk::mounted() else { return };
+    let data = disk.path().join("data");
+    let _lock = DataDirLock::acquire(&data).unwrap();
+    let (store, _) = Store::open(&data).unwrap();
+    store.put_run(&summary()).await.unwrap();
+    let mut log = store.create_log(&header()).await.unwrap();
+    let index = log.index();
+    let filler = disk.path().join("filler");
+    fill(&filler);
+    let mut batch = LineBatch::new(1);
+    let mut refused = 0;
+    while batch.next_seq() <= 20_000 {
+        for seq in batch.next_seq()..batch.next_seq() + 100 {
+            batch.push(&envelope(seq, text(seq), None)).unwrap();
+        }
+        if let Err(error) = log.append(&mut batch).await {
+            assert_eq!(error.kind, StoreErrorKind::DiskFull, "{error}");
+            assert_eq!(ApiError::from(error).code, ErrorCode::DiskFull);
+            let file = fs::read(index.path()).unwrap();
+            assert_eq!(file.last(), Some(&b'\n'));
+            assert_eq!(index.next_seq(), batch.first_seq());
+            refused += 1;
+            let _ = fs::remove_file(&filler);
+            if refused == 1 {
+                log.append(&mut batch).await.unwrap();
+            } else {
+                break;
+            }
+        }
+    }
+    assert!(refused >= 1, "the disk was never full");
+    let stored = index.next_seq() - 1;
+    let got = index.read(1, 1 << 30).await.unwrap();
+    let seqs: Vec<u64> = parse(&got.json).iter().map(|e| e.seq).collect();
+    assert_eq!(seqs, (1..=stored).collect::<Vec<_>>());
+    assert!(stored > 100);
+    database_goes_on(&store, &filler).await;
+}
+
+async fn database_goes_on(store: &Store, filler: &Path) {
+    fill(filler);
+    let mut long = story();
+    long.title = "t".repeat(200_000);
+    let mut full = None;
+    for _ in 0..40 {
+        if let Err(error) = store.put_story(&long).await {
+            full = Some(error.kind);
+            break;
+        }
+        long.title.push_str(&"u".repeat(100_000));
+    }
+    assert_eq!(full, Some(StoreErrorKind::DiskFull));
+    assert_eq!(store.runs().await.unwrap(), [summary()]);
+    fs::remove_file(filler).unwrap();
+    store.put_story(&story()).await.unwrap();
+    assert_eq!(store.stories().await.unwrap(), [story()]);
+}
