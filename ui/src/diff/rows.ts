@@ -13,14 +13,16 @@ export interface DiffRow {
 export function rowsOf(hunks: readonly Hunk[]): DiffRow[] {
   const rows: DiffRow[] = [];
   hunks.forEach((hunk, index) => {
-    if (index > 0 || hunk.old_start > 1 || hunk.new_start > 1) rows.push(heading(hunk));
+    const before = hunks[index - 1];
+    if (before) rows.push(between(before, hunk));
     addLines(rows, hunk);
   });
   return rows;
 }
 
-function heading(hunk: Hunk): DiffRow {
-  const text = `@@ −${hunk.old_start},${hunk.old_lines} +${hunk.new_start},${hunk.new_lines} @@`;
+function between(before: Hunk, hunk: Hunk): DiffRow {
+  const hidden = Math.max(0, hunk.old_start - before.old_start - before.old_lines);
+  const text = hidden === 1 ? '⋯ 1 line the same' : `⋯ ${hidden} lines the same`;
   return { kind: 'hunk', old: null, new: null, text, twin: -1 };
 }
 

@@ -268,12 +268,18 @@ export class Transcript {
   private add(key: string, item: Item, below?: string | null): Node {
     const parent = this.nodeBelow(below);
     const list = parent ? (this.own(parent) as ToolItem).children : this.items;
+    this.close(this.lastNodes.get(parent));
     const node: Node = { item, index: list.length, parent };
     list.push(item);
     this.nodes.set(key, node);
     this.lastNodes.set(parent, node);
     this.fresh.add(node);
     return node;
+  }
+
+  /** Thoughts that something follows are over, whether the runtime said so or not. */
+  private close(node: Node | undefined): void {
+    if (node?.item.kind === 'thinking' && node.item.open) (this.own(node) as ThinkingItem).open = false;
   }
 
   /** Runs `edit` on a copy that the views have not seen; false when there is no such item. */

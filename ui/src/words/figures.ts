@@ -50,8 +50,13 @@ export function short(count: number): string {
   return `${(count / 1_000_000).toFixed(1)} M`;
 }
 
+/** `48 210`, with narrow spaces. */
+export function grouped(count: number): string {
+  return count < 10_000 ? String(count) : count.toLocaleString('en').replaceAll(',', '\u202f');
+}
+
 export function plural(count: number, one: string, many = `${one}s`): string {
-  return `${count.toLocaleString('en').replaceAll(',', ' ')} ${count === 1 ? one : many}`;
+  return `${grouped(count)} ${count === 1 ? one : many}`;
 }
 
 export function fileName(path: string): string {

@@ -14,12 +14,11 @@ const VERBS: Record<ToolKind, [now: string, done: string]> = {
   other: ['', ''],
 };
 
-export function verbOf(use: ToolUse, waits: boolean): string {
+export function verbOf(use: ToolUse): string {
   const [now, done] = VERBS[use.call.kind] ?? VERBS.other;
   if (now === '') return use.call.name;
   if (use.result?.edit?.created) return 'Created';
   if (use.result) return done;
-  if (waits && use.call.kind === 'run') return 'Wants to run';
   return now;
 }
 
