@@ -11,8 +11,8 @@ pub fn command(args: &[String]) -> Result<()> {
     else {
         bail!("Usage: cargo xtask bench road [--transport pty|pipe] [--lines N]");
     };
-    let build = ["build", "--profile", PROFILE, "--package", "musher-cli", "--bins"];
-    shell::run(shell::cargo().args(build))?;
+    let packages = ["--package", "musher-cli", "--package", "musher-demo"];
+    shell::run(shell::cargo().args(["build", "--profile", PROFILE, "--bins"]).args(packages))?;
     let musher = place::program(PROFILE, "musher");
     shell::run(shell::command(&musher.to_string_lossy()).arg("bench-road").args(rest))
 }

@@ -64,9 +64,11 @@ fn make_repository(repository: &Path) -> Result<()> {
 fn say_what_next(folder: &Path) {
     let musher = place::program("debug", "musher");
     let (musher, folder) = (musher.display(), folder.display());
+    let page = page::folder().join("dist");
     println!("\nWhat the agent made is in {folder}/data/worktrees; remove {folder} when you like.");
     println!("\nThe window's page works from here, too, in a browser of yours:");
-    println!("  {musher} serve --port 4777      prints the address, with its token");
-    println!("  ssh -L 4777:127.0.0.1:4777 HOST    when this machine is not the one you sit at");
+    println!("  {musher} serve --port 4777 --page {}", page.display());
+    println!("It prints the address, with its token. From another machine of yours, first:");
+    println!("  ssh -L 4777:127.0.0.1:4777 THIS-MACHINE");
     println!("\nAnd a run of your own: {musher} run PROMPT --repo DIR    ({musher} --help)");
 }

@@ -155,15 +155,18 @@ pub fn of_this_system(needs: &'static [Need]) -> Vec<&'static Need> {
 }
 
 fn install_by_apt<'a>(packages: impl Iterator<Item = &'a str>) -> Result<()> {
-    shell::run(as_root().args(["apt-get", "update", "-q"]))?;
-    let quiet = ["DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-q", "-y"];
-    shell::run(as_root().arg("env").args(quiet).arg("--no-install-recommends").args(packages))
+    shell::run(&mut as_root(&["apt-get", "update", "-q"]))?;
+    let install = ["apt-get", "install", "-q", "-y", "--no-install-recommends"];
+    let quiet = ["env", "DEBIAN_FRONTEND=noninteractive"];
+    let words: Vec<&str> = quiet.into_iter().chain(install).chain(packages).collect();
+    shell::run(&mut as_root(&words))
 }
 
-/// `sudo`, or for root `env`, which changes nothing.
-fn as_root() -> std::process::Command {
+fn as_root(words: &[&str]) -> std::process::Command {
     let root = shell::output(shell::command("id").arg("-u")).as_deref() == Some("0");
-    shell::command(if root { "env" } else { "sudo" })
+    let mut command = shell::command(if root { words[0] } else { "sudo" });
+    command.args(&words[usize::from(root)..]);
+    command
 }
 
 /// The command that installs the missing parts, by the package manager that is here.
@@ -190,16 +193,22 @@ const NODE: u32 = 20;
 /// Node and npm are not installed for you unless the system's own are new enough: how one gets
 /// Node differs from person to person.
 pub fn ensure_node() -> Result<()> {
-    let version = shell::output(shell::command("node").arg("--version")).unwrap_or_default();
-    if major(&version).is_some_and(|major| major >= NODE) && shell::has("npm") {
+    if has_node() {
         return Ok(());
     }
-    let found = if version.is_empty() { "no Node" } else { &version };
-    println!("Missing: Node {NODE} or newer with npm (found: {found}).");
+    println!("Missing: Node {NODE} or newer with npm.");
     if major(&apt_candidate("nodejs")).is_some_and(|major| major >= NODE) {
-        return install_by_apt(["nodejs", "npm"].into_iter());
+        install_by_apt(["nodejs", "npm"].into_iter())?;
+    }
+    if has_node() {
+        return Ok(());
     }
     bail!("Install Node {NODE} or newer with npm (https://nodejs.org/en/download) and try again.")
+}
+
+fn has_node() -> bool {
+    let version = shell::output(shell::command("node").arg("--version")).unwrap_or_default();
+    major(&version).is_some_and(|major| major >= NODE) && shell::has("npm")
 }
 
 /// `v20.20.2` and `20.19.2+dfsg-1` are 20.
