@@ -75,6 +75,14 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         page: Option<PathBuf>,
     },
+    /// Measures the road of an event; `cargo xtask bench road` calls it.
+    #[command(hide = true)]
+    BenchRoad {
+        #[arg(long, default_value = "pty")]
+        transport: Carrier,
+        #[arg(long, default_value_t = 100_000)]
+        lines: u64,
+    },
 }
 
 /// What to run, and where.

@@ -1,0 +1,206 @@
+//! `musher` from outside: what it prints, how it ends, and what is left of a run after a crash.
+
+#![cfg(unix)]
+
+mod world;
+
+use std::time::Duration;
+
+use musher_protocol::*;
+use musher_testkit::proof;
+use world::{Following, World};
+
+fn whole(events: &[EventEnvelope]) -> &RunOutcome {
+    let seqs: Vec<_> = events.iter().map(|e| e.seq).collect();
+    assert_eq!(seqs, (1..=events.len() as u64).collect::<Vec<_>>(), "no gap, nothing twice");
+    let done: Vec<_> = events
+        .iter()
+        .filter_map(|e| match &e.event {
+            AgentEvent::Done { outcome } => Some(outcome),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(done.len(), 1, "one end");
+    done[0]
+}
+
+fn text_of(events: &[EventEnvelope]) -> String {
+    let texts = events.iter().filter_map(|e| match &e.event {
+        AgentEvent::Text { text, delta: false, .. } => Some(text.as_str()),
+        _ => None,
+    });
+    texts.collect::<Vec<_>>().join("\n")
+}
+
+fn nothing_left(run: &RunId) {
+    let left = proof::wait_none_with_mark(run.as_str(), Duration::from_secs(10));
+    assert!(left.is_empty(), "processes of run {run} are left: {left:?}");
+}
+
+#[test]
+fn json_is_all_of_stdout() {
+    let world = World::new();
+    let ran = world.run("hello", &[]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let events = ran.events();
+    assert_eq!(whole(&events), &RunOutcome::Completed);
+    assert!(matches!(&events[0].event, AgentEvent::Message { text, .. } if text == "go"));
+    let again = world.call(&["--json", "events", events[0].run.as_str()]);
+    assert_eq!(again.stdout, ran.stdout, "stored as shown");
+    nothing_left(&events[0].run);
+}
+
+#[test]
+fn the_demo_does_the_whole_job_in_a_worktree_of_its_own() {
+    let world = World::new();
+    let ran = world.run("demo", &["--permission-mode", "accept-edits", "--answer", "allow"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let events = ran.events();
+    assert_eq!(whole(&events), &RunOutcome::Completed);
+    let kinds: Vec<_> = events.iter().map(|e| e.event.kind()).collect();
+    for kind in ["thinking", "plan", "tool_call", "tool_result", "permission_request", "changes"] {
+        assert!(kinds.contains(&kind), "the demo shows a {kind}");
+    }
+    let run = &world.runs()[0];
+    assert!(run.demo && run.files_changed > 0);
+    assert!(run.worktree.starts_with(&*world.data_dir().to_string_lossy()), "{}", run.worktree);
+    assert_eq!(world.repo.git(["status", "--porcelain"]).unwrap(), "", "the user's checkout is as it was");
+}
+
+#[test]
+fn exit_codes_say_how_it_ended() {
+    let world = World::new();
+    for (script, code) in [
+        ("hello", 0),
+        ("crash_mid_turn", 1),
+        ("api_error", 1),
+        ("exit_no_result", 1),
+        ("rate_overage", 0),
+        ("rate_limited", 3),
+        ("max_turns", 3),
+    ] {
+        let ran = world.run(script, &[]);
+        assert_eq!(ran.code, code, "{script}: {}{}", ran.stdout, ran.stderr);
+    }
+    assert_eq!(world.call(&["run", "x"]).code, 2, "no place named");
+    assert_eq!(world.call(&["run", "", "--repo", "/"]).code, 2, "no words");
+    assert_eq!(world.call(&["no-such-command"]).code, 2);
+}
+
+#[test]
+fn a_request_that_nobody_can_answer_ends_the_command_and_not_the_run() {
+    let world = World::new();
+    let ran = world.run("edit", &[]);
+    assert_eq!(ran.code, 5, "{}{}", ran.stdout, ran.stderr);
+    let run = world.runs().remove(0);
+    assert_eq!(run.phase, RunPhase::WaitingPermission);
+    let events = world.call(&["--json", "events", run.id.as_str()]).events();
+    let request = events.iter().find_map(|e| match &e.event {
+        AgentEvent::PermissionRequest(asked) => Some(asked.request.clone()),
+        _ => None,
+    });
+    assert!(ran.stderr.contains(&format!("musher answer {} {}", run.id, request.clone().unwrap())));
+
+    let answered = world.call(&["answer", run.id.as_str(), &request.unwrap(), "allow"]);
+    assert_eq!(answered.code, 0, "{}", answered.stderr);
+    let rest = world.call(&["--json", "events", run.id.as_str(), "--follow"]);
+    assert_eq!(whole(&rest.events()), &RunOutcome::Completed);
+    nothing_left(&run.id);
+}
+
+#[test]
+fn another_command_reaches_the_engine_of_the_first() {
+    let world = World::new();
+    // A terminal is not there, so the first command would leave; `follow` on a paused script stays.
+    let mut first = world.follow("slow", &["--answer", "allow"]);
+    let run = first.until(|e| matches!(e, AgentEvent::Text { .. })).run;
+    assert_eq!(world.runs()[0].phase, RunPhase::Running);
+    let stopped = world.call(&["--json", "stop", run.as_str()]);
+    assert_eq!(stopped.code, 0, "{}", stopped.stderr);
+    let ended = first.until(|e| matches!(e, AgentEvent::Done { .. }));
+    assert!(matches!(ended.event, AgentEvent::Done { outcome: RunOutcome::Stopped { .. } }));
+    assert_eq!(first.end(), 4);
+    nothing_left(&run);
+}
+
+#[test]
+fn a_killed_engine_loses_nothing_and_the_agent_goes_on() {
+    let world = World::new();
+    let mut first = world.follow("follow_up", &[]);
+    let run = first.until(|e| matches!(e, AgentEvent::Session(_))).run;
+    first.kill_hard();
+    let alive = proof::alive_with_mark(run.as_str());
+    assert!(!alive.is_empty(), "the agent outlives the engine");
+
+    let follow = ["--json", "events", run.as_str(), "--follow"];
+    let mut second = Following::of(world.musher(&follow));
+    second.until(|e| matches!(e, AgentEvent::Session(_)));
+    let sent = world.call(&["send", run.as_str(), "the second word", "--steer"]);
+    assert_eq!(sent.code, 0, "{}", sent.stderr);
+    second.until(|e| matches!(e, AgentEvent::Done { .. }));
+    assert_eq!(whole(&second.seen), &RunOutcome::Completed);
+    assert!(text_of(&second.seen).contains("the second word"), "{}", text_of(&second.seen));
+    second.end();
+    nothing_left(&run);
+}
+
+#[test]
+fn an_agent_that_ended_while_nobody_looked_is_taken_in() {
+    let world = World::new();
+    let mut first = world.follow("late", &["--arg", "--ms", "--arg", "1500"]);
+    let run = first.until(|e| matches!(e, AgentEvent::Status { phase: RunPhase::Starting, .. })).run;
+    first.until(|e| matches!(e, AgentEvent::MessageSent { .. }));
+    first.kill_hard();
+    let left = proof::wait_none_with_mark(run.as_str(), Duration::from_secs(3));
+    // Without an engine nobody ends its input: it waits for words, or has ended by itself.
+    drop(left);
+    let rest = world.call(&["--json", "events", run.as_str(), "--follow"]);
+    assert_eq!(whole(&rest.events()), &RunOutcome::Completed, "{}", rest.stderr);
+    nothing_left(&run);
+}
+
+#[test]
+fn a_stopped_run_leaves_no_process_ten_times_out_of_ten() {
+    let world = World::new();
+    for _ in 0..10 {
+        let mut following = world.follow("stubborn", &["--answer", "allow"]);
+        let run = following.until(|e| matches!(e, AgentEvent::ToolCall(_) | AgentEvent::Text { .. })).run;
+        let stopped = world.call(&["stop", run.as_str()]);
+        assert_eq!(stopped.code, 0, "{}", stopped.stderr);
+        let left = proof::alive_with_mark(run.as_str());
+        assert!(left.is_empty(), "stop returned while {left:?} live");
+        following.until(|e| matches!(e, AgentEvent::Done { .. }));
+        whole(&following.seen);
+    }
+}
+
+#[test]
+fn eight_demos_at_once_all_complete() {
+    let world = World::new();
+    let mut all: Vec<_> = (0..8)
+        .map(|_| world.follow("demo", &["--permission-mode", "accept-edits", "--answer", "allow"]))
+        .collect();
+    for following in &mut all {
+        following.until(|e| matches!(e, AgentEvent::Done { .. }));
+        assert_eq!(whole(&following.seen), &RunOutcome::Completed);
+    }
+    let mut worktrees: Vec<_> = world.runs().into_iter().map(|run| run.worktree).collect();
+    worktrees.sort();
+    worktrees.dedup();
+    assert_eq!(worktrees.len(), 8, "a worktree for each");
+}
+
+#[test]
+fn what_is_there_is_shown() {
+    let world = World::new();
+    let path = world.repo.path().to_string_lossy().into_owned();
+    let listed = world.call(&["--json", "worktrees", &path]);
+    let worktree: Worktree = serde_json::from_str(listed.stdout.trim()).unwrap();
+    assert!(worktree.main && worktree.path == path);
+    let doctor = world.call(&["--json", "doctor"]);
+    assert_eq!(doctor.code, 0, "{}", doctor.stdout);
+    assert!(doctor.stdout.contains(r#""name":"git""#));
+    let unknown = world.call(&["events", "nothing"]);
+    assert_eq!(unknown.code, 1);
+    assert_eq!(unknown.stderr, "error: There is no run nothing.\nhint: `musher runs` lists them.\n");
+}
