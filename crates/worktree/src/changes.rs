@@ -99,6 +99,8 @@ pub(crate) struct Status {
     /// Staged or not; conflicts are here too.
     pub(crate) tracked: Vec<String>,
     pub(crate) conflicted: Vec<String>,
+    /// Files that are there and that git was told to overlook; in `tracked` too. Only a removal asks.
+    pub(crate) overlooked: Vec<String>,
 }
 
 /// Reads `--porcelain=v2 -z --branch --no-renames` (git-status, "Porcelain Format Version 2").
@@ -246,7 +248,7 @@ mod tests {
 
     #[test]
     fn status_keeps_names_with_spaces() {
-        let text = "# branch.oid abc\0# branch.head main\01 .M N... 100644 100644 100644 a b my file\0\
+        let text = "# branch.oid abc\0# branch.head main\x001 .M N... 100644 100644 100644 a b my file\0\
                     u UU N... 1 2 3 4 a b c both ways\0? new one\0";
         let status = parse_status(text);
         assert_eq!(status.branch.as_deref(), Some("main"));

@@ -75,7 +75,11 @@ impl Git {
             return Ok(None);
         }
         let answer = self.status_call(&one.path).done().await?;
-        Ok(Some(parse_status(&answer.text())))
+        let mut status = parse_status(&answer.text());
+        let listing = self.ask(&one.path, &["ls-files", "-v", "-z"]).done().await?;
+        status.overlooked = overlooked(&one.path, &listing.text());
+        status.tracked.extend(status.overlooked.iter().cloned());
+        Ok(Some(status))
     }
 
     async fn refusals(
@@ -155,6 +159,16 @@ fn find(listed: Vec<Listed>, path: &Path) -> Option<(Listed, bool)> {
     let mut numbered = listed.into_iter().enumerate();
     let (at, one) = numbered.find(|(_, one)| one.path == wanted || one.path == path)?;
     Some((one, at == 0))
+}
+
+/// Files marked `assume-unchanged` (a small letter) or `skip-worktree` (`S`): whatever was written to
+/// them since, `git status` is silent. One that is not there is a sparse checkout's.
+fn overlooked(dir: &Path, listing: &str) -> Vec<String> {
+    let entries = listing.split_terminator('\0').filter_map(|entry| entry.split_once(' '));
+    let marked =
+        entries.filter(|(tag, _)| tag.bytes().any(|b| b == b'S' || b.is_ascii_lowercase()));
+    let there = marked.filter(|(_, path)| dir.join(path).symlink_metadata().is_ok());
+    there.map(|(_, path)| path.to_owned()).collect()
 }
 
 fn file_refusals(status: &Status) -> Vec<RemovalRefusal> {

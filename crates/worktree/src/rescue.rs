@@ -54,6 +54,7 @@ impl Git {
         let mut parents: Vec<String> = held.worktree.head.iter().cloned().collect();
         // Unmerged entries cannot be a tree; the files with their conflict marks are kept below.
         let staged = self.call(private, &["write-tree"]).answer().await?;
+        self.look_again(private, held.status.map_or(&[], |status| &status.overlooked)).await?;
         let added = self
             .call(private, &["add", "-A", "--", "."])
             .raw_bytes()
@@ -82,6 +83,17 @@ impl Git {
             }
             _ => Ok(copy),
         }
+    }
+
+    /// Takes the marks away, in our own index, that make git overlook files.
+    async fn look_again(&self, private: Place<'_>, files: &[String]) -> Result<()> {
+        for mark in
+            ["--no-assume-unchanged", "--no-skip-worktree"].iter().filter(|_| !files.is_empty())
+        {
+            let call = self.call(private, &["update-index", mark, "--"]).raw_bytes();
+            call.args(files).done().await?;
+        }
+        Ok(())
     }
 
     /// Asks again what would be added: anything means that a file changed meanwhile or was not taken.

@@ -4,7 +4,7 @@
 mod support;
 
 use musher_protocol::{ChangeKind, FileChange};
-use support::{Repo, files, write};
+use support::{Repo, files, pipe, write};
 
 fn brief(change: &FileChange) -> (String, ChangeKind, u32, u32) {
     (change.path.clone(), change.kind, change.added, change.removed)
@@ -133,8 +133,7 @@ async fn a_path_that_leads_out_is_refused() {
 async fn a_pipe_among_the_files_holds_nothing_up() {
     let repo = Repo::new();
     let made = repo.create("x").await;
-    let pipe = made.path.join("pipe");
-    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    pipe(&made.path.join("pipe"));
     write(&made.path, "new.txt", "x\n");
     let changes = repo.git.changes(&made.path, &made.base_commit);
     let changes = tokio::time::timeout(std::time::Duration::from_secs(20), changes).await;

@@ -1,6 +1,6 @@
 //! A worktree goes only when nothing is lost: one fixture for each reason to refuse, and a forced
 //! removal that comes back byte for byte.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
 mod support;
 
@@ -113,6 +113,52 @@ async fn the_main_checkout_and_a_locked_worktree_stay_even_by_force() {
         let error = repo.git.remove(repo.removal(&stranger)).await.unwrap_err();
         assert!(matches!(error, WorktreeError::NotAWorktree(_)), "{error}");
     }
+}
+
+/// git can be told to overlook a file; a removal must not.
+#[tokio::test]
+async fn changes_that_git_was_told_to_overlook_stay() {
+    for flag in ["--assume-unchanged", "--skip-worktree"] {
+        let (repo, made) = repo_with_worktree().await;
+        repo.run_in(&made.path, &["update-index", flag, "a.txt"]);
+        write(&made.path, "a.txt", "hidden work\n");
+        let found = refusals(&repo, repo.removal(&made.path)).await;
+        assert_eq!(
+            found,
+            [RemovalRefusal::TrackedChanges { files: vec!["a.txt".into()] }],
+            "{flag}"
+        );
+        let kept = force(&repo, &made.path).await.rescue_ref.unwrap();
+        assert_eq!(repo.run(&["show", &format!("{kept}:a.txt")]), "hidden work", "{flag}");
+    }
+}
+
+/// Requirement R19 in small: made and removed at the same time, nothing lost, nothing broken.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_come_and_go_at_once() {
+    let repo = Repo::new();
+    let mut all = tokio::task::JoinSet::new();
+    for number in 0..12 {
+        let (git, wanted) = (repo.git.clone(), repo.wanted("coming and going"));
+        let removal = repo.removal(&repo.root);
+        all.spawn(async move {
+            let made = git.create(wanted).await.unwrap();
+            if number % 3 == 0 {
+                write(&made.path, "work.txt", "kept\n");
+            }
+            let at = removal.at + chrono::TimeDelta::seconds(number);
+            git.remove(RemoveWorktree { path: made.path.clone(), at, ..removal })
+                .await
+                .unwrap()
+                .removed
+        });
+    }
+    let removed = all.join_all().await.into_iter().filter(|removed| *removed).count();
+    assert_eq!(removed, 8);
+    assert_eq!(repo.run(&["worktree", "list"]).lines().count(), 1 + 4);
+    assert_eq!(repo.run(&["for-each-ref", "refs/heads/musher"]).lines().count(), 4);
+    assert_eq!(repo.run(&["for-each-ref", "refs/musher/rescue"]).lines().count(), 8);
+    repo.run(&["fsck", "--strict"]);
 }
 
 #[tokio::test]

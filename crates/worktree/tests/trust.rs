@@ -4,7 +4,7 @@
 mod support;
 
 use musher_worktree::TrustItems;
-use support::{Repo, make_executable, write};
+use support::{Repo, make_executable, pipe, write};
 
 async fn items(repo: &Repo) -> TrustItems {
     repo.git.trust_items(&repo.root).await.unwrap()
@@ -104,8 +104,7 @@ async fn links_are_hashed_with_what_they_lead_to_and_named_when_they_lead_out() 
 #[tokio::test]
 async fn a_pipe_is_not_waited_for() {
     let repo = Repo::new();
-    let pipe = repo.root.join(".mcp.json");
-    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    pipe(&repo.root.join(".mcp.json"));
     let found = tokio::time::timeout(std::time::Duration::from_secs(20), items(&repo)).await;
     assert_eq!(found.expect("waited for the pipe").items.len(), 1);
 }

@@ -1,5 +1,5 @@
 //! Throw-away repositories with a home of their own. Dates and names are fixed.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::disallowed_methods)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -132,6 +132,11 @@ pub fn write(dir: &Path, path: &str, text: impl AsRef<[u8]>) {
     let whole = dir.join(path);
     std::fs::create_dir_all(whole.parent().unwrap()).unwrap();
     std::fs::write(whole, text).unwrap();
+}
+
+/// A named pipe: whoever opens it to read waits for ever.
+pub fn pipe(path: &Path) {
+    assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
 }
 
 pub fn make_executable(path: &Path) {
