@@ -86,7 +86,8 @@ pub fn run(args: Args) -> u8 {
 
 impl Agent {
     fn new(args: Args, inbox: Receiver<Input>, outbox: Sender<Input>) -> Result<Self, String> {
-        let cwd = std::env::current_dir().map_err(|error| format!("the working directory cannot be read: {error}"))?;
+        let cwd = std::env::current_dir()
+            .map_err(|error| format!("the working directory cannot be read: {error}"))?;
         let mode = mode_of(&args)?;
         let session = args.resume.clone().or_else(|| args.session_id.clone());
         let session = session.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
@@ -107,7 +108,12 @@ impl Agent {
             failed: false,
             state: "idle",
             script: None,
-            args, cwd, mode, texts, inbox, outbox,
+            args,
+            cwd,
+            mode,
+            texts,
+            inbox,
+            outbox,
         })
     }
 
@@ -118,7 +124,8 @@ impl Agent {
             thread::spawn(move || input::read(std::io::stdin().lock(), &to));
             return;
         }
-        let prompt = self.args.prompt.clone().or_else(|| std::io::read_to_string(std::io::stdin()).ok());
+        let prompt =
+            self.args.prompt.clone().or_else(|| std::io::read_to_string(std::io::stdin()).ok());
         self.queue.extend(prompt.map(|text| UserMessage {
             message: json!({"role": "user", "content": text}),
             text,
@@ -166,7 +173,8 @@ impl Agent {
     fn steps_for(&mut self, message: &UserMessage) -> Result<(Script, Vec<Step>), Stop> {
         let marked = crate::script::marker(&message.text).is_some() && self.args.script.is_none();
         if marked || self.script.is_none() {
-            let loaded = builtin::load(self.args.script.as_deref(), &message.text, &self.args.params);
+            let loaded =
+                builtin::load(self.args.script.as_deref(), &message.text, &self.args.params);
             let loaded = loaded.map_err(|error| {
                 eprintln!("{error}");
                 Stop::Exit(1)
@@ -177,7 +185,8 @@ impl Agent {
             self.script = Some(loaded.1);
         }
         let Some(script) = &self.script else { return Err(Stop::Exit(1)) };
-        let steps = script.turns.get(self.next_turn).or(script.turns.last()).cloned().unwrap_or_default();
+        let steps =
+            script.turns.get(self.next_turn).or(script.turns.last()).cloned().unwrap_or_default();
         self.next_turn += 1;
         Ok((script.clone(), steps))
     }
@@ -268,7 +277,9 @@ fn mode_of(args: &Args) -> Result<String, String> {
     match args.mode.as_deref() {
         _ if args.bypass => Ok("bypassPermissions".into()),
         None | Some("default" | "manual") => Ok("default".into()),
-        Some(mode @ ("acceptEdits" | "auto" | "bypassPermissions" | "dontAsk" | "plan")) => Ok(mode.into()),
+        Some(mode @ ("acceptEdits" | "auto" | "bypassPermissions" | "dontAsk" | "plan")) => {
+            Ok(mode.into())
+        }
         Some(other) => Err(format!(
             "error: option '--permission-mode <mode>' argument '{other}' is invalid. Allowed choices are \
              acceptEdits, auto, bypassPermissions, manual, dontAsk, plan."

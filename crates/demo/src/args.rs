@@ -31,9 +31,20 @@ pub struct Args {
 
 /// Flags of the real program that take one value which nothing here looks at.
 const VALUED: [&str; 14] = [
-    "--output-format", "--append-system-prompt", "--system-prompt", "--settings", "--mcp-config",
-    "--setting-sources", "--max-budget-usd", "--effort", "--fallback-model", "--json-schema",
-    "--permission-prompts", "--agents", "--debug-file", "--betas",
+    "--output-format",
+    "--append-system-prompt",
+    "--system-prompt",
+    "--settings",
+    "--mcp-config",
+    "--setting-sources",
+    "--max-budget-usd",
+    "--effort",
+    "--fallback-model",
+    "--json-schema",
+    "--permission-prompts",
+    "--agents",
+    "--debug-file",
+    "--betas",
 ];
 
 /// `MUSHER_DEMO_<NAME>` and `--<name>` give these script parameters.
@@ -47,7 +58,9 @@ impl Args {
         let mut rest = args.into_iter().peekable();
         while let Some(flag) = rest.next() {
             let (flag, inline) = match flag.split_once('=') {
-                Some((name, value)) if name.starts_with("--") => (name.to_owned(), Some(value.to_owned())),
+                Some((name, value)) if name.starts_with("--") => {
+                    (name.to_owned(), Some(value.to_owned()))
+                }
                 _ => (flag, None),
             };
             if out.switch(&flag) {
@@ -72,7 +85,8 @@ impl Args {
         if let Some(speed) = var("MUSHER_DEMO_SPEED") {
             self.speed = speed_of(&speed);
         }
-        self.state_events = var("CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS").is_some_and(|v| v == "1" || v == "true");
+        self.state_events =
+            var("CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS").is_some_and(|v| v == "1" || v == "true");
         for name in PARAMS {
             if let Some(value) = var(&format!("MUSHER_DEMO_{}", name.to_uppercase())) {
                 self.params.insert(name.to_owned(), value);
@@ -101,8 +115,15 @@ impl Args {
 
     fn takes_value(&self, flag: &str) -> bool {
         const OURS: [&str; 9] = [
-            "--demo-script", "--demo-speed", "--model", "--resume", "--session-id", "--max-turns",
-            "--permission-mode", "--permission-prompt-tool", "--input-format",
+            "--demo-script",
+            "--demo-speed",
+            "--model",
+            "--resume",
+            "--session-id",
+            "--max-turns",
+            "--permission-mode",
+            "--permission-prompt-tool",
+            "--input-format",
         ];
         VALUED.contains(&flag) || OURS.contains(&flag) || param_name(flag).is_some()
     }
@@ -138,7 +159,11 @@ fn param_name(flag: &str) -> Option<&'static str> {
 fn speed_of(text: &str) -> f64 {
     match text {
         "fast" => 0.0,
-        other => other.parse().ok().filter(|factor: &f64| factor.is_finite() && *factor >= 0.0).unwrap_or(1.0),
+        other => other
+            .parse()
+            .ok()
+            .filter(|factor: &f64| factor.is_finite() && *factor >= 0.0)
+            .unwrap_or(1.0),
     }
 }
 

@@ -12,8 +12,14 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 pub enum Leave {
     /// With this input, which may be another than the one asked for.
-    Granted { input: Value, by: &'static str },
-    Refused { message: String, meta: Value },
+    Granted {
+        input: Value,
+        by: &'static str,
+    },
+    Refused {
+        message: String,
+        meta: Value,
+    },
 }
 
 /// What the real program tells the model of a call that a person stopped.
@@ -25,13 +31,17 @@ impl Agent {
     /// Leave that needs no question, or `None`.
     pub fn leave_unasked(&self, name: &str, input: &Value) -> Option<Leave> {
         if self.args.disallowed.iter().any(|tool| tool == name) {
-            let text = format!("No such tool available: {name}. {name} is disabled for this session");
+            let text =
+                format!("No such tool available: {name}. {name} is disabled for this session");
             return Some(refused(text, json!({})));
         }
         let free = match name {
             "AskUserQuestion" | "ExitPlanMode" => false,
             "Bash" => self.mode == "bypassPermissions",
-            "Write" | "Edit" => self.mode == "bypassPermissions" || (self.mode == "acceptEdits" && self.is_inside(input)),
+            "Write" | "Edit" => {
+                self.mode == "bypassPermissions"
+                    || (self.mode == "acceptEdits" && self.is_inside(input))
+            }
             _ => true,
         };
         let listed = self.args.allowed.iter().any(|rule| covers(rule, name, input));
@@ -39,7 +49,9 @@ impl Agent {
             return Some(Leave::Granted { input: input.clone(), by: "config" });
         }
         if !self.args.asks || self.mode == "dontAsk" {
-            let text = format!("Claude requested permissions to use {name}, but you haven't granted it yet.");
+            let text = format!(
+                "Claude requested permissions to use {name}, but you haven't granted it yet."
+            );
             return Some(refused(text, json!({"non_execution_kind": "user-rejected"})));
         }
         None
@@ -47,7 +59,8 @@ impl Agent {
 
     fn is_inside(&self, input: &Value) -> bool {
         let path = std::path::Path::new(input["file_path"].as_str().unwrap_or_default());
-        path.starts_with(&self.cwd) && !path.components().any(|part| part == std::path::Component::ParentDir)
+        path.starts_with(&self.cwd)
+            && !path.components().any(|part| part == std::path::Component::ParentDir)
     }
 
     /// Asks for leave; answers with the request's id.
@@ -84,7 +97,9 @@ impl Agent {
     pub fn next_leave(&mut self, requests: &[(String, Value)]) -> Result<(usize, Leave), Stop> {
         let found = self.wait(None, |agent| {
             let answered = requests.iter().position(|(id, _)| agent.answers.contains_key(id));
-            answered.or_else(|| agent.eof.then_some(0)).map(|at| (at, agent.answers.remove(&requests[at].0)))
+            answered
+                .or_else(|| agent.eof.then_some(0))
+                .map(|at| (at, agent.answers.remove(&requests[at].0)))
         })?;
         let Some((at, answer)) = found else { return Err(Stop::Exit(1)) };
         self.turn().asked.retain(|open| *open != requests[at].0);
@@ -104,12 +119,18 @@ impl Agent {
     fn meaning(&mut self, answer: Result<Value, String>, input: &Value) -> Result<Leave, Stop> {
         let answer = match answer {
             Ok(answer) => answer,
-            Err(error) => return Ok(refused(format!("Tool permission request failed: Error: {error}"), json!({}))),
+            Err(error) => {
+                return Ok(refused(
+                    format!("Tool permission request failed: Error: {error}"),
+                    json!({}),
+                ));
+            }
         };
         match answer["behavior"].as_str() {
             Some("allow") => {
                 self.take_updates(&answer["updatedPermissions"]);
-                let input = answer.get("updatedInput").filter(|given| given.is_object()).unwrap_or(input);
+                let input =
+                    answer.get("updatedInput").filter(|given| given.is_object()).unwrap_or(input);
                 Ok(Leave::Granted { input: input.clone(), by: "user_temporary" })
             }
             Some("deny") if answer["interrupt"] == true => Err(Stop::Interrupt),
@@ -118,7 +139,10 @@ impl Agent {
                 json!({"non_execution_kind": "permission-rule",
                     "permission_decision": {"decision": "reject", "source": "user_reject"}}),
             )),
-            _ => Ok(refused("Tool permission request failed: ZodError: Invalid input".into(), json!({}))),
+            _ => Ok(refused(
+                "Tool permission request failed: ZodError: Invalid input".into(),
+                json!({}),
+            )),
         }
     }
 
@@ -128,10 +152,12 @@ impl Agent {
                 (Some("setMode"), Some(mode)) => self.change_mode(mode),
                 (Some("addRules"), _) => {
                     let rules = update["rules"].as_array().into_iter().flatten();
-                    let rules = rules.filter_map(|rule| rule["toolName"].as_str().map(|tool| match rule["ruleContent"].as_str() {
-                        Some(content) => format!("{tool}({content})"),
-                        None => tool.to_owned(),
-                    }));
+                    let rules = rules.filter_map(|rule| {
+                        rule["toolName"].as_str().map(|tool| match rule["ruleContent"].as_str() {
+                            Some(content) => format!("{tool}({content})"),
+                            None => tool.to_owned(),
+                        })
+                    });
                     self.args.allowed.extend(rules);
                 }
                 _ => {}
@@ -148,7 +174,11 @@ impl Agent {
             crate::sys::kill_tool(pid);
         }
         for id in std::mem::take(&mut self.turn().unfinished) {
-            let outcome = Outcome { text: REJECTED.into(), is_error: true, structured: "User rejected tool use".into() };
+            let outcome = Outcome {
+                text: REJECTED.into(),
+                is_error: true,
+                structured: "User rejected tool use".into(),
+            };
             self.tool_done(&id, outcome, json!({"non_execution_kind": "user-rejected"}));
         }
         self.print(&self.wire.user_text("[Request interrupted by user for tool use]"));
@@ -156,7 +186,9 @@ impl Agent {
 
     /// Notes a refusal for the result line, and says it at once when nobody could be asked.
     pub fn note_refusal(&mut self, name: &str, id: &str, input: &Value, message: &str) -> Played {
-        self.turn().denials.push(json!({"tool_name": name, "tool_use_id": id, "tool_input": input}));
+        self.turn()
+            .denials
+            .push(json!({"tool_name": name, "tool_use_id": id, "tool_input": input}));
         if !self.args.asks {
             let fields = json!({"tool_name": name, "tool_use_id": id, "message": message});
             self.print(&self.wire.system("permission_denied", fields));
@@ -177,7 +209,9 @@ fn covers(rule: &str, name: &str, input: &Value) -> bool {
     let command = input["command"].as_str().unwrap_or_default();
     tool == name
         && match content.strip_suffix(":*") {
-            Some(prefix) => command.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')),
+            Some(prefix) => command
+                .strip_prefix(prefix)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(' ')),
             None => command == content,
         }
 }
@@ -191,7 +225,10 @@ mod tests {
         let input = json!({"command": "git status --short"});
         assert!(covers("Bash", "Bash", &input) && covers("Bash(git status:*)", "Bash", &input));
         assert!(covers("Bash(git status --short)", "Bash", &input));
-        assert!(!covers("Bash(git stat:*)", "Bash", &input) && !covers("Bash(git status)", "Bash", &input));
+        assert!(
+            !covers("Bash(git stat:*)", "Bash", &input)
+                && !covers("Bash(git status)", "Bash", &input)
+        );
         assert!(!covers("Write", "Bash", &input) && !covers("Write(git:*)", "Bash", &input));
     }
 }

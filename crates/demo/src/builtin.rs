@@ -11,11 +11,38 @@ macro_rules! scripts {
 }
 
 scripts![
-    "api_error", "auth_error", "background", "big", "burst", "close_stdout_early", "crash_before_init",
-    "crash_mid_turn", "demo", "edit", "exit_no_result", "follow_up", "garbage", "grandchildren", "hello",
-    "ignore_term", "late", "max_turns", "plan_approval", "question", "rate_limited", "rate_overage",
-    "resume_rejected", "silent", "slow", "steer", "stdout_held", "stubborn", "two_asks", "unknown_control",
-    "unknown_event", "usage",
+    "api_error",
+    "auth_error",
+    "background",
+    "big",
+    "burst",
+    "close_stdout_early",
+    "crash_before_init",
+    "crash_mid_turn",
+    "demo",
+    "edit",
+    "exit_no_result",
+    "follow_up",
+    "garbage",
+    "grandchildren",
+    "hello",
+    "ignore_term",
+    "late",
+    "max_turns",
+    "plan_approval",
+    "question",
+    "rate_limited",
+    "rate_overage",
+    "resume_rejected",
+    "silent",
+    "slow",
+    "steer",
+    "stdout_held",
+    "stubborn",
+    "two_asks",
+    "unknown_control",
+    "unknown_event",
+    "usage",
 ];
 
 /// The names of the built-in scripts.
@@ -34,13 +61,15 @@ pub fn load(
     if let Some((_, given)) = &marked {
         params.extend(given.clone());
     }
-    let name = chosen.map(str::to_owned).or(marked.map(|(name, _)| name)).unwrap_or_else(|| "demo".into());
+    let name =
+        chosen.map(str::to_owned).or(marked.map(|(name, _)| name)).unwrap_or_else(|| "demo".into());
     if let Some((_, json)) = SCRIPTS.iter().find(|(known, _)| *known == name) {
         return Ok((name.clone(), Script::parse(&name, json, &params)?));
     }
     // A message may be anybody's words: only whoever starts the program names files.
     if chosen.is_some() && name.ends_with(".json") {
-        let json = std::fs::read_to_string(&name).map_err(|error| ScriptError::Unreadable(name.clone(), error))?;
+        let json = std::fs::read_to_string(&name)
+            .map_err(|error| ScriptError::Unreadable(name.clone(), error))?;
         return Ok((name.clone(), Script::parse(&name, &json, &params)?));
     }
     Err(ScriptError::Unknown(name, names().collect::<Vec<_>>().join(", ")))
@@ -57,7 +86,8 @@ mod tests {
             let script = Script::parse(name, json, &BTreeMap::new()).unwrap();
             assert!(!script.turns.is_empty() && !script.about.is_empty(), "{name}");
         }
-        let on_disk = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts")).unwrap().count();
+        let on_disk =
+            std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts")).unwrap().count();
         assert_eq!(on_disk, SCRIPTS.len(), "a file in scripts/ is not built in");
     }
 

@@ -103,61 +103,79 @@ fn write_digits(into: &mut [u8], mut number: u128) {
     }
 }
 
+/// The lines of one message that streams a text and uses a tool, and of the tool's result.
 fn message_lines(session: &str, n: usize, line_bytes: usize, out: &mut impl FnMut(Value)) {
     let id = format!("msg_demo_{CYCLE}_{n:03}");
-    let tool = format!("toolu_demo_{CYCLE}_{n:03}");
-    let mut count = 0;
-    let mut finish = |mut line: Value, out: &mut dyn FnMut(Value)| {
-        count += 1;
+    let deltas = (0..DELTAS)
+        .map(|at| words(n * DELTAS + at, if line_bytes == 0 { 220 } else { line_bytes }));
+    let deltas: Vec<String> = deltas.collect();
+    let mut lines = vec![
+        event(&id, json!({"type": "message_start", "message": message(&id, json!([]))})),
+        event(
+            &id,
+            json!({"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}),
+        ),
+    ];
+    lines.extend(deltas.iter().map(|words| {
+        let delta = json!({"type": "text_delta", "text": format!("sent:{STAMP} {words}")});
+        event(&id, json!({"type": "content_block_delta", "index": 0, "delta": delta}))
+    }));
+    lines.push(whole(&id, json!({"type": "text", "text": deltas[..2.min(deltas.len())].concat()})));
+    lines.push(event(&id, json!({"type": "content_block_stop", "index": 0})));
+    lines.extend(tool_lines(&id, n));
+    for (count, mut line) in lines.into_iter().enumerate() {
         line["session_id"] = session.into();
         line["uuid"] = format!("{n:08x}-0000-4000-8000-{CYCLE}{count:04}").into();
         out(line);
-    };
-    let event = |event: Value| {
-        json!({"type": "stream_event", "event": event, "parent_tool_use_id": null, "api_message_id": id})
-    };
-    let whole = |block: Value| {
-        json!({"type": "assistant", "message": {
-            "id": id, "type": "message", "role": "assistant", "model": crate::wire::MODEL, "content": [block],
-            "stop_reason": null, "stop_sequence": null, "usage": {"input_tokens": 0, "output_tokens": 0},
-        }, "parent_tool_use_id": null})
-    };
-    let start = json!({"id": id, "type": "message", "role": "assistant", "model": crate::wire::MODEL, "content": [],
-        "stop_reason": null, "stop_sequence": null, "usage": {"input_tokens": 0, "output_tokens": 0}});
-    finish(event(json!({"type": "message_start", "message": start})), out);
-    let empty = json!({"type": "text", "text": ""});
-    finish(event(json!({"type": "content_block_start", "index": 0, "content_block": empty})), out);
-    let mut text = String::new();
-    for delta in 0..DELTAS {
-        let words = words(n * DELTAS + delta, if line_bytes == 0 { 220 } else { line_bytes });
-        let delta = json!({"type": "text_delta", "text": format!("sent:{STAMP} {words}")});
-        finish(event(json!({"type": "content_block_delta", "index": 0, "delta": delta})), out);
-        if text.len() < 500 {
-            text.push_str(&words);
-        }
     }
-    finish(whole(json!({"type": "text", "text": text})), out);
-    finish(event(json!({"type": "content_block_stop", "index": 0})), out);
-    let command = json!({"command": format!("echo {}", words(n, 120)), "description": "say some words"});
-    finish(whole(json!({"type": "tool_use", "id": tool, "name": "Bash", "input": command})), out);
+}
+
+fn tool_lines(id: &str, n: usize) -> [Value; 2] {
+    let tool = format!("toolu_demo_{CYCLE}_{n:03}");
+    let input =
+        json!({"command": format!("echo {}", words(n, 120)), "description": "say some words"});
     let said = words(n + 7, 300);
-    let result = json!({"tool_use_id": tool, "type": "tool_result", "content": said, "is_error": false});
-    finish(json!({
-        "type": "user", "message": {"role": "user", "content": [result]}, "parent_tool_use_id": null,
-        "tool_use_result": {"stdout": said, "stderr": "", "interrupted": false, "isImage": false},
-    }), out);
+    let result =
+        json!({"tool_use_id": tool, "type": "tool_result", "content": said, "is_error": false});
+    [
+        whole(id, json!({"type": "tool_use", "id": tool, "name": "Bash", "input": input})),
+        json!({
+            "type": "user", "message": {"role": "user", "content": [result]}, "parent_tool_use_id": null,
+            "tool_use_result": {"stdout": said, "stderr": "", "interrupted": false, "isImage": false},
+        }),
+    ]
+}
+
+fn message(id: &str, content: Value) -> Value {
+    json!({
+        "id": id, "type": "message", "role": "assistant", "model": crate::wire::MODEL, "content": content,
+        "stop_reason": null, "stop_sequence": null, "usage": {"input_tokens": 0, "output_tokens": 0},
+    })
+}
+
+fn whole(id: &str, block: Value) -> Value {
+    json!({"type": "assistant", "message": message(id, json!([block])), "parent_tool_use_id": null})
+}
+
+fn event(id: &str, event: Value) -> Value {
+    json!({"type": "stream_event", "event": event, "parent_tool_use_id": null, "api_message_id": id})
 }
 
 /// About `bytes` of words, four of a hundred outside ASCII; the same for the same seed.
 fn words(seed: usize, bytes: usize) -> String {
     const PLAIN: [&str; 12] = [
-        "agent", "reads", "every", "file", "and", "writes", "small", "steps", "with", "tests", "before", "asking",
+        "agent", "reads", "every", "file", "and", "writes", "small", "steps", "with", "tests",
+        "before", "asking",
     ];
     const OTHER: [&str; 4] = ["ünïcödé", "你好", "🦀", "naïve"];
     let mut out = String::with_capacity(bytes + 16);
     let mut at = seed * 31;
     while out.len() < bytes {
-        let word = if at % 25 == 0 { OTHER[at / 25 % OTHER.len()] } else { PLAIN[at % PLAIN.len()] };
+        let word = if at.is_multiple_of(25) {
+            OTHER[at / 25 % OTHER.len()]
+        } else {
+            PLAIN[at % PLAIN.len()]
+        };
         out.push_str(word);
         out.push(' ');
         at += 1;
@@ -184,7 +202,10 @@ pub fn malformed() -> Vec<(&'static str, Vec<u8>)> {
         ("two objects in one line", "{\"type\":\"noise_a\"}{\"type\":\"noise_b\"}\n"),
         ("type of another kind", "{\"type\":17,\"message\":null}\n"),
         ("message of another kind", "{\"type\":\"assistant\",\"message\":\"none\"}\n"),
-        ("content of another kind", "{\"type\":\"user\",\"message\":{\"role\":\"user\",\"content\":{\"a\":1}}}\n"),
+        (
+            "content of another kind",
+            "{\"type\":\"user\",\"message\":{\"role\":\"user\",\"content\":{\"a\":1}}}\n",
+        ),
         ("number too large", "{\"type\":\"noise\",\"n\":1e999}\n"),
         ("line ends with CR", "{\"type\":\"noise_crlf\"}\r\n"),
     ]
@@ -227,9 +248,10 @@ mod tests {
     #[test]
     fn a_line_says_when_it_was_sent() {
         let mut generator = Generator::new("s", 0);
-        let line = std::iter::repeat_with(|| String::from_utf8(generator.next_line().to_vec()).unwrap())
-            .find(|line| line.contains("sent:"))
-            .unwrap();
+        let line =
+            std::iter::repeat_with(|| String::from_utf8(generator.next_line().to_vec()).unwrap())
+                .find(|line| line.contains("sent:"))
+                .unwrap();
         let stamp: u128 = line.split_once("sent:").unwrap().1[..20].parse().unwrap();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
         assert!(now - stamp < 60_000_000_000);

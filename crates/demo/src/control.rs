@@ -14,7 +14,9 @@ impl Agent {
             "initialize" => self.succeed(id, self.introduction()),
             "interrupt" => return self.interrupt(id),
             "set_model" => self.set_model(id, request["model"].as_str()),
-            "set_permission_mode" => self.set_mode(id, request["mode"].as_str().unwrap_or_default()),
+            "set_permission_mode" => {
+                self.set_mode(id, request["mode"].as_str().unwrap_or_default())
+            }
             other => self.fail(
                 id,
                 &format!("Unsupported control request subtype: {other}"),
@@ -27,7 +29,11 @@ impl Agent {
     fn interrupt(&mut self, id: &str) -> Played {
         let queued: Vec<_> = self.queue.iter().filter_map(|message| message.uuid.clone()).collect();
         self.succeed(id, json!({"still_queued": queued}));
-        if self.turn.as_ref().is_some_and(|turn| !turn.over) { Err(Stop::Interrupt) } else { Ok(()) }
+        if self.turn.as_ref().is_some_and(|turn| !turn.over) {
+            Err(Stop::Interrupt)
+        } else {
+            Ok(())
+        }
     }
 
     fn set_model(&mut self, id: &str, model: Option<&str>) {
@@ -75,7 +81,9 @@ impl Agent {
     }
 
     fn fail(&self, id: &str, error: &str, code: &str) {
-        self.respond(json!({"subtype": "error", "request_id": id, "error": error, "error_code": code}));
+        self.respond(
+            json!({"subtype": "error", "request_id": id, "error": error, "error_code": code}),
+        );
     }
 
     fn respond(&self, response: Value) {

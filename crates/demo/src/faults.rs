@@ -14,7 +14,9 @@ use crate::{
 impl Agent {
     pub fn fault(&mut self, step: &Step) -> Played {
         match step {
-            Step::RateLimit { status, window, in_secs, overage } => self.rate_limit(status, window, *in_secs, *overage),
+            Step::RateLimit { status, window, in_secs, overage } => {
+                self.rate_limit(status, window, *in_secs, *overage)
+            }
             Step::ApiError { status, error, kind, message, retries } => {
                 self.api_error(*status, error, kind, message, *retries)?;
             }
@@ -22,7 +24,9 @@ impl Agent {
             Step::Raw(text) => drop(sys::write_out(self.text(text).as_bytes())),
             Step::Stderr(text) => eprintln!("{}", self.text(text)),
             Step::Garbage { case } => self.garbage(*case),
-            Step::Big { bytes, line_bytes } => self.pour(burst::until_bytes(*bytes), *line_bytes, 0)?,
+            Step::Big { bytes, line_bytes } => {
+                self.pour(burst::until_bytes(*bytes), *line_bytes, 0)?
+            }
             Step::Burst { lines, rate } => self.pour(burst::until_lines(*lines), 0, *rate)?,
             Step::Control(request) => self.own_request(request)?,
             Step::RejectResume => self.reject_resume()?,
@@ -50,7 +54,14 @@ impl Agent {
         self.print(&self.wire.finish(json!({"type": "rate_limit_event", "rate_limit_info": info})));
     }
 
-    fn api_error(&mut self, status: u16, error: &str, kind: &str, message: &str, retries: u32) -> Played {
+    fn api_error(
+        &mut self,
+        status: u16,
+        error: &str,
+        kind: &str,
+        message: &str,
+        retries: u32,
+    ) -> Played {
         for attempt in 1..=retries {
             self.print(&self.wire.system("api_retry", json!({
                 "attempt": attempt, "max_retries": retries, "retry_delay_ms": 500, "error_status": status,
@@ -89,8 +100,8 @@ impl Agent {
         let started = Instant::now();
         let (mut lines, mut bytes) = (0_u64, 0_u64);
         while !until.reached(lines, bytes) {
-            if rate > 0 {
-                let due = started + Duration::from_nanos(lines.saturating_mul(1_000_000_000) / rate);
+            if let Some(nanos) = lines.saturating_mul(1_000_000_000).checked_div(rate) {
+                let due = started + Duration::from_nanos(nanos);
                 std::thread::sleep(due.saturating_duration_since(Instant::now()));
             }
             let line = generator.next_line();
@@ -111,7 +122,9 @@ impl Agent {
     fn own_request(&mut self, request: &Value) -> Played {
         let id = self.wire.uuid();
         self.print(&json!({"type": "control_request", "request_id": id, "request": request}));
-        let answer = self.wait(None, |agent| agent.answers.remove(&id).map(Some).or(agent.eof.then_some(None)))?;
+        let answer = self.wait(None, |agent| {
+            agent.answers.remove(&id).map(Some).or(agent.eof.then_some(None))
+        })?;
         let words = match answer.flatten() {
             Some(Ok(response)) => format!("success {response}"),
             Some(Err(error)) => format!("error {error}"),
@@ -149,8 +162,10 @@ impl Agent {
     }
 
     fn hang(&mut self, deaf: bool) -> Played {
-        while deaf {
-            std::thread::park();
+        if deaf {
+            loop {
+                std::thread::park();
+            }
         }
         self.wait(None, |_| None::<()>).map(drop)
     }

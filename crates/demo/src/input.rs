@@ -10,9 +10,15 @@ use crate::tools::Finished;
 #[derive(Debug)]
 pub enum Input {
     User(UserMessage),
-    Control { id: String, request: Value },
+    Control {
+        id: String,
+        request: Value,
+    },
     /// The answer to a control request of ours: its response, or its error.
-    Answer { id: String, answer: Result<Value, String> },
+    Answer {
+        id: String,
+        answer: Result<Value, String>,
+    },
     Eof,
     /// What the real program dies of, with its words.
     Fatal(String),
@@ -115,8 +121,12 @@ mod tests {
 
     #[test]
     fn dies_of_what_the_real_program_dies_of() {
-        assert!(matches!(parse(b"this is not json"), Some(Input::Fatal(text)) if text.contains("16 chars")));
-        assert!(matches!(parse(br#"{"type":"user","message":"text"}"#), Some(Input::Fatal(text)) if text.contains("'undefined'")));
+        assert!(
+            matches!(parse(b"this is not json"), Some(Input::Fatal(text)) if text.contains("16 chars"))
+        );
+        assert!(
+            matches!(parse(br#"{"type":"user","message":"text"}"#), Some(Input::Fatal(text)) if text.contains("'undefined'"))
+        );
         assert!(parse(br#"{"type":"mystery"}"#).is_none());
     }
 

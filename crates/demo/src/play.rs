@@ -55,7 +55,10 @@ impl Agent {
             }
             Step::Result(fields) => {
                 self.close_message("end_turn");
-                self.result(Value::Object(fields.clone()), fields.get("is_error") == Some(&Value::Bool(true)));
+                self.result(
+                    Value::Object(fields.clone()),
+                    fields.get("is_error") == Some(&Value::Bool(true)),
+                );
                 Ok(())
             }
             other => self.fault(other),
@@ -67,7 +70,11 @@ impl Agent {
             .iter()
             .map(|(text, status)| json!({"content": self.text(text), "status": status, "activeForm": self.text(text)}))
             .collect();
-        let tool = Tool::Other { name: "TodoWrite".into(), input: json!({"todos": todos}), output: String::new() };
+        let tool = Tool::Other {
+            name: "TodoWrite".into(),
+            input: json!({"todos": todos}),
+            output: String::new(),
+        };
         self.use_tools(&[tool]).map(drop)
     }
 
@@ -103,7 +110,8 @@ impl Agent {
             all &= self.carry_out(one, leave)?;
         }
         while !asked.is_empty() {
-            let open: Vec<_> = asked.iter().map(|(id, one)| (id.clone(), one.input.clone())).collect();
+            let open: Vec<_> =
+                asked.iter().map(|(id, one)| (id.clone(), one.input.clone())).collect();
             let (at, leave) = self.next_leave(&open)?;
             all &= self.carry_out(asked.remove(at).1, leave)?;
         }
@@ -114,7 +122,9 @@ impl Agent {
     fn filled(&self, tool: &Tool) -> Tool {
         match tool.clone() {
             Tool::Read { path } => Tool::Read { path: self.text(&path) },
-            Tool::Write { path, content } => Tool::Write { path: self.text(&path), content: self.text(&content) },
+            Tool::Write { path, content } => {
+                Tool::Write { path: self.text(&path), content: self.text(&content) }
+            }
             Tool::Edit { path, old, new } => {
                 Tool::Edit { path: self.text(&path), old: self.text(&old), new: self.text(&new) }
             }
@@ -133,7 +143,11 @@ impl Agent {
                     "AskUserQuestion" | "ExitPlanMode" => self.interaction(&one.name, &input),
                     name => tools::carry_out(name, &input, one.canned.as_deref()),
                 };
-                (outcome, json!({"permission_decision": {"decision": "accept", "source": by}}), true)
+                (
+                    outcome,
+                    json!({"permission_decision": {"decision": "accept", "source": by}}),
+                    true,
+                )
             }
             Leave::Refused { message, meta } => {
                 self.note_refusal(&one.name, &one.id, &one.input, &message)?;
@@ -149,7 +163,9 @@ impl Agent {
     fn command(&mut self, command: &str) -> Result<Outcome, Stop> {
         let child = match sys::spawn_tool(command) {
             Ok(child) => child,
-            Err(error) => return Ok(Outcome::error(format!("The command could not be started: {error}"))),
+            Err(error) => {
+                return Ok(Outcome::error(format!("The command could not be started: {error}")));
+            }
         };
         let pid = child.id();
         self.turn().running = Some(pid);
@@ -159,7 +175,10 @@ impl Agent {
             Some(agent.ended.remove(at))
         })?;
         self.turn().running = None;
-        Ok(done.map_or_else(|| Outcome::error("The command was lost.".into()), |done| Outcome::of_command(&done)))
+        Ok(done.map_or_else(
+            || Outcome::error("The command was lost.".into()),
+            |done| Outcome::of_command(&done),
+        ))
     }
 
     /// What the two tools that only ask give once they are answered.
@@ -167,12 +186,20 @@ impl Agent {
         let (text, structured) = if name == "ExitPlanMode" {
             self.change_mode("default");
             let plan = input["plan"].as_str().unwrap_or_default();
-            let text = format!("User has approved your plan. You can now start coding.\n\n## Approved Plan:\n{plan}");
+            let text = format!(
+                "User has approved your plan. You can now start coding.\n\n## Approved Plan:\n{plan}"
+            );
             (text, json!({"plan": plan, "isAgent": false}))
         } else {
             let answers = input["answers"].as_object().cloned().unwrap_or_default();
-            let said: Vec<_> = answers.iter().map(|(question, answer)| format!("\"{question}\"={answer}")).collect();
-            self.texts.insert("answer", answers.values().filter_map(Value::as_str).collect::<Vec<_>>().join(", "));
+            let said: Vec<_> = answers
+                .iter()
+                .map(|(question, answer)| format!("\"{question}\"={answer}"))
+                .collect();
+            self.texts.insert(
+                "answer",
+                answers.values().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+            );
             (format!("Your questions have been answered: {}.", said.join(", ")), input.clone())
         };
         Outcome { text, is_error: false, structured }
@@ -181,7 +208,12 @@ impl Agent {
     fn question(&mut self, questions: &Value) -> Played {
         self.texts.insert("answer", "nothing".into());
         let input = json!({"questions": questions});
-        self.use_tools(&[Tool::Other { name: "AskUserQuestion".into(), input, output: String::new() }]).map(drop)
+        self.use_tools(&[Tool::Other {
+            name: "AskUserQuestion".into(),
+            input,
+            output: String::new(),
+        }])
+        .map(drop)
     }
 
     fn approve_plan(&mut self, plan: &str) -> Result<bool, Stop> {

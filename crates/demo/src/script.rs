@@ -55,28 +55,65 @@ pub enum Step {
     /// Uses one tool, or several in one message whose asks are open at the same time.
     Tools(Vec<Tool>),
     /// One tool, with what to do next by what the person said.
-    Tool { tool: Tool, #[serde(default)] allowed: Vec<Step>, #[serde(default)] denied: Vec<Step> },
+    Tool {
+        tool: Tool,
+        #[serde(default)]
+        allowed: Vec<Step>,
+        #[serde(default)]
+        denied: Vec<Step>,
+    },
     /// `AskUserQuestion`; the answers are `{answer}` afterwards.
-    Question { questions: Value },
+    Question {
+        questions: Value,
+    },
     /// `ExitPlanMode` with this plan.
-    PlanApproval { plan: String, #[serde(default)] approved: Vec<Step>, #[serde(default)] refused: Vec<Step> },
+    PlanApproval {
+        plan: String,
+        #[serde(default)]
+        approved: Vec<Step>,
+        #[serde(default)]
+        refused: Vec<Step>,
+    },
     /// Played only in this permission mode.
-    InMode { mode: String, steps: Vec<Step> },
-    Repeat { times: u64, steps: Vec<Step> },
+    InMode {
+        mode: String,
+        steps: Vec<Step>,
+    },
+    Repeat {
+        times: u64,
+        steps: Vec<Step>,
+    },
     /// Waits until another message came, or nothing more can come.
     AwaitMessage,
     /// Begins a turn that nobody asked for: another init, and another result at its end.
     Init,
     /// Adds to what the session has used.
-    Usage { input: u64, output: u64, cost: f64 },
+    Usage {
+        input: u64,
+        output: u64,
+        cost: f64,
+    },
     /// Ends the turn here.
     EndTurn,
     /// The result line now, with these fields; what follows is played behind it.
     Result(Map<String, Value>),
 
     // What the service does.
-    RateLimit { status: String, window: String, in_secs: i64, #[serde(default)] overage: bool },
-    ApiError { status: u16, error: String, kind: String, message: String, #[serde(default)] retries: u32 },
+    RateLimit {
+        status: String,
+        window: String,
+        in_secs: i64,
+        #[serde(default)]
+        overage: bool,
+    },
+    ApiError {
+        status: u16,
+        error: String,
+        kind: String,
+        message: String,
+        #[serde(default)]
+        retries: u32,
+    },
 
     // What only a bad agent, or one of another version, does.
     /// A line of JSON of any shape; gets `session_id` and `uuid` when it is an object without them.
@@ -84,9 +121,17 @@ pub enum Step {
     /// These bytes as they are, with no line end added.
     Raw(String),
     Stderr(String),
-    Garbage { case: u64 },
-    Big { bytes: u64, line_bytes: usize },
-    Burst { lines: u64, rate: u64 },
+    Garbage {
+        case: u64,
+    },
+    Big {
+        bytes: u64,
+        line_bytes: usize,
+    },
+    Burst {
+        lines: u64,
+        rate: u64,
+    },
     /// Sends a control request and keeps what came back as `{answer}`.
     Control(Value),
     RejectResume,
@@ -94,7 +139,10 @@ pub enum Step {
     IgnoreSignals,
     CloseStdout,
     /// Never ends; `deaf`: not for an interrupt or the end of input either.
-    Hang { #[serde(default)] deaf: bool },
+    Hang {
+        #[serde(default)]
+        deaf: bool,
+    },
     Exit(u8),
     /// Sends itself this signal: `KILL`, `ABRT`, `SEGV`, `TERM`.
     Signal(String),
@@ -104,13 +152,31 @@ pub enum Step {
 #[derive(Clone, Debug, Deserialize, PartialEq)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Tool {
-    Read { path: String },
+    Read {
+        path: String,
+    },
     List,
-    Write { path: String, content: String },
-    Edit { path: String, old: String, new: String },
-    Run { command: String, #[serde(default)] description: String },
+    Write {
+        path: String,
+        content: String,
+    },
+    Edit {
+        path: String,
+        old: String,
+        new: String,
+    },
+    Run {
+        command: String,
+        #[serde(default)]
+        description: String,
+    },
     /// A tool that does nothing here; answers with `output`.
-    Other { name: String, input: Value, #[serde(default)] output: String },
+    Other {
+        name: String,
+        input: Value,
+        #[serde(default)]
+        output: String,
+    },
 }
 
 /// A process that the agent leaves running.
@@ -149,13 +215,18 @@ pub enum ScriptError {
 
 impl Script {
     /// Reads a script and fills its parameters in.
-    pub fn parse(name: &str, json: &str, params: &BTreeMap<String, String>) -> Result<Self, ScriptError> {
+    pub fn parse(
+        name: &str,
+        json: &str,
+        params: &BTreeMap<String, String>,
+    ) -> Result<Self, ScriptError> {
         let malformed = |error| ScriptError::Malformed(name.to_owned(), error);
         let mut value: Value = serde_json::from_str(json).map_err(malformed)?;
         let mut known = value.get("params").and_then(Value::as_object).cloned().unwrap_or_default();
         for (key, slot) in &mut known {
             if let Some(given) = params.get(key) {
-                *slot = serde_json::from_str(given).unwrap_or_else(|_| Value::String(given.clone()));
+                *slot =
+                    serde_json::from_str(given).unwrap_or_else(|_| Value::String(given.clone()));
             }
         }
         fill(&mut value, &known);
@@ -204,8 +275,10 @@ mod tests {
     #[test]
     fn parameters_replace_whole_values_only() {
         let json = r#"{"about": "", "params": {"s": 2, "t": 3}, "turns": [[{"pause": "$s"}, {"pause": "$t"}, {"say": "costs $s"}]]}"#;
-        let script = Script::parse("x", json, &BTreeMap::from([("s".into(), "0.5".into())])).unwrap();
-        let [Step::Pause(first), Step::Pause(second), Step::Say(text)] = &script.turns[0][..] else {
+        let script =
+            Script::parse("x", json, &BTreeMap::from([("s".into(), "0.5".into())])).unwrap();
+        let [Step::Pause(first), Step::Pause(second), Step::Say(text)] = &script.turns[0][..]
+        else {
             panic!("{:?}", script.turns)
         };
         assert_eq!((*first, *second, text.as_str()), (0.5, 3.0, "costs $s"));
@@ -213,7 +286,9 @@ mod tests {
 
     #[test]
     fn a_step_nobody_knows_is_an_error_that_names_the_script() {
-        let error = Script::parse("x", r#"{"about": "", "turns": [[{"fly": 1}]]}"#, &BTreeMap::new()).unwrap_err();
+        let error =
+            Script::parse("x", r#"{"about": "", "turns": [[{"fly": 1}]]}"#, &BTreeMap::new())
+                .unwrap_err();
         assert!(error.to_string().contains('x') && error.to_string().contains("fly"));
     }
 }

@@ -16,7 +16,10 @@ use std::{
 
 use rustix::process::{Pid, Signal};
 
-use crate::{input::Input, script::{Spawn, SpawnHow}};
+use crate::{
+    input::Input,
+    script::{Spawn, SpawnHow},
+};
 
 /// First argument with which this executable is a tool's wrapper, not an agent.
 const TOOL: &str = "--musher-demo-tool";

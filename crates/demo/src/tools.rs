@@ -36,13 +36,18 @@ impl Tool {
         let absolute = |path: &str| cwd.join(path).display().to_string();
         match self {
             Tool::Read { path } => ("Read".into(), json!({"file_path": absolute(path)})),
-            Tool::List => ("Glob".into(), json!({"pattern": "*", "path": cwd.display().to_string()})),
+            Tool::List => {
+                ("Glob".into(), json!({"pattern": "*", "path": cwd.display().to_string()}))
+            }
             Tool::Write { path, content } => {
                 ("Write".into(), json!({"file_path": absolute(path), "content": content}))
             }
-            Tool::Edit { path, old, new } => ("Edit".into(), json!({
-                "replace_all": false, "file_path": absolute(path), "old_string": old, "new_string": new,
-            })),
+            Tool::Edit { path, old, new } => (
+                "Edit".into(),
+                json!({
+                    "replace_all": false, "file_path": absolute(path), "old_string": old, "new_string": new,
+                }),
+            ),
             Tool::Run { command, description } => {
                 ("Bash".into(), json!({"command": command, "description": description}))
             }
@@ -61,10 +66,16 @@ impl Tool {
 
 /// Carries out every tool but `Bash`, by the input that was allowed.
 pub fn carry_out(name: &str, input: &Value, canned: Option<&str>) -> Outcome {
-    let path = PathBuf::from(input["file_path"].as_str().or(input["path"].as_str()).unwrap_or_default());
+    let path =
+        PathBuf::from(input["file_path"].as_str().or(input["path"].as_str()).unwrap_or_default());
     let done = match name {
-        "TodoWrite" => Ok(("Todos have been modified successfully.".into(), json!({"newTodos": input["todos"]}))),
-        _ if canned.is_some() => Ok((canned.unwrap_or_default().to_owned(), json!({"output": canned}))),
+        "TodoWrite" => Ok((
+            "Todos have been modified successfully.".into(),
+            json!({"newTodos": input["todos"]}),
+        )),
+        _ if canned.is_some() => {
+            Ok((canned.unwrap_or_default().to_owned(), json!({"output": canned})))
+        }
         "Read" => read(&path),
         "Glob" => list(&path),
         "Write" => write(&path, input["content"].as_str().unwrap_or_default()),
@@ -109,7 +120,8 @@ type Done = std::io::Result<(String, Value)>;
 
 fn read(path: &Path) -> Done {
     let content = std::fs::read_to_string(path)?;
-    let numbered: Vec<String> = content.lines().enumerate().map(|(at, line)| format!("{}\t{line}", at + 1)).collect();
+    let numbered: Vec<String> =
+        content.lines().enumerate().map(|(at, line)| format!("{}\t{line}", at + 1)).collect();
     let lines = numbered.len();
     let file = json!({
         "filePath": path, "content": content, "numLines": lines, "startLine": 1, "totalLines": lines,
@@ -135,15 +147,24 @@ fn write(path: &Path, content: &str) -> Done {
     std::fs::write(path, content)?;
     let hint = "(file state is current in your context — no need to Read it back)";
     let (text, kind, patch) = match &before {
-        None => (format!("File created successfully at: {} {hint}", path.display()), "create", json!([])),
-        Some(old) => {
-            (format!("The file {} has been updated successfully. {hint}", path.display()), "update", patch(old, content))
-        }
+        None => (
+            format!("File created successfully at: {} {hint}", path.display()),
+            "create",
+            json!([]),
+        ),
+        Some(old) => (
+            format!("The file {} has been updated successfully. {hint}", path.display()),
+            "update",
+            patch(old, content),
+        ),
     };
-    Ok((text, json!({
-        "type": kind, "filePath": path, "content": content, "structuredPatch": patch,
-        "originalFile": before, "userModified": false,
-    })))
+    Ok((
+        text,
+        json!({
+            "type": kind, "filePath": path, "content": content, "structuredPatch": patch,
+            "originalFile": before, "userModified": false,
+        }),
+    ))
 }
 
 fn edit(path: &Path, old: &str, new: &str) -> Done {
@@ -157,10 +178,13 @@ fn edit(path: &Path, old: &str, new: &str) -> Done {
         "The file {} has been updated successfully. (file state is current in your context — no need to Read it back)",
         path.display()
     );
-    Ok((text, json!({
-        "filePath": path, "oldString": old, "newString": new, "originalFile": before,
-        "structuredPatch": patch(&before, &after), "userModified": false, "replaceAll": false,
-    })))
+    Ok((
+        text,
+        json!({
+            "filePath": path, "oldString": old, "newString": new, "originalFile": before,
+            "structuredPatch": patch(&before, &after), "userModified": false, "replaceAll": false,
+        }),
+    ))
 }
 
 /// One hunk with up to three lines of surroundings, from the first to the last line that differs.
@@ -171,12 +195,15 @@ fn patch(before: &str, after: &str) -> Value {
         return json!([]);
     }
     let rest = old.len().min(new.len()) - same;
-    let tail = old.iter().rev().zip(new.iter().rev()).take(rest).take_while(|(a, b)| a == b).count();
+    let tail =
+        old.iter().rev().zip(new.iter().rev()).take(rest).take_while(|(a, b)| a == b).count();
     let (from, context) = (same.saturating_sub(3), tail.min(3));
     let mut lines: Vec<String> = old[from..same].iter().map(|line| format!(" {line}")).collect();
     lines.extend(old[same..old.len() - tail].iter().map(|line| format!("-{line}")));
     lines.extend(new[same..new.len() - tail].iter().map(|line| format!("+{line}")));
-    lines.extend(old[old.len() - tail..old.len() - tail + context].iter().map(|line| format!(" {line}")));
+    lines.extend(
+        old[old.len() - tail..old.len() - tail + context].iter().map(|line| format!(" {line}")),
+    );
     json!([{
         "oldStart": from + 1, "oldLines": old.len() - tail + context - from,
         "newStart": from + 1, "newLines": new.len() - tail + context - from, "lines": lines,
@@ -224,7 +251,14 @@ mod tests {
 
     #[test]
     fn a_tool_that_fails_says_why() {
-        let outcome = carry_out("Edit", &json!({"file_path": "/nowhere/x", "old_string": "a"}), None);
-        assert!(outcome.is_error && outcome.structured.as_str().is_some_and(|text| text.starts_with("Error: /nowhere/x")));
+        let outcome =
+            carry_out("Edit", &json!({"file_path": "/nowhere/x", "old_string": "a"}), None);
+        assert!(
+            outcome.is_error
+                && outcome
+                    .structured
+                    .as_str()
+                    .is_some_and(|text| text.starts_with("Error: /nowhere/x"))
+        );
     }
 }

@@ -146,12 +146,19 @@ impl Agent {
 
     fn end_interrupted(&mut self) {
         let in_tool = !self.turn().unfinished.is_empty();
-        if in_tool { self.abort_tools() } else { self.abort_text() }
+        if in_tool {
+            self.abort_tools()
+        } else {
+            self.abort_text()
+        }
         let reason = if in_tool { "aborted_tools" } else { "aborted_streaming" };
-        self.result(json!({
-            "subtype": "error_during_execution", "terminal_reason": reason, "stop_reason": null,
-            "errors": [format!("[ede_diagnostic] result_type=user terminal_reason={reason}")],
-        }), true);
+        self.result(
+            json!({
+                "subtype": "error_during_execution", "terminal_reason": reason, "stop_reason": null,
+                "errors": [format!("[ede_diagnostic] result_type=user terminal_reason={reason}")],
+            }),
+            true,
+        );
     }
 
     fn abort_text(&mut self) {
@@ -194,7 +201,11 @@ impl Agent {
     pub fn add_used(&mut self, input: u64, output: u64, cost: f64) {
         let used = self.used;
         self.turn().used_before.get_or_insert(used);
-        self.used = Used { input: used.input + input, output: used.output + output, cost: used.cost + cost };
+        self.used = Used {
+            input: used.input + input,
+            output: used.output + output,
+            cost: used.cost + cost,
+        };
     }
 
     /// Says or thinks a text, in pieces when the host wants them.
@@ -247,7 +258,13 @@ impl Agent {
         let turn = self.turn();
         turn.unfinished.retain(|open| open != id);
         turn.tool_results += 1;
-        self.print(&self.wire.tool_result(id, &outcome.text, outcome.is_error, outcome.structured, meta));
+        self.print(&self.wire.tool_result(
+            id,
+            &outcome.text,
+            outcome.is_error,
+            outcome.structured,
+            meta,
+        ));
     }
 
     fn open_message(&mut self) -> Result<(String, usize), Stop> {
@@ -272,7 +289,9 @@ impl Agent {
     pub fn close_message(&mut self, stop_reason: &str) {
         if self.turn().open.is_some() {
             let delta = json!({"stop_reason": stop_reason, "stop_sequence": null});
-            self.event(json!({"type": "message_delta", "delta": delta, "usage": {"output_tokens": 0}}));
+            self.event(
+                json!({"type": "message_delta", "delta": delta, "usage": {"output_tokens": 0}}),
+            );
             self.event(json!({"type": "message_stop"}));
         }
         self.turn().open = None;
@@ -297,7 +316,10 @@ fn block(kind: &str, text: &str) -> Value {
 /// Pieces of a few words that join to the whole text.
 fn pieces(text: &str) -> Vec<&str> {
     let ends = text.match_indices(' ').map(|(at, _)| at + 1).collect::<Vec<_>>();
-    let cuts = ends.chunks(PIECE).filter_map(|chunk| chunk.last().copied()).filter(|cut| *cut < text.len());
+    let cuts = ends
+        .chunks(PIECE)
+        .filter_map(|chunk| chunk.last().copied())
+        .filter(|cut| *cut < text.len());
     let mut from = 0;
     let mut out: Vec<&str> = cuts
         .map(|cut| {
@@ -316,7 +338,9 @@ mod tests {
 
     #[test]
     fn pieces_join_to_the_text() {
-        for text in ["", " ", "a", "one two three four five", "ünï cödé 你 好 🦀 ", "  a  b  c  d  "] {
+        for text in
+            ["", " ", "a", "one two three four five", "ünï cödé 你 好 🦀 ", "  a  b  c  d  "]
+        {
             assert_eq!(pieces(text).concat(), text);
             assert!(pieces(text).iter().all(|piece| piece.split_whitespace().count() <= PIECE));
         }

@@ -31,7 +31,13 @@ pub struct Wire {
 
 impl Wire {
     pub fn new(session: String, model: Option<String>) -> Self {
-        Self { session, model: model.unwrap_or_else(|| MODEL.into()), messages: 0, tools: 0, results: 0 }
+        Self {
+            session,
+            model: model.unwrap_or_else(|| MODEL.into()),
+            messages: 0,
+            tools: 0,
+            results: 0,
+        }
     }
 
     /// An id that no other line of this session has.
@@ -111,7 +117,14 @@ impl Wire {
         }))
     }
 
-    pub fn tool_result(&self, tool: &str, content: &str, is_error: bool, structured: Value, meta: Value) -> Value {
+    pub fn tool_result(
+        &self,
+        tool: &str,
+        content: &str,
+        is_error: bool,
+        structured: Value,
+        meta: Value,
+    ) -> Value {
         let mut entry = json!({"id": tool});
         merge(&mut entry, meta);
         self.finish(json!({

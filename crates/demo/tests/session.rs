@@ -2,143 +2,12 @@
 //! Claude Code 2.1.330 have.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{
-    io::{BufRead, BufReader, Read, Write},
-    path::Path,
-    process::{Child, ChildStdin, Command, Stdio},
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
-    thread,
-    time::{Duration, Instant},
-};
+mod common;
 
-use serde_json::{Value, json};
+use std::io::Write;
 
-const FLAGS: [&str; 8] = [
-    "-p", "--input-format", "stream-json", "--output-format", "stream-json", "--verbose",
-    "--permission-prompt-tool", "stdio",
-];
-const PATIENCE: Duration = Duration::from_secs(20);
-
-struct Session {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    lines: Receiver<String>,
-    folder: tempfile::TempDir,
-}
-
-impl Session {
-    fn start(more: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_musher-demo-agent"))
-            .args(FLAGS)
-            .args(more)
-            .env("MUSHER_DEMO_SPEED", "fast")
-            .env("CLAUDE_CODE_EMIT_SESSION_STATE_EVENTS", "1")
-            .current_dir(folder.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (to, lines) = channel();
-        let stdout = child.stdout.take().unwrap();
-        thread::spawn(move || {
-            for line in BufReader::new(stdout).split(b'\n') {
-                let Ok(line) = line else { break };
-                if to.send(String::from_utf8_lossy(&line).into_owned()).is_err() {
-                    break;
-                }
-            }
-        });
-        Self { stdin: child.stdin.take(), child, lines, folder }
-    }
-
-    fn tell(&mut self, line: Value) {
-        let stdin = self.stdin.as_mut().unwrap();
-        writeln!(stdin, "{line}").unwrap();
-    }
-
-    fn say(&mut self, text: &str, uuid: Option<&str>) {
-        let mut line = json!({"type": "user", "message": {"role": "user", "content": text}, "parent_tool_use_id": null});
-        if let Some(uuid) = uuid {
-            line["uuid"] = uuid.into();
-        }
-        self.tell(line);
-    }
-
-    fn control(&mut self, id: &str, request: Value) {
-        self.tell(json!({"type": "control_request", "request_id": id, "request": request}));
-    }
-
-    fn answer(&mut self, ask: &Value, response: Value) {
-        let id = ask["request_id"].clone();
-        self.tell(json!({"type": "control_response", "response": {"subtype": "success", "request_id": id, "response": response}}));
-    }
-
-    /// Reads lines until one of this kind; answers with all of them, that one last.
-    fn until(&self, kind: &str) -> Vec<Value> {
-        let deadline = Instant::now() + PATIENCE;
-        let mut seen = Vec::new();
-        loop {
-            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) => {
-                    let value: Value = serde_json::from_str(&line).unwrap_or(Value::String(line));
-                    let found = kind_of(&value) == kind;
-                    seen.push(value);
-                    if found {
-                        return seen;
-                    }
-                }
-                Err(RecvTimeoutError::Disconnected) => panic!("ended before {kind}: {seen:#?}"),
-                Err(RecvTimeoutError::Timeout) => panic!("no {kind} in time: {seen:#?}"),
-            }
-        }
-    }
-
-    fn one(&self, kind: &str) -> Value {
-        self.until(kind).pop().unwrap()
-    }
-
-    /// Ends the input and answers with what is left, the exit code and standard error.
-    fn finish(mut self) -> (Vec<String>, Option<i32>, String) {
-        drop(self.stdin.take());
-        let rest = self.lines.iter().collect();
-        let mut errors = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
-        (rest, self.child.wait().unwrap().code(), errors)
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        // Ended already in most tests.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// `type`, and `subtype` or what else tells lines of a type apart.
-fn kind_of(line: &Value) -> String {
-    let name = line["type"].as_str().unwrap_or("not a line");
-    let finer = match name {
-        "system" if line["subtype"] == "session_state_changed" => line["state"].as_str(),
-        "system" => line["subtype"].as_str(),
-        "assistant" | "user" => line["message"]["content"][0]["type"].as_str(),
-        "control_request" => line["request"]["subtype"].as_str(),
-        "stream_event" => line["event"]["type"].as_str(),
-        "command_lifecycle" => line["state"].as_str(),
-        _ => None,
-    };
-    finer.map_or_else(|| name.to_owned(), |finer| format!("{name}/{finer}"))
-}
-
-fn kinds(lines: &[Value]) -> Vec<String> {
-    lines.iter().map(kind_of).collect()
-}
+use common::{Session, kind_of, kinds};
+use serde_json::json;
 
 #[test]
 fn a_permission_round_has_the_lines_of_the_recording() {
@@ -154,13 +23,24 @@ fn a_permission_round_has_the_lines_of_the_recording() {
     assert_eq!(
         kinds(&seen),
         [
-            "system/running", "system/init", "assistant/text", "assistant/tool_use", "system/requires_action",
-            "control_request/can_use_tool", "system/running", "user/tool_result", "assistant/text", "result",
+            "system/running",
+            "system/init",
+            "assistant/text",
+            "assistant/tool_use",
+            "system/requires_action",
+            "control_request/can_use_tool",
+            "system/running",
+            "user/tool_result",
+            "assistant/text",
+            "result",
             "system/idle",
         ]
     );
     let result = &seen[seen.len() - 2];
-    assert_eq!((&result["subtype"], &result["is_error"], &result["num_turns"]), (&json!("success"), &json!(false), &json!(2)));
+    assert_eq!(
+        (&result["subtype"], &result["is_error"], &result["num_turns"]),
+        (&json!("success"), &json!(false), &json!(2))
+    );
     assert_eq!(seen[7]["tool_use_result"]["type"], "create");
     assert!(session.path().join("edited.txt").exists());
     assert_eq!(session.finish().1, Some(0));
@@ -168,21 +48,43 @@ fn a_permission_round_has_the_lines_of_the_recording() {
 
 #[test]
 fn partial_messages_come_in_the_order_of_the_recording() {
-    let mut session = Session::start(&["--demo-script", "edit", "--include-partial-messages", "--permission-mode", "acceptEdits"]);
+    let mut session = Session::start(&[
+        "--demo-script",
+        "edit",
+        "--include-partial-messages",
+        "--permission-mode",
+        "acceptEdits",
+    ]);
     session.say("do it", None);
     let mut seen = kinds(&session.until("result"));
     seen.dedup();
     assert_eq!(
         seen,
         [
-            "system/running", "system/init", "system/status", "stream_event/message_start",
-            "stream_event/content_block_start", "stream_event/content_block_delta", "assistant/text",
-            "stream_event/content_block_stop", "stream_event/content_block_start",
-            "stream_event/content_block_delta", "assistant/tool_use", "stream_event/content_block_stop",
-            "stream_event/message_delta", "stream_event/message_stop", "user/tool_result", "system/status",
-            "stream_event/message_start", "stream_event/content_block_start", "stream_event/content_block_delta",
-            "assistant/text", "stream_event/content_block_stop", "stream_event/message_delta",
-            "stream_event/message_stop", "result",
+            "system/running",
+            "system/init",
+            "system/status",
+            "stream_event/message_start",
+            "stream_event/content_block_start",
+            "stream_event/content_block_delta",
+            "assistant/text",
+            "stream_event/content_block_stop",
+            "stream_event/content_block_start",
+            "stream_event/content_block_delta",
+            "assistant/tool_use",
+            "stream_event/content_block_stop",
+            "stream_event/message_delta",
+            "stream_event/message_stop",
+            "user/tool_result",
+            "system/status",
+            "stream_event/message_start",
+            "stream_event/content_block_start",
+            "stream_event/content_block_delta",
+            "assistant/text",
+            "stream_event/content_block_stop",
+            "stream_event/message_delta",
+            "stream_event/message_stop",
+            "result",
         ]
     );
 }
@@ -195,9 +97,12 @@ fn a_denial_is_told_and_the_turn_goes_on() {
     session.answer(&ask, json!({"behavior": "deny", "message": "Keep out."}));
     let seen = session.until("result");
     let told = seen.iter().find(|line| kind_of(line) == "user/tool_result").unwrap();
-    assert_eq!(told["message"]["content"][0], json!({
-        "tool_use_id": ask["request"]["tool_use_id"], "type": "tool_result", "content": "Keep out.", "is_error": true,
-    }));
+    assert_eq!(
+        told["message"]["content"][0],
+        json!({
+            "tool_use_id": ask["request"]["tool_use_id"], "type": "tool_result", "content": "Keep out.", "is_error": true,
+        })
+    );
     let result = seen.last().unwrap();
     assert_eq!(result["permission_denials"][0]["tool_name"], "Write");
     assert_eq!(result["result"], "Not written.");
@@ -210,7 +115,10 @@ fn the_input_that_was_allowed_is_the_one_that_is_used() {
     session.say("do it", None);
     let ask = session.one("control_request/can_use_tool");
     let elsewhere = session.path().join("elsewhere.txt");
-    session.answer(&ask, json!({"behavior": "allow", "updatedInput": {"file_path": elsewhere, "content": "other"}}));
+    session.answer(
+        &ask,
+        json!({"behavior": "allow", "updatedInput": {"file_path": elsewhere, "content": "other"}}),
+    );
     session.one("result");
     assert_eq!(std::fs::read_to_string(elsewhere).unwrap(), "other");
 }
@@ -248,7 +156,13 @@ fn an_interrupt_takes_back_the_ask_and_the_process_lives_on() {
 
 #[test]
 fn an_interrupt_ends_streaming_text_with_what_was_said() {
-    let mut session = Session::start(&["--demo-script", "slow", "--include-partial-messages", "--demo-speed", "1"]);
+    let mut session = Session::start(&[
+        "--demo-script",
+        "slow",
+        "--include-partial-messages",
+        "--demo-speed",
+        "1",
+    ]);
     session.say("go", None);
     session.one("stream_event/content_block_delta");
     session.control("stop-1", json!({"subtype": "interrupt"}));
@@ -265,7 +179,11 @@ fn control_requests_are_answered_as_the_real_program_does() {
     for (id, request, expected) in [
         ("a", json!({"subtype": "initialize"}), "success"),
         ("b", json!({"subtype": "set_permission_mode", "mode": "acceptEdits"}), "success"),
-        ("c", json!({"subtype": "set_permission_mode", "mode": "bypassPermissions"}), "bypass_not_launched"),
+        (
+            "c",
+            json!({"subtype": "set_permission_mode", "mode": "bypassPermissions"}),
+            "bypass_not_launched",
+        ),
         ("d", json!({"subtype": "set_permission_mode", "mode": "nonsense"}), "invalid_mode"),
         ("e", json!({"subtype": "set_model", "model": "another"}), "success"),
         ("f", json!({"subtype": "no_such_subtype"}), "unsupported_request"),
@@ -279,7 +197,10 @@ fn control_requests_are_answered_as_the_real_program_does() {
     }
     session.say("go", None);
     let init = session.one("system/init");
-    assert_eq!((&init["model"], &init["permissionMode"]), (&json!("another"), &json!("acceptEdits")));
+    assert_eq!(
+        (&init["model"], &init["permissionMode"]),
+        (&json!("another"), &json!("acceptEdits"))
+    );
 }
 
 #[test]
@@ -290,7 +211,10 @@ fn a_message_in_the_middle_is_taken_in_at_the_next_tool_end() {
     session.say("more to the left", Some("u2"));
     let seen = session.until("command_lifecycle/started");
     assert_eq!(seen.last().unwrap()["command_uuid"], "u2");
-    assert_eq!(session.one("assistant/text")["message"]["content"][0]["text"], "Steered: more to the left");
+    assert_eq!(
+        session.one("assistant/text")["message"]["content"][0]["text"],
+        "Steered: more to the left"
+    );
     session.one("result");
     let (rest, code, _) = session.finish();
     assert_eq!(code, Some(0));
@@ -299,7 +223,12 @@ fn a_message_in_the_middle_is_taken_in_at_the_next_tool_end() {
 
 #[test]
 fn several_turns_on_one_input_and_the_end_of_input_after_a_turn() {
-    let mut session = Session::start(&["--demo-script", "follow_up", "--session-id", "11111111-2222-4333-8444-555555555555"]);
+    let mut session = Session::start(&[
+        "--demo-script",
+        "follow_up",
+        "--session-id",
+        "11111111-2222-4333-8444-555555555555",
+    ]);
     session.say("first", None);
     assert_eq!(session.one("result")["result"], "I am listening.");
     session.say("second", None);
@@ -316,14 +245,22 @@ fn an_ask_that_nobody_answers_is_denied_by_the_end_of_input() {
     session.one("control_request/can_use_tool");
     let folder = session.path().to_owned();
     let (rest, code, _) = session.finish();
-    assert!(rest.iter().any(|line| line.contains("Tool permission stream closed before response received")));
+    assert!(
+        rest.iter()
+            .any(|line| line.contains("Tool permission stream closed before response received"))
+    );
     assert_eq!(code, Some(0));
     assert!(!folder.join("edited.txt").exists());
 }
 
 #[test]
 fn an_unknown_session_is_the_line_and_the_exit_of_the_real_program() {
-    let mut session = Session::start(&["--demo-script", "resume_rejected", "--resume", "99999999-2222-4333-8444-555555555555"]);
+    let mut session = Session::start(&[
+        "--demo-script",
+        "resume_rejected",
+        "--resume",
+        "99999999-2222-4333-8444-555555555555",
+    ]);
     session.say("go", None);
     let result = session.one("result");
     let words = "No conversation found with session ID: 99999999-2222-4333-8444-555555555555";
@@ -342,37 +279,6 @@ fn input_that_is_not_json_is_fatal() {
 }
 
 #[test]
-fn failures_of_the_service_are_successes_that_are_errors() {
-    for (script, status, exit) in [("api_error", 500, 1), ("auth_error", 401, 1), ("rate_limited", 429, 1)] {
-        let mut session = Session::start(&["--demo-script", script]);
-        session.say("go", None);
-        let result = session.one("result");
-        assert_eq!((&result["subtype"], &result["is_error"]), (&json!("success"), &json!(true)), "{script}");
-        assert_eq!(result["api_error_status"], status, "{script}");
-        assert_eq!(session.finish().1, Some(exit), "{script}");
-    }
-}
-
-#[test]
-fn all_good_lines_are_there_between_the_malformed_ones() {
-    let mut session = Session::start(&["--demo-script", "garbage"]);
-    session.say("go", None);
-    let seen = session.until("result");
-    let good = seen.iter().filter(|line| line["message"]["content"][0]["text"].as_str().is_some_and(|text| text.starts_with("good "))).count();
-    let bad = seen.iter().filter(|line| !line.is_object() || line["type"].as_str().is_none_or(|kind| kind.starts_with("noise"))).count();
-    assert_eq!(good, 20);
-    assert!(bad >= 17, "{bad}");
-}
-
-#[test]
-fn burst_writes_as_many_lines_as_it_was_told_to() {
-    let mut session = Session::start(&["--demo-script", "burst", "--lines", "5000"]);
-    session.say("go", None);
-    let seen = session.until("result");
-    assert_eq!(seen.len(), 5000 + 3, "the lines, and: running, init, result");
-}
-
-#[test]
 fn the_demo_asks_once_when_edits_are_accepted_and_leaves_real_files() {
     let mut session = Session::start(&["--permission-mode", "acceptEdits"]);
     session.say("show me", None);
@@ -384,10 +290,20 @@ fn the_demo_asks_once_when_edits_are_accepted_and_leaves_real_files() {
     session.answer(ask, json!({"behavior": "allow"}));
     let seen = session.until("result");
     let ran = seen.iter().find(|line| kind_of(line) == "user/tool_result").unwrap();
-    assert!(ran["tool_use_result"]["stdout"].as_str().unwrap().starts_with("Hello, everybody. Your agents are ready."));
+    assert!(
+        ran["tool_use_result"]["stdout"]
+            .as_str()
+            .unwrap()
+            .starts_with("Hello, everybody. Your agents are ready.")
+    );
     assert!(session.path().join("hello/README.md").exists());
     session.say("thank you", None);
-    assert!(session.one("assistant/text")["message"]["content"][0]["text"].as_str().unwrap().contains("> thank you"));
+    assert!(
+        session.one("assistant/text")["message"]["content"][0]["text"]
+            .as_str()
+            .unwrap()
+            .contains("> thank you")
+    );
 }
 
 #[test]
@@ -407,90 +323,4 @@ fn the_demo_goes_on_when_it_is_denied_and_changes_nothing_when_its_plan_is() {
     session.answer(&ask, json!({"behavior": "deny", "message": "no"}));
     session.one("result");
     assert_eq!(std::fs::read_dir(session.path()).unwrap().count(), 0);
-}
-
-/// Processes whose environment has this mark, once there are so many; a program that is just being
-/// exchanged for another shows no environment.
-#[cfg(target_os = "linux")]
-fn await_marked(mark: &str, count: usize) -> Vec<String> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let found = marked(mark);
-        if found.len() == count {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "{} processes in place of {count}", found.len());
-        thread::yield_now();
-    }
-}
-
-/// Processes whose environment has this mark.
-#[cfg(target_os = "linux")]
-fn marked(mark: &str) -> Vec<String> {
-    let entries = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
-    let pids = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
-    pids.filter(|pid| {
-        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes())
-    })
-    .collect()
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn terminate_ends_the_tool_in_its_own_session_and_exits_as_the_real_program_does() {
-    let folder = tempfile::tempdir().unwrap();
-    let script = folder.path().join("long.json");
-    let json = json!({"about": "x", "turns": [[{"tools": [{"run": {"command": "sleep 300 & echo $$ > pid; wait"}}]}]]});
-    std::fs::write(&script, json.to_string()).unwrap();
-    let mut session = Session::start(&["--demo-script", script.to_str().unwrap(), "--allowedTools", "Bash"]);
-    session.say("go", None);
-    session.one("assistant/tool_use");
-    let pid_file = session.path().join("pid");
-    let deadline = Instant::now() + PATIENCE;
-    let pid = loop {
-        match std::fs::read_to_string(&pid_file) {
-            Ok(text) if text.ends_with('\n') => break text.trim().to_owned(),
-            _ => assert!(Instant::now() < deadline, "the tool did not start"),
-        }
-        thread::yield_now();
-    };
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let session_id = stat.rsplit_once(") ").unwrap().1.split(' ').nth(3).unwrap().to_owned();
-    assert_eq!(session_id, pid, "a tool has a session of its own");
-    Command::new("kill").arg(session.child.id().to_string()).status().unwrap();
-    assert_eq!(session.child.wait().unwrap().code(), Some(143));
-    while Path::new("/proc").join(&pid).exists() {
-        assert!(Instant::now() < deadline, "the tool lives on");
-        thread::yield_now();
-    }
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn grandchildren_are_where_the_script_says() {
-    let mark = format!("MUSHER_DEMO_TEST={}", std::process::id());
-    let folder = tempfile::tempdir().unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_musher-demo-agent"))
-        .args(FLAGS)
-        .args(["--demo-script", "stubborn"])
-        .env("MUSHER_DEMO_TEST", std::process::id().to_string())
-        .current_dir(folder.path())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    writeln!(child.stdin.as_mut().unwrap(), "{}", json!({"type": "user", "message": {"role": "user", "content": "x"}})).unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let said = lines.find_map(|line| line.ok().filter(|line| line.contains("spawned"))).unwrap();
-    assert!(said.contains("group=") && said.contains("session=") && said.contains("daemon="), "{said}");
-    // The agent and its three.
-    await_marked(&mark, 4);
-    Command::new("kill").arg(child.id().to_string()).status().unwrap();
-    assert!(child.try_wait().unwrap().is_none(), "it ignores TERM");
-    child.kill().unwrap();
-    child.wait().unwrap();
-    for pid in await_marked(&mark, 3) {
-        Command::new("kill").args(["-KILL", &pid]).status().unwrap();
-    }
 }

@@ -46,7 +46,8 @@ impl Live {
 fn find() -> Result<PathBuf> {
     let named = std::env::var_os("MUSHER_LIVE_CLAUDE").map(PathBuf::from);
     let found = named.or_else(fetched).filter(|path| path.is_file());
-    found.context("there is no claude to test with: run `cargo xtask test --live`, which fetches it")
+    found
+        .context("there is no claude to test with: run `cargo xtask test --live`, which fetches it")
 }
 
 /// Where `cargo xtask test --live` puts it.
@@ -54,6 +55,8 @@ fn fetched() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2)?;
     let versions = std::fs::read_dir(root.join("target/live")).ok()?.filter_map(Result::ok);
     versions
-        .map(|version| version.path().join("node_modules/@anthropic-ai/claude-code-linux-x64/claude"))
+        .map(|version| {
+            version.path().join("node_modules/@anthropic-ai/claude-code-linux-x64/claude")
+        })
         .find(|path| path.is_file())
 }

@@ -40,7 +40,14 @@ fn newest(folder: &Path) -> Option<SystemTime> {
 
 fn build(root: &Path, package: &str, name: &str, folder: &Path) -> Result<()> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(root).args(["build", "--quiet", "--bin", name, "--package", &format!("musher-{package}")]);
+    cargo.current_dir(root).args([
+        "build",
+        "--quiet",
+        "--bin",
+        name,
+        "--package",
+        &format!("musher-{package}"),
+    ]);
     match folder.file_name().and_then(|profile| profile.to_str()) {
         Some("debug") | None => {}
         Some(profile) => drop(cargo.args(["--profile", profile])),

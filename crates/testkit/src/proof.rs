@@ -83,7 +83,11 @@ mod tests {
     fn finds_a_marked_tree_and_sees_it_go() {
         let mark = format!("PROOF_TEST={}", std::process::id());
         let value = std::process::id().to_string();
-        let mut shell = Command::new("sh").args(["-c", "sleep 60 & wait"]).env("PROOF_TEST", value).spawn().unwrap();
+        let mut shell = Command::new("sh")
+            .args(["-c", "sleep 60 & wait"])
+            .env("PROOF_TEST", value)
+            .spawn()
+            .unwrap();
         let deadline = Instant::now() + Duration::from_secs(10);
         while alive_with_mark(&mark).len() < 2 {
             assert!(Instant::now() < deadline, "shell and sleep are not both found");
@@ -92,7 +96,10 @@ mod tests {
         assert_eq!(below.len(), 1);
         assert!(descendants(std::process::id()).contains(&below[0]));
         shell.kill().unwrap();
-        assert!(wait_gone(&[shell.id()], Duration::from_secs(5)).is_empty(), "a zombie counts as gone");
+        assert!(
+            wait_gone(&[shell.id()], Duration::from_secs(5)).is_empty(),
+            "a zombie counts as gone"
+        );
         assert_eq!(wait_gone(&below, Duration::ZERO), below, "killing a parent leaves the child");
         Command::new("kill").arg(below[0].to_string()).status().unwrap();
         assert!(wait_none_with_mark(&mark, Duration::from_secs(5)).is_empty());

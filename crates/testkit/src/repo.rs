@@ -71,7 +71,11 @@ impl Repo {
     }
 
     /// Runs git in another folder, with the same surroundings.
-    pub fn git_in<'a>(&self, folder: &Path, args: impl IntoIterator<Item = &'a str>) -> Result<String> {
+    pub fn git_in<'a>(
+        &self,
+        folder: &Path,
+        args: impl IntoIterator<Item = &'a str>,
+    ) -> Result<String> {
         let args: Vec<&str> = args.into_iter().collect();
         self.clock.set(self.clock.get() + 60);
         let mut git = Command::new("git");

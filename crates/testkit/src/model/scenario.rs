@@ -15,7 +15,12 @@ pub enum Reply {
     /// The same, with a pause before each piece of text.
     Slowly(Vec<Action>, Duration),
     /// An HTTP error: status, extra headers, and the API's type and message.
-    Refuse { status: u16, headers: Vec<(&'static str, String)>, kind: &'static str, message: &'static str },
+    Refuse {
+        status: u16,
+        headers: Vec<(&'static str, String)>,
+        kind: &'static str,
+        message: &'static str,
+    },
     /// Begins, and then says nothing more for ever.
     Hang(&'static str),
     /// Begins, and then the connection is cut.
@@ -35,7 +40,10 @@ pub fn text(text: &str) -> Action {
 }
 
 pub fn write(path: &str, content: &str) -> Action {
-    Action::Use { tool: "Write", input: json!({"file_path": format!("$CWD/{path}"), "content": content}) }
+    Action::Use {
+        tool: "Write",
+        input: json!({"file_path": format!("$CWD/{path}"), "content": content}),
+    }
 }
 
 pub fn edit(path: &str, old: &str, new: &str) -> Action {
@@ -57,52 +65,71 @@ fn refuse(status: u16, kind: &'static str, message: &'static str) -> Reply {
 
 /// The scenarios that every server knows.
 pub fn scenarios() -> BTreeMap<String, Scenario> {
-    let all: [(&str, Scenario); 14] = [
+    let talk = [
         ("hello", vec![say("Hello from the scripted model. Ünïcode: 你好 🦀")]),
-        ("agentic", vec![
-            Reply::Say(vec![
-                Action::Think("A file first, then a change to it.".into()),
-                text("I write the file."),
-                write("greeting.txt", "hello\nworld — ünïcødé 🦀\n"),
-            ]),
-            Reply::Say(vec![edit("greeting.txt", "world", "planet")]),
-            Reply::Say(vec![text("Now I look at it."), bash("git status --short")]),
-            say("Done: written, edited and seen by git."),
-        ]),
-        ("write", vec![Reply::Say(vec![text("Writing."), write("new.txt", "new\n")]), say("The writing is over.")]),
-        ("bash", vec![
-            Reply::Say(vec![text("Running."), bash("echo made > made.txt && cat made.txt")]),
-            say("The command is over."),
-        ]),
-        ("question", vec![
-            Reply::Say(vec![Action::Use { tool: "AskUserQuestion", input: json!({"questions": [{
-                "question": "Which colour?", "header": "Colour", "multiSelect": false,
-                "options": [{"label": "Red", "description": "warm"}, {"label": "Blue", "description": "cool"}],
-            }]}) }]),
-            say("Thank you for the colour."),
-        ]),
-        ("slow", vec![Reply::Slowly(vec![text(&"slow words ".repeat(400))], Duration::from_millis(200))]),
-        ("long_bash", vec![
-            Reply::Say(vec![
-                text("Waiting."),
-                bash("setsid tail -f /dev/null & tail -f /dev/null & echo $$ > started.txt; wait"),
-            ]),
-            say("Waited."),
-        ]),
+        ("slow", vec![Reply::Slowly(vec![text(&"slow words ".repeat(400))], SLOW)]),
         ("hang", vec![Reply::Hang("Before the silence. ")]),
         ("cut", vec![Reply::Cut("This will be cut. ")]),
-        ("rate_limited", vec![Reply::Refuse {
-            status: 429,
-            headers: vec![("retry-after", "7200".into())],
-            kind: "rate_limit_error",
-            message: "Number of request tokens has exceeded your per-minute rate limit",
-        }]),
+    ];
+    let work = [
+        ("agentic", agentic()),
+        ("write", uses(vec![text("Writing."), write("new.txt", "new\n")], "The writing is over.")),
+        (
+            "bash",
+            uses(
+                vec![text("Running."), bash("echo made > made.txt && cat made.txt")],
+                "The command is over.",
+            ),
+        ),
+        ("long_bash", uses(vec![text("Waiting."), bash(LONG)], "Waited.")),
+        ("question", uses(vec![question()], "Thank you for the colour.")),
+    ];
+    let all = talk.into_iter().chain(work).chain(refusals());
+    all.map(|(name, scenario)| (name.to_owned(), scenario)).collect()
+}
+
+const SLOW: Duration = Duration::from_millis(200);
+
+/// Three processes, one of them in a session of its own, that end only when they are ended.
+const LONG: &str = "setsid tail -f /dev/null & tail -f /dev/null & echo $$ > started.txt; wait";
+
+fn uses(actions: Vec<Action>, then: &str) -> Scenario {
+    vec![Reply::Say(actions), say(then)]
+}
+
+fn agentic() -> Scenario {
+    let thought = Action::Think("A file first, then a change to it.".into());
+    let file = write("greeting.txt", "hello\nworld — ünïcødé 🦀\n");
+    vec![
+        Reply::Say(vec![thought, text("I write the file."), file]),
+        Reply::Say(vec![edit("greeting.txt", "world", "planet")]),
+        Reply::Say(vec![text("Now I look at it."), bash("git status --short")]),
+        say("Done: written, edited and seen by git."),
+    ]
+}
+
+fn question() -> Action {
+    let options =
+        json!([{"label": "Red", "description": "warm"}, {"label": "Blue", "description": "cool"}]);
+    let question = json!({"question": "Which colour?", "header": "Colour", "multiSelect": false, "options": options});
+    Action::Use { tool: "AskUserQuestion", input: json!({"questions": [question]}) }
+}
+
+fn refusals() -> [(&'static str, Scenario); 5] {
+    let rate_limited = Reply::Refuse {
+        status: 429,
+        // So far away that `claude` does not wait for it.
+        headers: vec![("retry-after", "7200".into())],
+        kind: "rate_limit_error",
+        message: "Number of request tokens has exceeded your per-minute rate limit",
+    };
+    [
+        ("rate_limited", vec![rate_limited]),
         ("server_error", vec![refuse(500, "api_error", "Internal server error")]),
         ("overloaded", vec![refuse(529, "overloaded_error", "Overloaded")]),
         ("bad_key", vec![refuse(401, "authentication_error", "invalid x-api-key")]),
         ("refused", vec![refuse(400, "invalid_request_error", "messages.1: something is wrong")]),
-    ];
-    all.into_iter().map(|(name, scenario)| (name.to_owned(), scenario)).collect()
+    ]
 }
 
 /// The last marker in a text.

@@ -108,8 +108,15 @@ async fn serve(listener: std::net::TcpListener, desk: Arc<Desk>) -> Result<()> {
 async fn answer(State(desk): State<Arc<Desk>>, method: Method, uri: Uri, body: Bytes) -> Response {
     let body: Value = serde_json::from_slice(&body).unwrap_or(Value::Null);
     let path = uri.path().to_owned();
-    let turn = (path.ends_with("/messages") && wire::side_answer(&body).is_none()).then(|| wire::picked(&body)).flatten();
-    let number = desk.record(Recorded { method: method.to_string(), path: path.clone(), body: body.clone(), scenario: turn.clone() });
+    let turn = (path.ends_with("/messages") && wire::side_answer(&body).is_none())
+        .then(|| wire::picked(&body))
+        .flatten();
+    let number = desk.record(Recorded {
+        method: method.to_string(),
+        path: path.clone(),
+        body: body.clone(),
+        scenario: turn.clone(),
+    });
     if path.ends_with("/count_tokens") {
         return json_response(StatusCode::OK, &json!({"input_tokens": 1234}));
     }
@@ -117,12 +124,17 @@ async fn answer(State(desk): State<Arc<Desk>>, method: Method, uri: Uri, body: B
         return json_response(StatusCode::OK, &Value::Null);
     }
     if !path.ends_with("/messages") {
-        return json_response(StatusCode::NOT_FOUND, &error("not_found_error", &format!("no {path} here")));
+        return json_response(
+            StatusCode::NOT_FOUND,
+            &error("not_found_error", &format!("no {path} here")),
+        );
     }
     let reply = match (wire::side_answer(&body), turn) {
         (Some(text), _) => Reply::Say(vec![Action::Text(text.into())]),
         (None, Some((name, step))) => desk.reply(&name, step),
-        (None, None) => Reply::Say(vec![Action::Text("There is no [[model:NAME]] in this conversation.".into())]),
+        (None, None) => Reply::Say(vec![Action::Text(
+            "There is no [[model:NAME]] in this conversation.".into(),
+        )]),
     };
     respond(reply, &body, number)
 }
@@ -137,13 +149,16 @@ impl Desk {
     fn reply(&self, name: &str, step: usize) -> Reply {
         let scenario = self.scenarios.get(name);
         let reply = scenario.and_then(|replies| replies.get(step).or(replies.last()));
-        reply.cloned().unwrap_or_else(|| Reply::Say(vec![Action::Text(format!("There is no scenario {name}."))]))
+        reply.cloned().unwrap_or_else(|| {
+            Reply::Say(vec![Action::Text(format!("There is no scenario {name}."))])
+        })
     }
 }
 
 fn respond(reply: Reply, body: &Value, number: u64) -> Response {
     let folder = wire::folder_of(body).unwrap_or_default();
-    let say = |actions: &[Action]| wire::message(body, number, wire::blocks(actions, &folder, number));
+    let say =
+        |actions: &[Action]| wire::message(body, number, wire::blocks(actions, &folder, number));
     let streamed = body["stream"] == true;
     match reply {
         Reply::Refuse { status, headers, kind, message } => {
@@ -156,10 +171,17 @@ fn respond(reply: Reply, body: &Value, number: u64) -> Response {
             }
             response
         }
-        Reply::Say(actions) | Reply::Slowly(actions, _) if !streamed => json_response(StatusCode::OK, &say(&actions)),
+        Reply::Say(actions) | Reply::Slowly(actions, _) if !streamed => {
+            json_response(StatusCode::OK, &say(&actions))
+        }
+        // What `claude` falls back to when its stream was cut.
+        Reply::Cut(text) if !streamed => {
+            json_response(StatusCode::OK, &say(&[Action::Text(text.into())]))
+        }
         Reply::Say(actions) => sse(pieces(wire::events(&say(&actions)), Duration::ZERO)),
         Reply::Slowly(actions, pause) => sse(pieces(wire::events(&say(&actions)), pause)),
-        Reply::Hang(text) => sse(pieces(begun(&say(&[Action::Text(text.into())])), Duration::ZERO).chain(stream::pending())),
+        Reply::Hang(text) => sse(pieces(begun(&say(&[Action::Text(text.into())])), Duration::ZERO)
+            .chain(stream::pending())),
         Reply::Cut(text) => {
             let begun = pieces(begun(&say(&[Action::Text(text.into())])), Duration::ZERO);
             sse(begun.chain(stream::once(cut())))
@@ -180,7 +202,10 @@ fn begun(message: &Value) -> Vec<String> {
     events
 }
 
-fn pieces(events: Vec<String>, pause: Duration) -> impl Stream<Item = std::io::Result<Bytes>> + Send {
+fn pieces(
+    events: Vec<String>,
+    pause: Duration,
+) -> impl Stream<Item = std::io::Result<Bytes>> + Send {
     stream::iter(events).then(move |event| async move {
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;

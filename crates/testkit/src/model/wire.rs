@@ -22,7 +22,9 @@ pub fn picked(body: &Value) -> Option<(String, usize)> {
 fn text_of(content: &Value) -> String {
     match content {
         Value::String(text) => text.clone(),
-        Value::Array(blocks) => blocks.iter().filter_map(|block| block["text"].as_str()).collect::<Vec<_>>().join("\n"),
+        Value::Array(blocks) => {
+            blocks.iter().filter_map(|block| block["text"].as_str()).collect::<Vec<_>>().join("\n")
+        }
         _ => String::new(),
     }
 }
@@ -53,7 +55,9 @@ pub fn side_answer(body: &Value) -> Option<&'static str> {
 pub fn blocks(actions: &[Action], folder: &str, request: u64) -> Vec<Value> {
     let block = |(at, action): (usize, &Action)| match action {
         Action::Text(text) => json!({"type": "text", "text": text.replace("$CWD", folder)}),
-        Action::Think(text) => json!({"type": "thinking", "thinking": text, "signature": "c2NyaXB0ZWQ="}),
+        Action::Think(text) => {
+            json!({"type": "thinking", "thinking": text, "signature": "c2NyaXB0ZWQ="})
+        }
         Action::Use { tool, input } => {
             let id = format!("toolu_scripted_{request}_{at}");
             json!({"type": "tool_use", "id": id, "name": tool, "input": in_folder(input, folder)})
@@ -90,12 +94,19 @@ pub fn events(message: &Value) -> Vec<String> {
     start["content"] = json!([]);
     start["stop_reason"] = Value::Null;
     start["usage"]["output_tokens"] = 1.into();
-    let mut out = vec![event(json!({"type": "message_start", "message": start})), event(json!({"type": "ping"}))];
+    let mut out = vec![
+        event(json!({"type": "message_start", "message": start})),
+        event(json!({"type": "ping"})),
+    ];
     for (index, block) in message["content"].as_array().into_iter().flatten().enumerate() {
         let (first, deltas) = pieces(block);
-        out.push(event(json!({"type": "content_block_start", "index": index, "content_block": first})));
+        out.push(event(
+            json!({"type": "content_block_start", "index": index, "content_block": first}),
+        ));
         let deltas = deltas.into_iter();
-        out.extend(deltas.map(|delta| event(json!({"type": "content_block_delta", "index": index, "delta": delta}))));
+        out.extend(deltas.map(|delta| {
+            event(json!({"type": "content_block_delta", "index": index, "delta": delta}))
+        }));
         out.push(event(json!({"type": "content_block_stop", "index": index})));
     }
     let delta = json!({"stop_reason": message["stop_reason"], "stop_sequence": null});
@@ -110,13 +121,21 @@ fn pieces(block: &Value) -> (Value, Vec<Value>) {
         Some("tool_use") => {
             first["input"] = json!({});
             let deltas = cut(&block["input"].to_string());
-            (first, deltas.iter().map(|piece| json!({"type": "input_json_delta", "partial_json": piece})).collect())
+            (
+                first,
+                deltas
+                    .iter()
+                    .map(|piece| json!({"type": "input_json_delta", "partial_json": piece}))
+                    .collect(),
+            )
         }
         Some("thinking") => {
             first["thinking"] = "".into();
             let text = block["thinking"].as_str().unwrap_or_default();
-            let mut deltas: Vec<Value> =
-                cut(text).iter().map(|piece| json!({"type": "thinking_delta", "thinking": piece})).collect();
+            let mut deltas: Vec<Value> = cut(text)
+                .iter()
+                .map(|piece| json!({"type": "thinking_delta", "thinking": piece}))
+                .collect();
             deltas.push(json!({"type": "signature_delta", "signature": block["signature"]}));
             first["signature"] = "".into();
             (first, deltas)
@@ -124,7 +143,13 @@ fn pieces(block: &Value) -> (Value, Vec<Value>) {
         _ => {
             first["text"] = "".into();
             let text = block["text"].as_str().unwrap_or_default();
-            (first, cut(text).iter().map(|piece| json!({"type": "text_delta", "text": piece})).collect())
+            (
+                first,
+                cut(text)
+                    .iter()
+                    .map(|piece| json!({"type": "text_delta", "text": piece}))
+                    .collect(),
+            )
         }
     }
 }

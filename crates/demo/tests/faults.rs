@@ -1,0 +1,159 @@
+//! The bad agents are as bad as they promise.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod common;
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Command, Stdio},
+    thread,
+    time::Instant,
+};
+
+use common::{FLAGS, PATIENCE, Session};
+use serde_json::json;
+
+#[test]
+fn failures_of_the_service_are_successes_that_are_errors() {
+    for (script, status, exit) in
+        [("api_error", 500, 1), ("auth_error", 401, 1), ("rate_limited", 429, 1)]
+    {
+        let mut session = Session::start(&["--demo-script", script]);
+        session.say("go", None);
+        let result = session.one("result");
+        assert_eq!(
+            (&result["subtype"], &result["is_error"]),
+            (&json!("success"), &json!(true)),
+            "{script}"
+        );
+        assert_eq!(result["api_error_status"], status, "{script}");
+        assert_eq!(session.finish().1, Some(exit), "{script}");
+    }
+}
+
+#[test]
+fn all_good_lines_are_there_between_the_malformed_ones() {
+    let mut session = Session::start(&["--demo-script", "garbage"]);
+    session.say("go", None);
+    let seen = session.until("result");
+    let good = seen
+        .iter()
+        .filter(|line| {
+            line["message"]["content"][0]["text"]
+                .as_str()
+                .is_some_and(|text| text.starts_with("good "))
+        })
+        .count();
+    let bad = seen
+        .iter()
+        .filter(|line| {
+            !line.is_object() || line["type"].as_str().is_none_or(|kind| kind.starts_with("noise"))
+        })
+        .count();
+    assert_eq!(good, 20);
+    assert!(bad >= 17, "{bad}");
+}
+
+#[test]
+fn burst_writes_as_many_lines_as_it_was_told_to() {
+    let mut session = Session::start(&["--demo-script", "burst", "--lines", "5000"]);
+    session.say("go", None);
+    let seen = session.until("result");
+    assert_eq!(seen.len(), 5000 + 3, "the lines, and: running, init, result");
+}
+
+/// Processes whose environment has this mark, once there are so many; a program that is just being
+/// exchanged for another shows no environment.
+#[cfg(target_os = "linux")]
+fn await_marked(mark: &str, count: usize) -> Vec<String> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let found = marked(mark);
+        if found.len() == count {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "{} processes in place of {count}", found.len());
+        thread::yield_now();
+    }
+}
+
+/// Processes whose environment has this mark.
+#[cfg(target_os = "linux")]
+fn marked(mark: &str) -> Vec<String> {
+    let entries = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let pids = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    pids.filter(|pid| {
+        let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes())
+    })
+    .collect()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn terminate_ends_the_tool_in_its_own_session_and_exits_as_the_real_program_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("long.json");
+    let json = json!({"about": "x", "turns": [[{"tools": [{"run": {"command": "sleep 300 & echo $$ > pid; wait"}}]}]]});
+    std::fs::write(&script, json.to_string()).unwrap();
+    let mut session =
+        Session::start(&["--demo-script", script.to_str().unwrap(), "--allowedTools", "Bash"]);
+    session.say("go", None);
+    session.one("assistant/tool_use");
+    let pid_file = session.path().join("pid");
+    let deadline = Instant::now() + PATIENCE;
+    let pid = loop {
+        match std::fs::read_to_string(&pid_file) {
+            Ok(text) if text.ends_with('\n') => break text.trim().to_owned(),
+            _ => assert!(Instant::now() < deadline, "the tool did not start"),
+        }
+        thread::yield_now();
+    };
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let session_id = stat.rsplit_once(") ").unwrap().1.split(' ').nth(3).unwrap().to_owned();
+    assert_eq!(session_id, pid, "a tool has a session of its own");
+    Command::new("kill").arg(session.child.id().to_string()).status().unwrap();
+    assert_eq!(session.child.wait().unwrap().code(), Some(143));
+    while Path::new("/proc").join(&pid).exists() {
+        assert!(Instant::now() < deadline, "the tool lives on");
+        thread::yield_now();
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn grandchildren_are_where_the_script_says() {
+    let mark = format!("MUSHER_DEMO_TEST={}", std::process::id());
+    let folder = tempfile::tempdir().unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_musher-demo-agent"))
+        .args(FLAGS)
+        .args(["--demo-script", "stubborn"])
+        .env("MUSHER_DEMO_TEST", std::process::id().to_string())
+        .current_dir(folder.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    writeln!(
+        child.stdin.as_mut().unwrap(),
+        "{}",
+        json!({"type": "user", "message": {"role": "user", "content": "x"}})
+    )
+    .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let said = lines.find_map(|line| line.ok().filter(|line| line.contains("spawned"))).unwrap();
+    assert!(
+        said.contains("group=") && said.contains("session=") && said.contains("daemon="),
+        "{said}"
+    );
+    // The agent and its three.
+    await_marked(&mark, 4);
+    Command::new("kill").arg(child.id().to_string()).status().unwrap();
+    assert!(child.try_wait().unwrap().is_none(), "it ignores TERM");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    for pid in await_marked(&mark, 3) {
+        Command::new("kill").args(["-KILL", &pid]).status().unwrap();
+    }
+}
