@@ -6,6 +6,7 @@
 
 use std::{
     collections::BTreeMap,
+    ffi::OsString,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -56,14 +57,20 @@ pub struct LoginPath {
 pub struct LoginPathCache(OnceCell<LoginPath>);
 
 pub async fn login_path(cache: &LoginPathCache) -> LoginPath {
-    cache.0.get_or_init(|| ask_for(std::env::vars().collect())).await.clone()
+    let own =
+        || std::env::vars_os().filter_map(|(name, value)| text(name).zip(text(value))).collect();
+    cache.0.get_or_init(|| ask_for(own(), LIMIT)).await.clone()
 }
 
-async fn ask_for(env: BTreeMap<String, String>) -> LoginPath {
+fn text(value: OsString) -> Option<String> {
+    value.into_string().ok()
+}
+
+async fn ask_for(env: BTreeMap<String, String>, limit: Duration) -> LoginPath {
     let inherited = env.get("PATH").cloned().unwrap_or_default();
     let home = env.get("HOME").map(PathBuf::from).unwrap_or_default();
     let app_dir = env.get("APPDIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
-    let asked = ask_shell(env).await;
+    let asked = ask_shell(env, limit).await;
     let (path, source, note) = match asked {
         Ok(path) => (path, PathSource::Login, None),
         Err(why) if !inherited.is_empty() => (inherited, PathSource::Inherited, Some(why)),
@@ -73,7 +80,7 @@ async fn ask_for(env: BTreeMap<String, String>) -> LoginPath {
 }
 
 /// The error is a sentence for a person.
-async fn ask_shell(mut env: BTreeMap<String, String>) -> Result<String, String> {
+async fn ask_shell(mut env: BTreeMap<String, String>, limit: Duration) -> Result<String, String> {
     let shell = env.get("SHELL").filter(|shell| shell.starts_with('/')).cloned();
     let shell = shell.unwrap_or_else(|| "/bin/sh".to_owned());
     for name in ["APPDIR", "APPIMAGE", "ARGV0", "OWD", "CLAUDECODE", crate::tree::MARK] {
@@ -90,7 +97,7 @@ async fn ask_shell(mut env: BTreeMap<String, String>) -> Result<String, String> 
     .args(arguments);
     cmd.own_session = cmd.program != Path::new(&shell);
     cmd.env = env;
-    cmd.timeout = LIMIT;
+    cmd.timeout = limit;
     cmd.output_limit = 4 << 20;
     let finished = run(cmd).await.map_err(|error| format!("{shell} -ilc: {error}."))?;
     path_in(&finished.stdout).ok_or_else(|| {
@@ -120,4 +127,83 @@ fn completed(path: &str, home: &Path, app_dir: Option<&Path>) -> String {
     }
     let joined = std::env::join_paths(folders).unwrap_or_default();
     joined.to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::{fs, os::unix::fs::PermissionsExt};
+
+    use super::*;
+
+    struct Home(tempfile::TempDir);
+
+    impl Home {
+        /// A home whose shell is this script, called as `shell -i -l -c <command>`.
+        fn with_shell(script: &str) -> Self {
+            let home = Self(tempfile::tempdir().unwrap());
+            let shell = home.0.path().join("shell");
+            fs::write(&shell, format!("#!/bin/sh\n{script}\n")).unwrap();
+            fs::set_permissions(&shell, fs::Permissions::from_mode(0o755)).unwrap();
+            home
+        }
+
+        async fn ask(&self, more: &[(&str, &str)]) -> LoginPath {
+            let path = |path: &Path| path.to_str().unwrap().to_owned();
+            let shell = path(&self.0.path().join("shell"));
+            let mut env =
+                BTreeMap::from([("HOME".into(), path(self.0.path())), ("SHELL".into(), shell)]);
+            env.extend(more.iter().map(|(name, value)| ((*name).into(), (*value).into())));
+            ask_for(env, Duration::from_secs(2)).await
+        }
+    }
+
+    #[tokio::test]
+    async fn the_shells_own_path_is_found_behind_its_banner() {
+        let script = "echo 'PATH=/banner'; test \"$1$2$3\" = -i-l-c || exit 1
+            PATH=/nvm/bin:/usr/bin:relative:/nvm/bin; eval \"$4\"";
+        let found = Home::with_shell(script).ask(&[("PATH", "/usr/bin:/bin")]).await;
+        assert!(found.path.starts_with("/nvm/bin:/usr/bin:"), "{found:?}");
+        assert_eq!(found.path.matches("/nvm/bin").count(), 1);
+        assert!(!found.path.contains("relative") && !found.path.contains("banner"));
+        assert_eq!((found.source, found.note), (PathSource::Login, None));
+    }
+
+    #[tokio::test]
+    async fn a_shell_that_hangs_is_given_up() {
+        let home = Home::with_shell("/bin/sleep 1000 & /bin/sleep 1000");
+        let found = home.ask(&[("PATH", "/own/bin"), ("MUSHER_RUN", "hung-shell")]).await;
+        assert_eq!(found.source, PathSource::Inherited);
+        assert!(found.path.starts_with("/own/bin:"), "{found:?}");
+        assert!(found.note.unwrap().contains("did not finish within 2 s"));
+    }
+
+    #[tokio::test]
+    async fn the_usual_folders_are_the_last_resort() {
+        let home = Home::with_shell("exit 1");
+        fs::create_dir_all(home.0.path().join(".local/bin")).unwrap();
+        let found = home.ask(&[]).await;
+        assert_eq!(found.source, PathSource::Fallback);
+        let own = home.0.path().join(".local/bin");
+        assert!(found.path.starts_with(own.to_str().unwrap()), "{found:?}");
+        assert!(found.path.contains("/usr/bin"));
+    }
+
+    #[tokio::test]
+    async fn folders_of_our_own_appimage_do_not_count() {
+        let script = "export PATH=/tmp/.mount/usr/bin:/usr/bin; eval \"$4\"";
+        let found = Home::with_shell(script).ask(&[("APPDIR", "/tmp/.mount")]).await;
+        assert!(found.path.starts_with("/usr/bin"), "{found:?}");
+    }
+
+    #[tokio::test]
+    async fn a_real_login_shell_answers() {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join(".bash_profile"), "export PATH=/from/profile:$PATH\n").unwrap();
+        let home = home.path().to_str().unwrap().to_owned();
+        let env = [("HOME", home.as_str()), ("SHELL", "/bin/bash"), ("PATH", "/usr/bin:/bin")];
+        let env = env.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let found = ask_for(env, LIMIT).await;
+        assert!(found.path.starts_with("/from/profile:"), "{found:?}");
+    }
 }

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ExitRecord, Signal, Stream, tree::ProcessId};
 
+/// Bytes of input that may wait. A child that leaves that much unread is not listening.
+pub const INPUT_LIMIT: usize = 8 << 20;
+
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Call {
     pub seq: u64,
@@ -47,6 +50,13 @@ pub enum Request {
     },
     /// Answered with [`Message::Status`] as well.
     Status,
+}
+
+impl Request {
+    /// Doing it twice is doing it once.
+    pub fn may_be_repeated(&self) -> bool {
+        !matches!(self, Self::Signal { .. })
+    }
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -2,12 +2,16 @@
 
 use std::{
     io,
+    os::unix::net::UnixStream as StdStream,
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use chrono::Utc;
-use tokio::{task::spawn_blocking, time::timeout};
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, timeout},
+};
 
 use super::{Keeper, link::Link};
 use crate::{
@@ -38,27 +42,43 @@ pub enum Attached {
 }
 
 pub async fn attach(dir: &Path) -> Result<Attached, ProcessError> {
-    let until = tokio::time::Instant::now() + SOCKET_LIMIT;
+    match find(dir).await? {
+        Found::Listening(stream) => live(dir, stream).await,
+        Found::Ended(record) => Ok(Attached::Ended(record)),
+        Found::Dead => Ok(ended(end_of(dir.to_owned()).await)),
+    }
+}
+
+/// A run's keeper, as it shows from outside.
+pub enum Found {
+    Listening(StdStream),
+    Ended(ExitRecord),
+    /// There is none, or none that listens, and no record.
+    Dead,
+}
+
+pub async fn find(dir: &Path) -> Result<Found, ProcessError> {
+    let until = Instant::now() + SOCKET_LIMIT;
     loop {
         // First, because a keeper still listens for a moment when the end is recorded.
         if let Some(record) = files::read_json(dir, EXIT_FILE) {
-            return Ok(Attached::Ended(record));
+            return Ok(Found::Ended(record));
         }
         match socket::connect(dir) {
-            Ok(stream) => return live(dir, stream).await,
+            Ok(stream) => return Ok(Found::Listening(stream)),
             Err(error) if is_deaf(&error) => {}
             Err(error) => return Err(ProcessError::io("reaching the agent's keeper")(error)),
         }
         let file: Option<KeeperFile> = files::read_json(dir, KEEPER_FILE);
         let lives = file.is_some_and(|file| file.boot == tree::boot() && file.keeper.is_alive());
-        if !lives || tokio::time::Instant::now() > until {
-            break;
+        if !lives || Instant::now() > until {
+            return Ok(Found::Dead);
         }
         tokio::time::sleep(SOCKET_LOOK).await;
     }
-    Ok(ended(end_of(dir.to_owned()).await))
 }
 
+/// What to say of an end that was found out just now.
 fn ended(record: ExitRecord) -> Attached {
     if record.lost {
         return Attached::Lost { killed: record.killed, left: record.left };
@@ -67,7 +87,7 @@ fn ended(record: ExitRecord) -> Attached {
 }
 
 /// It lives only if it answers: a keeper that was just killed still takes connections.
-async fn live(dir: &Path, stream: std::os::unix::net::UnixStream) -> Result<Attached, ProcessError> {
+async fn live(dir: &Path, stream: StdStream) -> Result<Attached, ProcessError> {
     let file: Option<KeeperFile> = files::read_json(dir, KEEPER_FILE);
     let child = file.and_then(|file| file.child).map(|child| child.pid);
     let link = Link::open(dir.to_owned(), stream, None)?;

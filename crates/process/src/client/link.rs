@@ -13,11 +13,14 @@ use tokio::{
     task::JoinSet,
 };
 
-use super::attach;
+use super::attach::{self, Found};
 use crate::{
     ExitRecord, ProcessError,
     wire::{Call, Message, Request},
 };
+
+/// A connection that breaks this often is not worth another one.
+const RECONNECTS: usize = 100;
 
 /// What is known of the child's output and end.
 #[derive(Clone, Debug, Default)]
@@ -69,12 +72,16 @@ impl Link {
     }
 
     pub async fn call(&self, request: Request) -> Result<(), ProcessError> {
-        let (answer, answered) = oneshot::channel();
-        self.calls.send((request, answer)).await.map_err(|_| ProcessError::Gone)?;
-        match answered.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(why)) => Err(ProcessError::Refused(why)),
-            Err(_) => Err(ProcessError::Gone),
+        loop {
+            let (answer, answered) = oneshot::channel();
+            let call = (request.clone(), answer);
+            self.calls.send(call).await.map_err(|_| ProcessError::Gone)?;
+            match answered.await {
+                Ok(answer) => return answer.map_err(ProcessError::Refused),
+                // The connection broke before the answer came, and is being made again.
+                Err(_) if request.may_be_repeated() && self.progress.borrow().exit.is_none() => {}
+                Err(_) => return Err(ProcessError::Gone),
+            }
         }
     }
 
@@ -105,22 +112,45 @@ struct Actor {
 
 impl Actor {
     async fn run(mut self, mut orders: mpsc::Receiver<(Request, Answer)>, child: Option<Child>) {
-        let greeted = self.send(Request::Attach, None).await;
-        if greeted.is_ok() {
-            self.talk(&mut orders).await;
-        }
-        // The keeper is gone, or as good as: who still waits for an answer hears that.
-        self.open.clear();
-        drop(orders);
-        let told = self.news.borrow().exit.clone();
-        let record = match told {
-            Some(record) => record,
-            None => attach::end_of(self.dir.clone()).await,
-        };
+        let record = self.follow(&mut orders).await;
+        // The end is known before the last callers hear that nobody answers.
         self.news.send_modify(|progress| progress.exit = Some(record));
+        drop(orders);
         if let Some(mut child) = child {
             let _ = child.wait().await;
         }
+    }
+
+    /// Talks until the end is known. A connection that breaks while the keeper lives is made again;
+    /// who waits for an answer then hears that there will be none.
+    async fn follow(&mut self, orders: &mut mpsc::Receiver<(Request, Answer)>) -> ExitRecord {
+        for _ in 0..RECONNECTS {
+            if self.send(Request::Attach, None).await.is_ok() {
+                self.talk(orders).await;
+            }
+            self.open.clear();
+            let told = self.news.borrow().exit.clone();
+            if let Some(record) = told {
+                return record;
+            }
+            match attach::find(&self.dir).await {
+                Ok(Found::Listening(stream)) => {
+                    if self.reconnect(stream).is_err() {
+                        break;
+                    }
+                }
+                Ok(Found::Ended(record)) => return record,
+                Ok(Found::Dead) | Err(_) => break,
+            }
+        }
+        attach::end_of(self.dir.clone()).await
+    }
+
+    fn reconnect(&mut self, stream: StdStream) -> std::io::Result<()> {
+        let (reader, writer) = UnixStream::from_std(stream)?.into_split();
+        self.lines = BufReader::new(reader).lines();
+        self.writer = writer;
+        Ok(())
     }
 
     async fn talk(&mut self, orders: &mut mpsc::Receiver<(Request, Answer)>) {
@@ -169,5 +199,51 @@ impl Actor {
             Ok(Message::Status { .. }) => {}
             Err(error) => tracing::debug!(%error, "a keeper's message that is not understood"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::{
+        io::{BufRead, BufReader as StdReader, Write},
+        path::Path,
+        thread,
+    };
+
+    use super::*;
+    use crate::socket;
+
+    /// Plays a keeper that drops its first client in the middle of a call and serves the second one.
+    fn keeper_that_drops_one(dir: &Path) -> thread::JoinHandle<()> {
+        let listener = socket::bind(dir).unwrap();
+        listener.set_nonblocking(false).unwrap();
+        thread::spawn(move || {
+            let (first, _) = listener.accept().unwrap();
+            assert_eq!(StdReader::new(&first).lines().take(2).count(), 2);
+            drop(first);
+            let (mut second, _) = listener.accept().unwrap();
+            for line in StdReader::new(second.try_clone().unwrap()).lines().take(2) {
+                let call: Call = serde_json::from_str(&line.unwrap()).unwrap();
+                let reply = Message::Reply { seq: call.seq, error: None };
+                writeln!(second, "{}", serde_json::to_string(&reply).unwrap()).unwrap();
+            }
+            let mut record = attach::unknown_end();
+            record.code = Some(0);
+            let end = serde_json::to_string(&Message::Exited(record)).unwrap();
+            writeln!(second, "{{\"of_the_future\":1}}\n{end}").unwrap();
+        })
+    }
+
+    #[tokio::test]
+    async fn a_link_that_breaks_is_made_again_and_the_call_repeated() {
+        let dir = tempfile::tempdir().unwrap();
+        let keeper = keeper_that_drops_one(dir.path());
+        let stream = socket::connect(dir.path()).unwrap();
+        let link = Link::open(dir.path().to_owned(), stream, None).unwrap();
+        link.call(Request::CloseInput).await.unwrap();
+        assert_eq!(link.exited().await.code, Some(0));
+        assert!(matches!(link.call(Request::CloseInput).await, Err(ProcessError::Gone)));
+        keeper.join().unwrap();
     }
 }

@@ -16,7 +16,8 @@ pub use reader::SpoolReader;
 pub use start::keeper_program;
 
 use crate::{
-    Ending, ExitRecord, ProcessError, Signal, SpawnSpec, Stream, files, tree, wire::Request,
+    Ending, ExitRecord, ProcessError, Signal, SpawnSpec, Stream, files, tree,
+    wire::{INPUT_LIMIT, Request},
 };
 use link::Link;
 
@@ -66,6 +67,10 @@ impl Keeper {
     /// Says `text` to the child; returns when it is in the child's pipe. The same `id` twice (even from
     /// another engine) is said once.
     pub async fn input(&self, id: &str, text: &str) -> Result<(), ProcessError> {
+        if text.len() > INPUT_LIMIT {
+            let why = "This is too long to be said at once; the limit is 8 MiB.".to_owned();
+            return Err(ProcessError::Refused(why));
+        }
         self.call(Request::Input { id: id.to_owned(), text: text.to_owned() }).await
     }
 

@@ -41,7 +41,7 @@ impl Client {
     /// The whole lines that have come.
     pub fn receive(&mut self) -> Vec<Vec<u8>> {
         let mut lines = Vec::new();
-        loop {
+        while !self.gone {
             self.received.reserve(4096);
             let room = rustix::buffer::spare_capacity(&mut self.received);
             match rustix::io::read(&self.stream, room) {
@@ -54,19 +54,21 @@ impl Client {
                 Err(Errno::AGAIN) => {}
                 Err(_) => self.gone = true,
             }
-            return lines;
+            break;
         }
+        lines
     }
 
     fn split(&mut self, fresh: usize, lines: &mut Vec<Vec<u8>>) {
         let mut search = self.received.len() - fresh;
+        if self.received.len() > LONGEST_CALL {
+            self.gone = true;
+            return;
+        }
         while let Some(at) = self.received[search..].iter().position(|&byte| byte == b'\n') {
             let rest = self.received.split_off(search + at + 1);
             lines.push(std::mem::replace(&mut self.received, rest));
             search = 0;
-        }
-        if self.received.len() > LONGEST_CALL {
-            self.gone = true;
         }
     }
 

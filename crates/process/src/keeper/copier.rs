@@ -68,6 +68,14 @@ impl Copier {
         self.source = None;
     }
 
+    /// Forgets what cannot be written, because its folder is gone for good.
+    pub fn abandon(&mut self) {
+        self.give_up();
+        self.batch.clear();
+        self.taken = 0;
+        self.trouble = None;
+    }
+
     pub fn unwritten(&self) -> usize {
         self.batch.len() - self.taken
     }

@@ -157,3 +157,74 @@ impl Phase {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+    const GENTLE: Ending =
+        Ending { eof_grace: Duration::from_secs(5), term_grace: Duration::from_secs(3) };
+
+    fn at(start: Instant, millis: u32) -> Instant {
+        start + MS * millis
+    }
+
+    #[test]
+    fn an_order_takes_every_step_in_its_time() {
+        let start = Instant::now();
+        let mut phase = Phase::Running;
+        assert_eq!(phase.order(GENTLE, start), Act::CloseInput);
+        assert_eq!(phase.step(Tree::Child, at(start, 4999)), Act::Nothing);
+        assert_eq!(phase.step(Tree::Child, at(start, 5000)), Act::Terminate);
+        assert_eq!(phase.step(Tree::Child, at(start, 7999)), Act::Nothing);
+        assert_eq!(phase.step(Tree::Child, at(start, 8000)), Act::Kill);
+        assert_eq!(phase.step(Tree::OnlyDescendants, at(start, 8001)), Act::Kill);
+        assert_eq!(phase.step(Tree::Empty, at(start, 8002)), Act::Nothing);
+        assert_eq!(phase.name(), "draining");
+    }
+
+    #[test]
+    fn what_does_not_die_is_given_up_in_the_end() {
+        let start = Instant::now();
+        let mut phase = Phase::Killing { until: at(start, 100) };
+        assert_eq!(phase.step(Tree::OnlyDescendants, at(start, 99)), Act::Kill);
+        assert_eq!(phase.step(Tree::OnlyDescendants, at(start, 100)), Act::GiveUp);
+        assert_eq!(phase.step(Tree::OnlyDescendants, at(start, 101)), Act::Nothing);
+    }
+
+    #[test]
+    fn a_child_that_ends_takes_its_descendants_along() {
+        let start = Instant::now();
+        let mut phase = Phase::Running;
+        assert_eq!(phase.step(Tree::Child, start), Act::Nothing);
+        assert_eq!(phase.step(Tree::OnlyDescendants, start), Act::Terminate);
+        assert_eq!(phase.step(Tree::OnlyDescendants, at(start, 1999)), Act::Nothing);
+        assert_eq!(phase.step(Tree::OnlyDescendants, at(start, 2000)), Act::Kill);
+        let mut alone = Phase::Running;
+        assert_eq!(alone.step(Tree::Empty, start), Act::Nothing);
+        assert_eq!(alone.name(), "draining");
+    }
+
+    #[test]
+    fn a_second_order_shortens_and_never_lengthens() {
+        let start = Instant::now();
+        let mut phase = Phase::Running;
+        phase.order(GENTLE, start);
+        phase.order(Ending { eof_grace: MS * 9000, term_grace: MS * 9000 }, start);
+        assert_eq!(phase.step(Tree::Child, at(start, 5000)), Act::Terminate);
+        phase.order(Ending::NOW, at(start, 5001));
+        assert_eq!(phase.step(Tree::Child, at(start, 5001)), Act::Kill);
+    }
+
+    #[test]
+    fn silence_is_counted_from_the_last_byte() {
+        let start = Instant::now();
+        let mut phase = Phase::Draining { until: at(start, 1000) };
+        phase.heard(at(start, 900));
+        assert_eq!(phase.due(start), Some(at(start, 1900)));
+        let mut running = Phase::Running;
+        running.heard(start);
+        assert_eq!((running.due(start), running), (None, Phase::Running));
+    }
+}

@@ -7,8 +7,7 @@ use std::{
 
 use rustix::io::Errno;
 
-/// Bytes that may wait. A child that does not read its input for that long is not listening.
-const LIMIT: usize = 8 << 20;
+use crate::wire::INPUT_LIMIT;
 
 /// Who waits to hear that a text was written: a client and its call.
 pub type Waiter = (u64, u64);
@@ -63,7 +62,7 @@ impl Input {
         if self.pipe.is_none() || self.close_behind {
             return refuse(waiter, "The agent takes no more input.");
         }
-        if self.bytes + text.len() > LIMIT {
+        if self.bytes + text.len() > INPUT_LIMIT {
             return refuse(waiter, "The agent does not read its input; too much waits already.");
         }
         self.bytes += text.len();

@@ -122,9 +122,19 @@ impl Keeper {
         }
     }
 
+    /// A run whose folder was removed can be neither kept nor found again: it ends.
+    fn end_without_folder(&mut self) {
+        if !self.dir.exists() {
+            self.end_now();
+            self.stdout.abandon();
+            self.stderr.abandon();
+        }
+    }
+
     fn retry(&mut self, now: Instant) {
         if self.retry_at.is_some_and(|at| at <= now) {
             self.retry_at = None;
+            self.end_without_folder();
             let before = self.stdout.written() + self.stderr.written();
             self.stdout.write_out();
             self.stderr.write_out();
@@ -237,7 +247,9 @@ impl Keeper {
         if self.record_trouble.is_some() && self.retry_at.is_some() {
             return false;
         }
-        if let Err(error) = files::write_json(&self.dir, EXIT_FILE, &record) {
+        if let Err(error) = files::write_json(&self.dir, EXIT_FILE, &record)
+            && self.dir.exists()
+        {
             self.record_trouble = Some(format!("The agent's end cannot be written down: {error}."));
             return false;
         }
