@@ -16,9 +16,16 @@ fn main() {
     }
     // A new file in dist alone would not be embedded again otherwise.
     println!("cargo:rerun-if-changed=ui/dist");
+    println!("cargo:rerun-if-changed=src-tauri/permissions");
     tauri_build::try_build(
         tauri_build::Attributes::new()
-            .capabilities_path_pattern("./src-tauri/capabilities/**/*"),
+            .capabilities_path_pattern("./src-tauri/capabilities/**/*")
+            // Naming our own commands puts them under the capabilities, too: what is not granted there
+            // is refused.
+            .app_manifest(
+                tauri_build::AppManifest::new()
+                    .permissions_path_pattern("./src-tauri/permissions/**/*.toml"),
+            ),
     )
     .expect("tauri.conf.json and the capabilities are valid");
 }

@@ -11,11 +11,13 @@ mod check;
 mod client;
 mod host;
 mod open;
+mod place;
 pub mod serve;
 mod table;
 
 pub use client::Client;
 pub use host::{Host, OpenTarget, TerminalHost};
+pub use place::{DATA_DIR_VARIABLE, data_dir};
 pub use table::{dispatch, names};
 
 use std::{pin::Pin, sync::Arc};

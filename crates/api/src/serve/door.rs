@@ -31,6 +31,12 @@ pub(crate) struct Refusal {
     pub(crate) error: ApiError,
 }
 
+impl axum::response::IntoResponse for Refusal {
+    fn into_response(self) -> axum::response::Response {
+        (self.status, axum::Json(self.error)).into_response()
+    }
+}
+
 fn refuse(status: StatusCode, message: &str, hint: &str) -> Refusal {
     let error = ApiError::new(ErrorCode::Unauthorized, message).with_hint(hint);
     Refusal { status, error }

@@ -62,7 +62,7 @@ async fn guard(State(door): State<Arc<Door>>, request: Request, next: Next) -> R
     let (parts, body) = request.into_parts();
     match door.check(&parts) {
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
-        Err(Refusal { status, error }) => json(status, &error),
+        Err(refusal) => refusal.into_response(),
     }
 }
 
@@ -122,9 +122,11 @@ fn status_of(code: ErrorCode) -> StatusCode {
 type Body = Result<Bytes, BytesRejection>;
 
 /// The body's text. A form or plain text, which another page could send unasked, is not taken.
-fn json_body(headers: &HeaderMap, body: Body) -> Result<String, Response> {
-    let refuse =
-        |status, message: &str| json(status, &ApiError::new(ErrorCode::BadRequest, message));
+fn json_body(headers: &HeaderMap, body: Body) -> Result<String, Refusal> {
+    let refuse = |status, message: &str| Refusal {
+        status,
+        error: ApiError::new(ErrorCode::BadRequest, message),
+    };
     let kind =
         headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let essence = kind.split(';').next().unwrap_or("").trim();
@@ -148,7 +150,7 @@ async fn rpc(
 ) -> Response {
     let params = match json_body(&headers, body) {
         Ok(params) => params,
-        Err(refusal) => return refusal,
+        Err(refusal) => return refusal.into_response(),
     };
     let answer = tokio::select! {
         answer = behind.api.call(&name, &params) => answer,
@@ -169,7 +171,7 @@ struct ShowParams {
 async fn show(State(behind): State<Behind>, headers: HeaderMap, body: Body) -> Response {
     let params = match json_body(&headers, body) {
         Ok(params) => params,
-        Err(refusal) => return refusal,
+        Err(refusal) => return refusal.into_response(),
     };
     let shown = match serde_json::from_str::<ShowParams>(&params) {
         Ok(params) => behind.api.show(params.folders).await,

@@ -1,0 +1,114 @@
+//! One follower of the engine's news: it feeds the page's mailbox, the tray and the notifications.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use musher_engine::Engine;
+use musher_protocol::{News, Project, ProjectId, RunId, RunSummary};
+use tokio::sync::Notify;
+
+use crate::{
+    notify::{Note, note_of},
+    shell::Shell,
+    tray::TrayView,
+};
+
+/// What the page has not fetched yet. Bounded by the number of runs: of each only the latest is kept.
+#[derive(Default)]
+pub(crate) struct Mailbox {
+    waiting: Mutex<Waiting>,
+    wake: Notify,
+}
+
+#[derive(Default)]
+struct Waiting {
+    runs: HashMap<RunId, RunSummary>,
+    projects: bool,
+}
+
+impl Mailbox {
+    pub(crate) fn put(&self, news: News) {
+        let mut waiting = self.lock();
+        waiting.projects |= news.projects;
+        waiting.runs.extend(news.runs.into_iter().map(|run| (run.id.clone(), run)));
+        drop(waiting);
+        self.wake.notify_one();
+    }
+
+    /// Waits until there is something and takes all of it.
+    pub(crate) async fn take(&self) -> News {
+        loop {
+            let waiting = std::mem::take(&mut *self.lock());
+            if waiting.projects || !waiting.runs.is_empty() {
+                let runs = waiting.runs.into_values().collect();
+                return News { runs, projects: waiting.projects };
+            }
+            self.wake.notified().await;
+        }
+    }
+
+    pub(crate) fn clear(&self) {
+        *self.lock() = Waiting::default();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The runs and projects as the follower knows them.
+#[derive(Default)]
+pub(crate) struct Board {
+    runs: HashMap<RunId, RunSummary>,
+    projects: HashMap<ProjectId, String>,
+}
+
+impl Board {
+    fn name_projects(&mut self, projects: Vec<Project>) {
+        self.projects = projects.into_iter().map(|project| (project.id, project.name)).collect();
+    }
+
+    /// What a person should hear of the change.
+    pub(crate) fn take_in(&mut self, run: RunSummary) -> Option<Note> {
+        let project = self.projects.get(&run.project).map_or("", String::as_str);
+        let note = note_of(self.runs.get(&run.id), &run, project);
+        self.runs.insert(run.id.clone(), run);
+        note
+    }
+
+    fn view(&self) -> TrayView {
+        TrayView::of(self.runs.values())
+    }
+}
+
+/// Follows until the engine is closed.
+pub(crate) async fn follow(shell: &Arc<Shell>, engine: &Engine) {
+    // The reader comes before the list: what changes between the two is told twice, never lost.
+    let mut reader = engine.news();
+    let mut board = Board::default();
+    ask_for_projects(&mut board, engine).await;
+    for run in engine.run_list().await.unwrap_or_default() {
+        // What was so before this start is no news.
+        board.runs.insert(run.id.clone(), run);
+    }
+    shell.show_in_tray(board.view());
+    while let Some(news) = reader.next().await {
+        if news.projects {
+            ask_for_projects(&mut board, engine).await;
+        }
+        for note in news.runs.iter().filter_map(|run| board.take_in(run.clone())) {
+            shell.notify(note);
+        }
+        shell.show_in_tray(board.view());
+        shell.mailbox.put(news);
+    }
+}
+
+async fn ask_for_projects(board: &mut Board, engine: &Engine) {
+    match engine.project_list().await {
+        Ok(projects) => board.name_projects(projects),
+        Err(error) => tracing::warn!("the projects' names are unknown: {error}"),
+    }
+}
