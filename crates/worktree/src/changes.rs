@@ -1,15 +1,16 @@
 //! What differs between a worktree and its base: committed, staged, unstaged and untracked, each file
-//! once. Takes no lock and writes nothing. Four short processes, three of them at the same time (five
-//! fewer than one for each question).
+//! once. Takes no lock and writes nothing. One short process asks for the settings, then three run at
+//! the same time.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use musher_protocol::{ChangeKind, FileChange, WorktreeChanges};
 
+use crate::answer::{Answer, why};
 use crate::error::{Result, WorktreeError};
 use crate::files::{Content, blocking, content, line_count};
-use crate::git::{Answer, Call, Git, why};
+use crate::git::{Call, Git};
 
 /// Lines of an untracked file are counted within its first mebibyte.
 const COUNTED_BYTES: u64 = 1 << 20;

@@ -10,9 +10,10 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::answer::{Answer, is_lock_error, why};
 use crate::error::{Result, WorktreeError};
 use crate::files::blocking;
-use crate::git::{Answer, Git, LONG_LIMIT, is_lock_error, why};
+use crate::git::{Git, LONG_LIMIT};
 use crate::naming::{folder_name, slug, unique};
 use crate::{provision, turn};
 

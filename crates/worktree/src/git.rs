@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use musher_process::{Cmd, ProcessError};
 
+use crate::answer::{Answer, why};
 use crate::error::{Result, WorktreeError};
 use crate::programs::{Setting, driver_overrides, parse_settings};
 
@@ -67,6 +68,21 @@ const ALWAYS: &[(&str, &str)] = &[
     ("advice.detachedHead", "false"),
 ];
 
+/// The environment of every call, besides `PATH` and `HOME`.
+const SURROUNDINGS: &[(&str, &str)] = &[
+    ("LC_ALL", "C.UTF-8"),
+    ("GIT_OPTIONAL_LOCKS", "0"),
+    ("GIT_TERMINAL_PROMPT", "0"),
+    ("GIT_PAGER", "cat"),
+    ("GIT_EDITOR", "false"),
+    ("GIT_SEQUENCE_EDITOR", "false"),
+    ("GIT_ASKPASS", ""),
+    ("SSH_ASKPASS", ""),
+    ("GIT_SSH_COMMAND", "false"),
+    ("GIT_LITERAL_PATHSPECS", "1"),
+    ("GIT_ADVICE", "0"),
+];
+
 /// git as Musher calls it. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Git {
@@ -101,27 +117,6 @@ impl<'a> From<&'a Path> for Place<'a> {
 impl<'a> From<&'a PathBuf> for Place<'a> {
     fn from(dir: &'a PathBuf) -> Self {
         Place::At(dir)
-    }
-}
-
-/// What a git process left.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) code: i32,
-    pub(crate) stdout: Vec<u8>,
-    pub(crate) stderr: String,
-    /// The output was longer than the limit: what is here is its beginning.
-    pub(crate) cut: bool,
-}
-
-impl Answer {
-    /// Lossy: a name that is not UTF-8 shows its broken bytes as `U+FFFD`.
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8_lossy(&self.stdout).into_owned()
-    }
-
-    pub(crate) fn line(&self) -> String {
-        self.text().trim_end_matches(['\n', '\r']).to_owned()
     }
 }
 
@@ -222,21 +217,7 @@ impl Git {
         let mut set = |name: &str, value: &str| drop(env.insert(name.to_owned(), value.to_owned()));
         set("PATH", &self.path);
         set("HOME", &self.home.to_string_lossy());
-        set("LC_ALL", "C.UTF-8");
-        set("GIT_OPTIONAL_LOCKS", "0");
-        set("GIT_TERMINAL_PROMPT", "0");
-        for (name, value) in [
-            ("GIT_PAGER", "cat"),
-            ("GIT_EDITOR", "false"),
-            ("GIT_SEQUENCE_EDITOR", "false"),
-            ("GIT_ASKPASS", ""),
-            ("SSH_ASKPASS", ""),
-            ("GIT_SSH_COMMAND", "false"),
-            ("GIT_LITERAL_PATHSPECS", "1"),
-            ("GIT_ADVICE", "0"),
-        ] {
-            set(name, value);
-        }
+        SURROUNDINGS.iter().for_each(|(name, value)| set(name, value));
         for name in ["TMPDIR", "XDG_CONFIG_HOME", "SYSTEMROOT", "USERPROFILE"] {
             if let Ok(value) = std::env::var(name) {
                 set(name, &value);
@@ -360,41 +341,6 @@ pub(crate) fn is_bare(dir: &Path) -> bool {
         && dir.join("HEAD").is_file()
         && dir.join("objects").is_dir()
         && dir.join("refs").is_dir()
-}
-
-/// Turns what git said into an error that a person can act on. The texts are git 2.47's, in `C`.
-pub(crate) fn why(answer: &Answer, dir: &Path, what: &str) -> WorktreeError {
-    let said = answer.stderr.trim();
-    let says = |part: &str| said.contains(part);
-    let path = dir.to_owned();
-    if says("dubious ownership") {
-        WorktreeError::OwnedByAnother(path)
-    } else if says("not a git repository") && !says("gitdir") && !dir.join(".git").exists() {
-        WorktreeError::NotARepository(path)
-    } else if says("invalid gitfile format") || says("not a git repository") || says("bad config") {
-        WorktreeError::Broken { path, said: first_line(said) }
-    } else if says("No space left on device") {
-        WorktreeError::DiskFull { path, free_mib: 0, need_mib: 1 }
-    } else if is_lock_error(said) {
-        WorktreeError::Locked(path)
-    } else if says("Permission denied") {
-        WorktreeError::NoPermission(path)
-    } else {
-        WorktreeError::Failed { what: what.to_owned(), said: first_line(said) }
-    }
-}
-
-pub(crate) fn is_lock_error(said: &str) -> bool {
-    (said.contains(".lock'") && said.contains("File exists")) || said.contains("cannot lock ref")
-}
-
-/// The line that says most, as the end of a sentence: the first `fatal:` or `error:`, else the first.
-fn first_line(said: &str) -> String {
-    let is_telling = |line: &&str| line.starts_with("fatal:") || line.starts_with("error:");
-    let line = said.lines().find(is_telling).or(said.lines().next()).unwrap_or("git said nothing");
-    let text = line.trim_start_matches("fatal: ").trim_start_matches("error: ");
-    let text: String = text.trim_end_matches('.').chars().take(400).collect();
-    format!("{text}.")
 }
 
 /// A call with all that is said to git, for the door out.

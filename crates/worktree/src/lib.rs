@@ -13,6 +13,7 @@
 //!
 //! Deliberately absent: landing, checkpoints, copying files into a new worktree, setup scripts.
 
+mod answer;
 mod changes;
 mod create;
 mod demo_repository;

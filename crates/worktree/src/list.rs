@@ -61,7 +61,7 @@ impl Git {
         match answer.code {
             0 => Ok(Some(answer.line())),
             1 => Ok(None),
-            _ => Err(crate::git::why(&answer, dir, "symbolic-ref")),
+            _ => Err(crate::answer::why(&answer, dir, "symbolic-ref")),
         }
     }
 
