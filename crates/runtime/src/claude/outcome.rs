@@ -8,6 +8,8 @@ use musher_protocol::{RateLimitState, RunLimit, RunOutcome, StoppedBy};
 
 use super::decode::{Facts, TurnResult, is_resume_rejection};
 
+const LOST: &str = "The agent's keeper was killed, so nobody saw how the agent ended.";
+
 /// How many lines a failure keeps.
 pub const LAST_LINES: usize = 20;
 
@@ -19,6 +21,8 @@ pub struct Exit {
     /// Processes that may still live.
     pub left: Vec<u32>,
     pub spawn_error: Option<String>,
+    /// Its keeper was killed, so nobody saw the end.
+    pub lost: bool,
 }
 
 /// Why Musher ended the process, when it did.
@@ -28,6 +32,18 @@ pub enum Cause {
     /// `last_event` is the type of the last event, or `start` when there was none.
     Inactive { after_secs: u64, last_event: String },
     Limit(RunLimit),
+}
+
+impl From<&musher_process::ExitRecord> for Exit {
+    fn from(record: &musher_process::ExitRecord) -> Self {
+        Self {
+            code: record.code,
+            signal: record.signal,
+            left: record.left.clone(),
+            spawn_error: record.spawn_error.clone(),
+            lost: record.lost,
+        }
+    }
 }
 
 /// All that decides an outcome.
@@ -68,6 +84,7 @@ fn by_itself(ended: &Ended<'_>) -> RunOutcome {
     match &ended.facts.last_result {
         Some(result) if !ended.facts.turn_open => by_result(ended, result),
         _ if ended.facts.started || ended.facts.last_result.is_some() => failed(ended, None),
+        _ if ended.exit.lost => failed(ended, None),
         _ => RunOutcome::AbortedBeforeSession {
             signal: ended.exit.signal,
             last_lines: last_lines(ended.stderr.iter().map(String::as_str)),
@@ -92,7 +109,7 @@ fn by_result(ended: &Ended<'_>, result: &TurnResult) -> RunOutcome {
         "error_max_budget_usd" => return RunOutcome::LimitReached { limit: RunLimit::Money },
         _ => {}
     }
-    if result.terminal_reason.as_deref().is_some_and(|why| why.starts_with("aborted")) {
+    if result.aborted() {
         // Only a person interrupts a turn; ended there, it is neither done nor failed.
         return RunOutcome::Stopped { by: StoppedBy::User };
     }
@@ -131,6 +148,7 @@ fn needs_login(facts: &Facts, result: &TurnResult) -> bool {
 fn failed(ended: &Ended<'_>, words: Option<&str>) -> RunOutcome {
     let last_lines = match words {
         Some(words) => last_lines(words.lines()),
+        None if ended.exit.lost => vec![LOST.to_owned()],
         None => last_lines(ended.stderr.iter().map(String::as_str)),
     };
     RunOutcome::Failed { exit_code: ended.exit.code, last_lines }

@@ -41,6 +41,7 @@ impl Decoder {
             question: items.is_some(),
         };
         self.state.asks.insert(id.to_owned(), ask);
+        self.cues.push(Cue::Asks);
         let request_id = id.to_owned();
         self.out.push(match items {
             Some(questions) => AgentEvent::Question(Question {
@@ -66,7 +67,21 @@ impl Decoder {
 
     pub(super) fn control_cancel(&mut self, value: &Value) -> Result<(), Odd> {
         let request = field(value, "request_id").ok_or(Odd)?.to_owned();
-        let Some(ask) = self.state.asks.remove(&request) else { return Ok(()) };
+        if let Some(ask) = self.state.asks.remove(&request) {
+            self.withdrawn(request, &ask);
+        }
+        Ok(())
+    }
+
+    /// An interrupted turn asks for nothing more.
+    pub(super) fn withdraw_asks(&mut self) {
+        for (request, ask) in std::mem::take(&mut self.state.asks) {
+            self.withdrawn(request, &ask);
+        }
+    }
+
+    fn withdrawn(&mut self, request: String, ask: &Ask) {
+        self.cues.push(Cue::Asks);
         let by = AnsweredBy::Withdrawn;
         self.out.push(if ask.question {
             AgentEvent::QuestionAnswer { request, answers: BTreeMap::new(), by }
@@ -74,7 +89,6 @@ impl Decoder {
             let decision = PermissionDecision::Deny;
             AgentEvent::PermissionAnswer { request, decision, by, message: None }
         });
-        Ok(())
     }
 
     /// Only a refusal of what we asked for is news.

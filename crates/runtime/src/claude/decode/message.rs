@@ -4,7 +4,7 @@ use musher_protocol::{AgentEvent, ToolCall, ToolResult};
 use serde_json::{Value, value::RawValue};
 
 use super::{
-    Decoder, edit,
+    Cue, Decoder, edit,
     state::Pieces,
     stream::spoken,
     tools,
@@ -114,8 +114,10 @@ impl Decoder {
 
     /// A tool that has a result asks no more.
     fn close_asks_of(&mut self, call: &str) {
-        if !self.state.asks.is_empty() {
-            self.state.asks.retain(|_, ask| ask.tool_call.as_deref() != Some(call));
+        let before = self.state.asks.len();
+        self.state.asks.retain(|_, ask| ask.tool_call.as_deref() != Some(call));
+        if self.state.asks.len() != before {
+            self.cues.push(Cue::Asks);
         }
     }
 }

@@ -11,7 +11,7 @@
 
 mod control;
 mod edit;
-mod frame;
+pub(super) mod frame;
 mod line;
 mod message;
 mod result;
@@ -38,8 +38,6 @@ pub struct DecoderConfig {
     pub cwd: String,
     /// The demo agent speaks.
     pub demo: bool,
-    /// The prompt's message id: it was confirmed when it was written.
-    pub prompt_id: String,
     /// The process goes on with an earlier session.
     pub resumed: bool,
 }
@@ -49,6 +47,8 @@ pub struct DecoderConfig {
 pub enum Cue {
     /// A request that must be answered with an error, or the turn stalls.
     Unanswerable { request: String, subtype: String },
+    /// The requests that wait for an answer are others than before.
+    Asks,
     TurnEnded,
 }
 
@@ -89,9 +89,9 @@ impl Decoder {
         &self.state.facts
     }
 
-    /// Takes a request out once a person answered it.
-    pub fn answered(&mut self, request: &str) -> Option<Ask> {
-        self.state.asks.remove(request)
+    /// Everything before this offset is decoded.
+    pub fn offset(&self) -> u64 {
+        self.framer.place().0
     }
 
     /// Where to go on and with what: everything before this offset is decoded.
@@ -179,7 +179,7 @@ impl Decoder {
             "stream_event" => self.stream_event(top),
             "assistant" => self.assistant(top),
             "user" => self.user(top),
-            "keep_alive" | "ui_invalidate" => Ok(()),
+            "keep_alive" | "ui_invalidate" | "command_lifecycle" => Ok(()),
             kind => self.rare(kind, &serde_json::from_str(json)?),
         }
     }
@@ -193,10 +193,6 @@ impl Decoder {
             "rate_limit_event" => self.rate_limit(value),
             "control_response" => {
                 self.control_response(value);
-                Ok(())
-            }
-            "command_lifecycle" => {
-                self.lifecycle(value);
                 Ok(())
             }
             _ => Err(Odd),

@@ -18,7 +18,9 @@ impl Decoder {
         let facts = &mut self.state.facts;
         facts.turn_open = false;
         facts.resume_rejected = !facts.started && rejects_resume(value);
-        self.state.asks.clear();
+        if result.aborted() {
+            self.withdraw_asks();
+        }
         self.usage(value);
         let (ok, reason) = (result.ok(), reason(&result));
         self.state.facts.last_result = Some(result);
@@ -137,9 +139,8 @@ fn reason(result: &TurnResult) -> Option<String> {
     if result.ok() {
         return None;
     }
-    let aborted = matches!(&result.terminal_reason, Some(why) if why.starts_with("aborted"));
     match &result.words {
-        _ if aborted => Some("The turn was interrupted.".into()),
+        _ if result.aborted() => Some("The turn was interrupted.".into()),
         Some(words) => Some(words.clone()),
         None => result.terminal_reason.clone().or_else(|| Some(result.subtype.clone())),
     }

@@ -44,8 +44,6 @@ pub struct Facts {
     pub usage: TokenUsage,
     /// The type of the last event.
     pub last_event: String,
-    /// The agent tells by `command_lifecycle` when it takes a message.
-    pub tells_lifecycle: bool,
 }
 
 /// How a turn ended, in the agent's own words.
@@ -64,6 +62,11 @@ impl TurnResult {
     /// An API error has the subtype `success`, so neither field is enough.
     pub fn ok(&self) -> bool {
         self.subtype == "success" && !self.is_error
+    }
+
+    /// Somebody interrupted the turn.
+    pub fn aborted(&self) -> bool {
+        self.terminal_reason.as_deref().is_some_and(|why| why.starts_with("aborted"))
     }
 }
 

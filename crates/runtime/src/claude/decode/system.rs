@@ -32,9 +32,8 @@ impl Decoder {
                 let words = field(value, "content").or_else(|| field(value, "message"));
                 self.warn("agent_note", words.ok_or(Odd)?.to_owned());
             }
-            "command_lifecycle" => self.lifecycle(value),
-            // Ticks without content.
-            "session_state_changed" | "ui_invalidate" | "thinking_tokens" => {}
+            // Ticks without content; a message counts as sent when it is in the agent's pipe.
+            "session_state_changed" | "ui_invalidate" | "thinking_tokens" | "command_lifecycle" => {}
             _ => return Err(Odd),
         }
         Ok(())
@@ -55,9 +54,6 @@ impl Decoder {
     fn init(&mut self, value: &Value) -> Result<(), Odd> {
         self.state.facts.turn_open = true;
         self.state.facts.api_error = None;
-        let capabilities = value.get("capabilities").and_then(Value::as_array);
-        self.state.facts.tells_lifecycle =
-            capabilities.is_some_and(|list| list.iter().any(|one| one == "msg_lifecycle_v1"));
         self.session(SessionInfo {
             session_id: owned(value, "session_id").ok_or(Odd)?,
             model: owned(value, "model"),
@@ -90,15 +86,6 @@ impl Decoder {
         }
         if field(value, "status") == Some("compacting") {
             self.warn("compacting", "The agent shortens its conversation to make room.".into());
-        }
-    }
-
-    /// The agent takes up a message that was said while it worked. The prompt was confirmed when it
-    /// was written.
-    pub(super) fn lifecycle(&mut self, value: &Value) {
-        let id = field(value, "command_uuid").filter(|id| *id != self.config.prompt_id);
-        if let (Some(id), Some("started")) = (id, field(value, "state")) {
-            self.out.push(AgentEvent::MessageSent { id: id.to_owned() });
         }
     }
 
