@@ -60,7 +60,7 @@ export async function open(browser, url, scene, theme, width = 1440, height = 90
 async function main() {
   const [out = 'test-output', ...names] = process.argv.slice(2);
   await mkdir(out, { recursive: true });
-  const server = await serve(process.env.MUSHER_FAKE_DIST ?? '/tmp/musher-fake');
+  const server = await serve(process.env.MUSHER_FAKE_DIST ?? '../target/ui-fake');
   const url = `http://127.0.0.1:${server.address().port}`;
   const args = ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--no-first-run'];
   const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args });

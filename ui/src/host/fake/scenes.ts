@@ -146,6 +146,45 @@ function big(host: FakeHost): void {
   main(host, {}, events);
 }
 
+/** 57 kB of one message in 950 pieces, and how long the page was blocked by them. */
+function long(host: FakeHost): void {
+  team(host);
+  const run = main(host, {}, []);
+  const text = `${'A sentence with `code` and **weight** that goes on for a while. '.repeat(8)}\n\n`.repeat(112);
+  const told = window as unknown as { blocking: number; streamed: boolean };
+  told.blocking = 0;
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) told.blocking += Math.max(0, entry.duration - 50);
+  }).observe({ entryTypes: ['longtask'] });
+  let at = 0;
+  const timer = setInterval(() => {
+    if (at < text.length) host.push(run, { type: 'text', block: 'long', text: text.slice(at, (at += 60)), delta: true });
+    else {
+      clearInterval(timer);
+      setTimeout(() => (told.streamed = true), 500);
+    }
+  }, 10);
+}
+
+/** Things that want to run or to fetch, in every place that shows an agent's words. */
+function hostile(host: FakeHost): void {
+  const bad = '<img src="https://evil.test/p.png" onerror="window.ran=1"> ![x](https://evil.test/q.png) <style>@import "https://evil.test/s.css"</style><svg onload="window.ran=1"> [x](javascript:window.ran=1) <iframe src="https://evil.test/"></iframe> <link rel="prefetch" href="https://evil.test/l">';
+  main(host, { phase: 'waiting_permission', title: bad, branch: bad, agent_name: bad, detail: bad }, [
+    { type: 'message', id: 'm9', text: bad, delivery: 'queue' },
+    { type: 'text', block: 'h', text: bad },
+    { type: 'thinking', block: 'h', text: bad },
+    tool('h1', 'run', 'Bash', bad),
+    result('h1', bad),
+    tool('h2', 'edit', 'Edit', bad),
+    result('h2', bad, { hunks: [hunk(1, 1, [`-${bad}`, `+${bad} more`])], path: bad }),
+    { type: 'plan', entries: [{ text: bad, state: 'pending' }] },
+    { type: 'error', code: 'x', message: bad, hint: bad },
+    { type: 'changes', files: [{ path: bad, kind: 'modified', added: 1, removed: 0 }] },
+    { type: 'question', request: 'hq', questions: [{ header: bad, question: bad, multi_select: false, options: [{ label: bad, description: bad }] }] },
+    { type: 'permission_request', request: 'hp', tool: 'X', kind: 'plan', title: bad, input: {}, plan: bad },
+  ]);
+}
+
 const SCENES: Record<string, Scene> = {
   first: () => undefined,
   bare: (host) => (host.runtimesFound = false),
@@ -225,6 +264,8 @@ const SCENES: Record<string, Scene> = {
     setTimeout(() => host.drop({ kind: 'enter', paths: ['/home/ada/code/billing', '/home/ada/code/atlas-web-charts', '/home/ada/notes.txt'], x: 600, y: 400 }), 300);
   },
   big,
+  long,
+  hostile,
 };
 
 export function play(host: FakeHost, name: string): void {

@@ -1,0 +1,183 @@
+import { describe, expect, it } from 'vitest';
+import type { AgentEvent, EventEnvelope } from '../src/contract/contract';
+import type { TextItem, ThinkingItem, ToolItem } from '../src/state/items';
+import { Transcript } from '../src/state/transcript';
+import { generator } from './random';
+
+function envelopes(events: AgentEvent[]): EventEnvelope[] {
+  return events.map((event, at) => ({ run: 'r', seq: at + 1, at: new Date(1_760_000_000_000 + at * 250).toISOString(), event }));
+}
+
+function fold(events: AgentEvent[]): Transcript {
+  const transcript = new Transcript();
+  transcript.apply(envelopes(events));
+  return transcript;
+}
+
+const call = (id: string, kind: 'read' | 'run' | 'agent' = 'run', parent?: string): AgentEvent => ({ type: 'tool_call', id, kind, name: 'Tool', title: id, input: {}, parent });
+const result = (id: string, parent?: string): AgentEvent => ({ type: 'tool_result', id, text: `came of ${id}`, parent });
+
+/** One of everything, with what belongs together far apart. */
+const WHOLE: AgentEvent[] = [
+  { type: 'message', id: 'm1', text: 'Do it', delivery: 'prompt' },
+  { type: 'status', status: 'running', phase: 'running' },
+  { type: 'session', session_id: 's', billing: 'subscription' },
+  { type: 'thinking', block: 't', text: 'Let ', delta: true },
+  { type: 'thinking', block: 't', text: 'me see', delta: true },
+  { type: 'text', block: 'a', text: 'I ', delta: true },
+  { type: 'text', block: 'a', text: 'will', delta: true },
+  { type: 'text', block: 'a', text: 'I will.' },
+  call('r1', 'read'),
+  call('r2', 'read'),
+  result('r2'),
+  result('r1'),
+  { type: 'plan', entries: [{ text: 'one', state: 'in_progress' }] },
+  call('sub', 'agent'),
+  call('in1', 'run', 'sub'),
+  { type: 'text', block: 'sa', text: 'found', delta: true, parent: 'sub' },
+  { type: 'text', block: 'sa', text: ' it', delta: true, parent: 'sub' },
+  result('in1', 'sub'),
+  { type: 'message', id: 'm2', text: 'And this', delivery: 'queue' },
+  result('sub'),
+  { type: 'plan', entries: [{ text: 'one', state: 'done' }] },
+  { type: 'notice', stream: 'stderr', text: 'w1' },
+  { type: 'notice', stream: 'stderr', text: 'w2' },
+  { type: 'raw', kind: 'x', value: 1 },
+  { type: 'raw', kind: 'y', value: 2 },
+  call('c'),
+  { type: 'permission_request', request: 'p', tool_call: 'c', tool: 'Bash', kind: 'run', title: 'rm -r x', input: {} },
+  { type: 'permission_answer', request: 'p', decision: 'deny', by: 'user', message: 'no' },
+  { type: 'question', request: 'q', questions: [] },
+  { type: 'question_answer', request: 'q', answers: { a: 'b' }, by: 'user' },
+  { type: 'rate_limit', state: 'warning', using_overage: false },
+  { type: 'gate', name: 'tests', state: 'running' },
+  { type: 'gate', name: 'tests', state: 'passed' },
+  { type: 'warning', code: 'w', message: 'careful' },
+  { type: 'error', code: 'e', message: 'broken', hint: 'mend it' },
+  { type: 'changes', files: [{ path: 'a', kind: 'modified', added: 1, removed: 0 }] },
+  { type: 'message_sent', id: 'm2' },
+  { type: 'turn_ended', ok: true },
+  { type: 'done', outcome: { reason: 'completed' } },
+];
+
+describe('the fold of a transcript', () => {
+  it('gives the same items however the events are cut, doubled and overlapped', () => {
+    const expected = fold(WHOLE).items;
+    const all = envelopes(WHOLE);
+    for (let seed = 1; seed <= 300; seed += 1) {
+      const random = generator(seed);
+      const transcript = new Transcript();
+      while (transcript.nextSeq <= all.length) {
+        const back = Math.floor(random() * 4);
+        const from = Math.max(0, transcript.nextSeq - 1 - back);
+        transcript.apply(all.slice(from, transcript.nextSeq - 1 + 1 + Math.floor(random() * 6)));
+      }
+      expect(transcript.items, `seed ${seed}`).toEqual(expected);
+    }
+  });
+
+  it('never changes what a view was given', () => {
+    const all = envelopes(WHOLE);
+    const transcript = new Transcript();
+    const given: { items: unknown; copy: string }[] = [];
+    for (const one of all) {
+      transcript.apply([one]);
+      given.push({ items: transcript.items, copy: JSON.stringify(transcript.items) });
+    }
+    for (const { items, copy } of given) expect(JSON.stringify(items)).toBe(copy);
+  });
+
+  it('keeps the identity of what did not change', () => {
+    const transcript = new Transcript();
+    const all = envelopes(WHOLE);
+    transcript.apply(all.slice(0, 8));
+    const before = transcript.items;
+    transcript.apply(all.slice(8, 12));
+    expect(transcript.items.slice(0, before.length)).toEqual(before);
+    before.forEach((item, at) => expect(transcript.items[at]).toBe(item));
+    expect(transcript.items).not.toBe(before);
+  });
+
+  it('does not take an event that skips a number', () => {
+    const all = envelopes(WHOLE);
+    const transcript = new Transcript();
+    expect(transcript.apply(all.slice(0, 3))).toBe('changed');
+    expect(transcript.apply(all.slice(4, 6))).toBe('gap');
+    expect(transcript.nextSeq).toBe(4);
+    expect(transcript.apply(all.slice(0, 2))).toBe('nothing');
+    transcript.apply(all.slice(3));
+    expect(transcript.items).toEqual(fold(WHOLE).items);
+  });
+
+  it('adds deltas and lets the whole block replace them', () => {
+    const transcript = new Transcript();
+    const all = envelopes(WHOLE);
+    transcript.apply(all.slice(0, 7));
+    const open = transcript.items.find((item) => item.kind === 'text') as TextItem;
+    expect([open.text, open.open]).toEqual(['I will', true]);
+    transcript.apply(all.slice(7));
+    const whole = transcript.items.find((item) => item.kind === 'text') as TextItem;
+    expect([whole.text, whole.open]).toEqual(['I will.', false]);
+  });
+
+  it('ends thoughts when something follows them', () => {
+    const thought = fold(WHOLE).items.find((item) => item.kind === 'thinking') as ThinkingItem;
+    expect([thought.text, thought.open]).toEqual(['Let me see', false]);
+  });
+
+  it('joins calls and results, reads that follow each other, and a sub-agent with its steps', () => {
+    const tools = fold(WHOLE).items.filter((item) => item.kind === 'tool') as ToolItem[];
+    expect(tools.map((item) => item.uses.map((use) => [use.call.id, use.result?.text]))).toEqual([
+      [['r1', 'came of r1'], ['r2', 'came of r2']],
+      [['sub', 'came of sub']],
+      [['c', undefined]],
+    ]);
+    expect(tools[1]?.children.map((child) => child.kind)).toEqual(['tool', 'text']);
+    expect((tools[1]?.children[1] as TextItem).text).toBe('found it');
+  });
+
+  it('shows a result whose call was never heard, and an event nobody knows', () => {
+    const items = fold([result('lost'), { type: 'hologram', beam: 1 } as never]).items;
+    expect(items.map((item) => item.kind)).toEqual(['tool', 'raw']);
+    expect(items[1]).toMatchObject({ values: [{ kind: 'hologram', value: { beam: 1 } }] });
+  });
+
+  it('gives each answer to its request and knows who still waits', () => {
+    const transcript = new Transcript();
+    const asking = WHOLE.slice(0, 27);
+    transcript.apply(envelopes(asking));
+    expect(transcript.waiting().map((item) => item.id)).toEqual(['ask:p']);
+    transcript.apply(envelopes(WHOLE));
+    expect(transcript.waiting()).toEqual([]);
+  });
+
+  it('merges the end of the last turn with the end of the run', () => {
+    const items = fold(WHOLE).items;
+    expect(items.filter((item) => item.kind === 'end')).toHaveLength(1);
+    expect(items.at(-1)).toMatchObject({ kind: 'end', outcome: { reason: 'completed' } });
+    const two = fold([{ type: 'turn_ended', ok: true }, { type: 'text', block: 'z', text: 'x' }, { type: 'done', outcome: { reason: 'completed' } }]).items;
+    expect(two.map((item) => item.kind)).toEqual(['end', 'text', 'end']);
+  });
+
+  it('marks a queued message as waiting until it is said', () => {
+    const transcript = new Transcript();
+    transcript.apply(envelopes(WHOLE.slice(0, 19)));
+    const waiting = transcript.items.filter((item) => item.kind === 'user').at(-1);
+    expect(waiting).toMatchObject({ text: 'And this', sent: false });
+    transcript.apply(envelopes(WHOLE));
+    expect(transcript.items.filter((item) => item.kind === 'user').at(-1)).toMatchObject({ sent: true });
+  });
+
+  it('folds 10,000 events of 20 MB in 200 ms', () => {
+    const prose = 'x'.repeat(2000);
+    const events: AgentEvent[] = Array.from({ length: 10_000 }, (_, at): AgentEvent =>
+      at % 3 === 0 ? { type: 'text', block: `b${at}`, text: prose } : at % 3 === 1 ? call(`c${at}`) : { type: 'tool_result', id: `c${at - 1}`, text: prose },
+    );
+    const all = envelopes(events);
+    const transcript = new Transcript();
+    const from = performance.now();
+    for (let at = 0; at < all.length; at += 500) transcript.apply(all.slice(at, at + 500));
+    expect(performance.now() - from).toBeLessThan(200);
+    expect(transcript.items.length).toBe(6667);
+  });
+});
