@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::path::Path;
+use std::{path::Path, sync::OnceLock};
 
 use common::*;
 use musher_protocol::*;
@@ -121,6 +121,30 @@ async fn a_zeroed_page_in_the_middle_costs_its_lines_only() {
     assert_eq!(sent.last(), events.last());
 }
 
+/// A number that is wrong is no gap: the events behind it keep theirs, and all are sent.
+#[tokio::test]
+async fn a_wrong_number_costs_its_own_line_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let events: Vec<_> = (1..=20).map(|n| envelope(n, text(n), None)).collect();
+    let path = written(dir.path(), &events).await;
+    let file = std::fs::read_to_string(&path).unwrap();
+    for wrong in ["\"seq\":70,", "\"seq\":1,", "\"seq\":18446744073709551615,"] {
+        std::fs::write(&path, file.replace("\"seq\":10,", wrong)).unwrap();
+        let sent = parse(&read_batch(&path, None, 1, u64::MAX, 1 << 20).unwrap().json);
+        assert_eq!(sent.iter().map(|e| e.seq).collect::<Vec<_>>(), (1..=20).collect::<Vec<_>>());
+        assert_eq!(sent[10..], events[10..]);
+        assert_ne!(sent[9], events[9]);
+    }
+    // Lines that are really gone leave a gap.
+    let gone = |line: &&str| !line.contains("\"seq\":10,") && !line.contains("\"seq\":11,");
+    let rest: Vec<&str> = file.lines().filter(gone).collect();
+    std::fs::write(&path, rest.join("\n") + "\n").unwrap();
+    let sent = parse(&read_batch(&path, None, 9, u64::MAX, 1 << 20).unwrap().json);
+    assert_eq!(sent.iter().map(|e| e.seq).take(3).collect::<Vec<_>>(), [9, 12, 13]);
+    let (_log, got) = AgentLogWriter::recover(&path).await.unwrap();
+    assert_eq!((got.next_seq, got.fold.missing), (21, 2));
+}
+
 #[tokio::test]
 async fn a_zeroed_end_is_cut_and_kept() {
     let dir = tempfile::tempdir().unwrap();
@@ -165,13 +189,23 @@ async fn a_newer_musher_s_events_pass_unchanged() {
     assert_eq!(sent.json, format!("[{line}]"));
 }
 
+/// The bytes of `small`, written once.
+fn sound_file() -> &'static [u8] {
+    static FILE: OnceLock<Vec<u8>> = OnceLock::new();
+    FILE.get_or_init(|| {
+        let dir = tempfile::tempdir().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        std::fs::read(runtime.block_on(written(dir.path(), &small()))).unwrap()
+    })
+}
+
 fn damaged_at_random() -> impl Strategy<Value = (usize, u8, bool)> {
     (any::<prop::sample::Index>(), 0u8..8, any::<bool>())
         .prop_map(|(index, bit, cut)| (index.index(1 << 20), bit, cut))
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// One bit flipped anywhere, and perhaps the end cut off too.
     #[test]
@@ -179,8 +213,8 @@ proptest! {
         let dir = tempfile::tempdir().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let events = small();
-        let path = runtime.block_on(written(dir.path(), &events));
-        let mut file = std::fs::read(&path).unwrap();
+        let path = transcript_in(dir.path());
+        let mut file = sound_file().to_vec();
         let place = place % file.len();
         file[place] ^= 1 << bit;
         if cut {

@@ -13,7 +13,7 @@ use musher_protocol::AgentEvent;
 use musher_store::{
     AgentLogWriter, LineBatch, Mark, StoreErrorKind, TranscriptIndex, fold_transcript, read_batch,
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, task::JoinSet};
 
 #[tokio::test]
 async fn what_is_written_is_read_as_it_is() {
@@ -86,15 +86,15 @@ async fn batches_keep_to_their_size_and_a_larger_event_goes_alone() {
 #[tokio::test]
 async fn any_hint_gives_the_same_events() {
     let dir = tempfile::tempdir().unwrap();
-    let events: Vec<_> = (1..=50).map(|n| envelope(n, text(n), None)).collect();
+    let events: Vec<_> = (1..=30).map(|n| envelope(n, text(n), None)).collect();
     let path = written(dir.path(), &events).await;
-    let right = read_batch(&path, None, 30, u64::MAX, 1 << 20).unwrap();
-    assert_eq!(parse(&right.json), events[29..]);
+    let right = read_batch(&path, None, 20, u64::MAX, 1 << 20).unwrap();
+    assert_eq!(parse(&right.json), events[19..]);
     let file = std::fs::read(&path).unwrap();
     for offset in 0..=file.len() as u64 + 3 {
-        for seq in [1, 29, 30] {
+        for seq in [1, 19, 20] {
             let hint = Some(Mark { seq, offset });
-            assert_eq!(read_batch(&path, hint, 30, u64::MAX, 1 << 20).unwrap(), right);
+            assert_eq!(read_batch(&path, hint, 20, u64::MAX, 1 << 20).unwrap(), right);
         }
     }
 }
@@ -112,6 +112,18 @@ async fn the_limit_and_a_torn_end_are_never_read() {
     assert_eq!((torn.count, torn.next_seq), (4, 5));
 }
 
+#[tokio::test]
+async fn what_is_not_published_is_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut log = AgentLogWriter::create(&transcript_in(dir.path()), &header()).await.unwrap();
+    log.append(&mut batch(1, 2)).await.unwrap();
+    let mut behind = std::fs::OpenOptions::new().append(true).open(log.index().path()).unwrap();
+    std::io::Write::write_all(&mut behind, batch(3, 1).bytes()).unwrap();
+    assert_eq!(log.index().read(1, 1 << 20).await.unwrap().next_seq, 3);
+    let path = log.index().path().to_owned();
+    assert_eq!(read_batch(&path, None, 1, u64::MAX, 1 << 20).unwrap().next_seq, 4);
+}
+
 /// Readers that attach again and again while a writer appends: 1,000 of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn readers_that_attach_while_it_is_written_miss_and_double_nothing() {
@@ -120,9 +132,10 @@ async fn readers_that_attach_while_it_is_written_miss_and_double_nothing() {
     let mut log = AgentLogWriter::create(&transcript_in(dir.path()), &header()).await.unwrap();
     let index = log.index();
     let (news, heard) = watch::channel(1);
-    let readers =
-        (0..4).map(|n| tokio::spawn(attach_often(index.clone(), heard.clone(), n, EVENTS)));
-    let readers: Vec<_> = readers.collect();
+    let mut readers = JoinSet::new();
+    for n in 0..4 {
+        readers.spawn(attach_often(index.clone(), heard.clone(), n, EVENTS));
+    }
     let mut batch = LineBatch::new(1);
     while batch.next_seq() <= EVENTS {
         for seq in batch.next_seq()..batch.next_seq() + 1 + batch.next_seq() % 7 {
@@ -131,8 +144,8 @@ async fn readers_that_attach_while_it_is_written_miss_and_double_nothing() {
         log.append(&mut batch).await.unwrap();
         news.send(log.next_seq()).unwrap();
     }
-    for reader in readers {
-        assert!(reader.await.unwrap() >= 250);
+    while let Some(attached) = readers.join_next().await {
+        assert!(attached.unwrap() >= 250);
     }
 }
 

@@ -185,7 +185,8 @@ pub(super) fn decoder_for(path: &Path, header: Option<&Header>) -> LineDecoder {
 pub(super) fn parse_header(path: &Path, line: Option<&[u8]>) -> Result<Option<Header>, StoreError> {
     let Some(line) = line else {
         let what = format!("The transcript {} holds nothing.", path.display());
-        return Err(StoreError::new(StoreErrorKind::Corrupt, what));
+        return Err(StoreError::new(StoreErrorKind::Corrupt, what)
+            .with_hint("This run cannot go on; start a new one."));
     };
     #[derive(serde::Deserialize)]
     struct Format {
