@@ -2,11 +2,22 @@ import { describe, expect, it } from 'vitest';
 import { emphasis, isLockFile, rowsOf } from '../src/diff/rows';
 import { generator } from './random';
 
-const strong = (line: string, other: string) => emphasis(line, other).filter((piece) => piece.strong).map((piece) => piece.text);
+const strong = (line: string, other: string) =>
+  emphasis(line, other)
+    .filter((piece) => piece.strong)
+    .map((piece) => piece.text);
 
 describe('rows of a diff', () => {
   it('numbers both sides and pairs changed lines', () => {
-    const rows = rowsOf([{ old_start: 41, old_lines: 3, new_start: 41, new_lines: 2, lines: [' a', '-b', '-c', '+B', ' d', '\\ No newline at end of file'] }]);
+    const rows = rowsOf([
+      {
+        old_start: 41,
+        old_lines: 3,
+        new_start: 41,
+        new_lines: 2,
+        lines: [' a', '-b', '-c', '+B', ' d', '\\ No newline at end of file'],
+      },
+    ]);
     expect(rows.map((row) => [row.kind, row.old, row.new, row.twin])).toEqual([
       ['same', 41, 41, -1],
       ['del', 42, null, 3],
@@ -18,7 +29,15 @@ describe('rows of a diff', () => {
   });
 
   it('pairs nothing across unchanged lines or into the next block', () => {
-    const rows = rowsOf([{ old_start: 1, old_lines: 3, new_start: 1, new_lines: 3, lines: ['-a', ' x', '+b', '-c', '+d'] }]);
+    const rows = rowsOf([
+      {
+        old_start: 1,
+        old_lines: 3,
+        new_start: 1,
+        new_lines: 3,
+        lines: ['-a', ' x', '+b', '-c', '+d'],
+      },
+    ]);
     expect(rows.map((row) => row.twin)).toEqual([-1, -1, -1, 4, 3]);
   });
 
@@ -33,15 +52,21 @@ describe('rows of a diff', () => {
   it('makes rows of 50,000 lines in under 100 ms', () => {
     const lines = Array.from({ length: 50_000 }, (_, at) => `${at % 2 ? '+' : '-'}checksum ${at}`);
     const from = performance.now();
-    expect(rowsOf([{ old_start: 1, old_lines: 25_000, new_start: 1, new_lines: 25_000, lines }])).toHaveLength(50_000);
+    expect(
+      rowsOf([{ old_start: 1, old_lines: 25_000, new_start: 1, new_lines: 25_000, lines }]),
+    ).toHaveLength(50_000);
     expect(performance.now() - from).toBeLessThan(100);
   });
 });
 
 describe('emphasis within a pair of lines', () => {
   it('marks what the other line has not', () => {
-    expect(strong('    store.list().await?;', '    store.delete_expired().await?;')).toEqual(['list']);
-    expect(strong('    store.delete_expired().await?;', '    store.list().await?;')).toEqual(['delete_expired']);
+    expect(strong('    store.list().await?;', '    store.delete_expired().await?;')).toEqual([
+      'list',
+    ]);
+    expect(strong('    store.delete_expired().await?;', '    store.list().await?;')).toEqual([
+      'delete_expired',
+    ]);
     expect(strong('let a = one(x);', 'let b = one(y);')).toEqual(['a', 'x']);
   });
 
@@ -53,10 +78,18 @@ describe('emphasis within a pair of lines', () => {
   it('never loses or changes a character', () => {
     const random = generator(7);
     const pieces = ['let ', 'a', '_b', ' = ', '(', ')', '  ', 'é', '日本', '🐕', ';', '.', 'await'];
-    const line = () => Array.from({ length: Math.floor(random() * 30) }, () => pieces[Math.floor(random() * pieces.length)]).join('');
+    const line = () =>
+      Array.from(
+        { length: Math.floor(random() * 30) },
+        () => pieces[Math.floor(random() * pieces.length)],
+      ).join('');
     for (let turn = 0; turn < 500; turn += 1) {
       const [one, other] = [line(), line()];
-      expect(emphasis(one, other).map((piece) => piece.text).join('')).toBe(one);
+      expect(
+        emphasis(one, other)
+          .map((piece) => piece.text)
+          .join(''),
+      ).toBe(one);
     }
   });
 
@@ -68,6 +101,8 @@ describe('emphasis within a pair of lines', () => {
 });
 
 it('knows lock files by name', () => {
-  expect(['Cargo.lock', 'web/package-lock.json', 'a/go.sum', 'dist/x.min.js'].every(isLockFile)).toBe(true);
+  expect(
+    ['Cargo.lock', 'web/package-lock.json', 'a/go.sum', 'dist/x.min.js'].every(isLockFile),
+  ).toBe(true);
   expect(['src/lock.rs', 'Cargo.toml'].some(isLockFile)).toBe(false);
 });

@@ -7,8 +7,21 @@ import { tool } from '../src/host/fake/make';
 import App from '../src/parts/App.svelte';
 import { AppState } from '../src/state/app.svelte';
 
-const PROJECT = { id: 'api', name: 'atlas-api', root: '/home/ada/atlas-api', added_at: '2026-01-01T00:00:00Z' };
-const ASK: AgentEvent = { type: 'permission_request', request: 'q', tool_call: 'c', tool: 'Bash', kind: 'run', title: 'rm -rf build && make', input: { command: 'rm -rf build && make' } };
+const PROJECT = {
+  id: 'api',
+  name: 'atlas-api',
+  root: '/home/ada/atlas-api',
+  added_at: '2026-01-01T00:00:00Z',
+};
+const ASK: AgentEvent = {
+  type: 'permission_request',
+  request: 'q',
+  tool_call: 'c',
+  tool: 'Bash',
+  kind: 'run',
+  title: 'rm -rf build && make',
+  input: { command: 'rm -rf build && make' },
+};
 const SAID: AgentEvent = { type: 'message', id: 'm', text: 'Build it', delivery: 'prompt' };
 
 async function open(host: FakeHost): Promise<AppState> {
@@ -19,10 +32,14 @@ async function open(host: FakeHost): Promise<AppState> {
 }
 
 function asking(host: FakeHost, id = 'run-1'): FakeRun {
-  return host.add({ id, story: `story-${id}`, title: `Work of ${id}`, phase: 'waiting_permission', waiting: 1 }, [SAID, tool('c', 'run', 'Bash', 'rm -rf build && make'), ASK]);
+  return host.add(
+    { id, story: `story-${id}`, title: `Work of ${id}`, phase: 'waiting_permission', waiting: 1 },
+    [SAID, tool('c', 'run', 'Bash', 'rm -rf build && make'), ASK],
+  );
 }
 
-const called = (host: FakeHost, name: string) => host.calls.filter((call) => call.name === name).map((call) => call.params);
+const called = (host: FakeHost, name: string) =>
+  host.calls.filter((call) => call.name === name).map((call) => call.params);
 /** Longer than a card refuses keys that were meant for what was there before. */
 const settle = () => new Promise((resolve) => setTimeout(resolve, 450));
 
@@ -41,18 +58,30 @@ describe('with keys alone', () => {
     await user.keyboard('n');
     await user.keyboard('Build it{Enter}');
     await screen.findByTestId('permission');
-    expect(called(host, 'run_start')).toMatchObject([{ prompt: 'Build it', place: { kind: 'fresh', repository: PROJECT.root, base: 'main' }, settings: { runtime: 'claude-code', permission_mode: 'ask' } }]);
+    expect(called(host, 'run_start')).toMatchObject([
+      {
+        prompt: 'Build it',
+        place: { kind: 'fresh', repository: PROJECT.root, base: 'main' },
+        settings: { runtime: 'claude-code', permission_mode: 'ask' },
+      },
+    ]);
     expect(screen.getByTestId('permission').textContent).toContain('rm -rf build && make');
 
     await settle();
     (document.activeElement as HTMLElement).blur();
     await user.keyboard('a');
     await waitFor(() => expect(screen.queryByTestId('permission')).toBeNull());
-    expect(called(host, 'run_answer')).toEqual([{ run: 'run-1', request: 'q', answer: { kind: 'allow' } }]);
+    expect(called(host, 'run_answer')).toEqual([
+      { run: 'run-1', request: 'q', answer: { kind: 'allow' } },
+    ]);
 
     await user.keyboard('i');
     await user.keyboard('And the docs{Shift>}{Enter}{/Shift}please{Enter}');
-    await waitFor(() => expect(called(host, 'run_send')).toEqual([{ run: 'run-1', text: 'And the docs\nplease', delivery: 'queue' }]));
+    await waitFor(() =>
+      expect(called(host, 'run_send')).toEqual([
+        { run: 'run-1', text: 'And the docs\nplease', delivery: 'queue' },
+      ]),
+    );
 
     await user.keyboard('{Escape}');
     await waitFor(() => expect(called(host, 'run_stop')).toHaveLength(1));
@@ -86,14 +115,19 @@ describe('with keys alone', () => {
     await settle();
     await userEvent.setup().keyboard('dddaa');
     await waitFor(() => expect(screen.queryByTestId('permission')).toBeNull());
-    expect(called(host, 'run_answer')).toEqual([{ run: 'run-1', request: 'q', answer: { kind: 'deny' } }]);
+    expect(called(host, 'run_answer')).toEqual([
+      { run: 'run-1', request: 'q', answer: { kind: 'deny' } },
+    ]);
   });
 
   it('goes through stories and keeps each draft', async () => {
     const host = new FakeHost();
     host.projects = [PROJECT];
     asking(host, 'one');
-    host.add({ id: 'two', story: 'story-two', title: 'Second', created_at: '2026-01-01T00:00:00Z' }, [SAID]);
+    host.add(
+      { id: 'two', story: 'story-two', title: 'Second', created_at: '2026-01-01T00:00:00Z' },
+      [SAID],
+    );
     const user = userEvent.setup();
     const app = await open(host);
     app.openStory('story-one');
@@ -102,9 +136,15 @@ describe('with keys alone', () => {
     (document.activeElement as HTMLElement).blur();
     await user.keyboard('j');
     expect(app.chosen?.story).toBe('story-two');
-    await waitFor(() => expect((screen.getByTestId('composer-input') as HTMLTextAreaElement).value).toBe(''));
+    await waitFor(() =>
+      expect((screen.getByTestId('composer-input') as HTMLTextAreaElement).value).toBe(''),
+    );
     await user.keyboard('k');
-    await waitFor(() => expect((screen.getByTestId('composer-input') as HTMLTextAreaElement).value).toBe('half a thought'));
+    await waitFor(() =>
+      expect((screen.getByTestId('composer-input') as HTMLTextAreaElement).value).toBe(
+        'half a thought',
+      ),
+    );
     await user.keyboard('go');
     expect(app.place.kind).toBe('overview');
     await user.keyboard('gn');
@@ -114,14 +154,28 @@ describe('with keys alone', () => {
   it('answers a question with a number', async () => {
     const host = new FakeHost();
     host.projects = [PROJECT];
-    const questions = [{ header: 'Pool', question: 'How many?', multi_select: false, options: [{ label: 'Ten' }, { label: 'Two' }] }];
-    host.add({ id: 'r', story: 's', phase: 'waiting_answer' }, [SAID, { type: 'question', request: 'q', questions }]);
+    const questions = [
+      {
+        header: 'Pool',
+        question: 'How many?',
+        multi_select: false,
+        options: [{ label: 'Ten' }, { label: 'Two' }],
+      },
+    ];
+    host.add({ id: 'r', story: 's', phase: 'waiting_answer' }, [
+      SAID,
+      { type: 'question', request: 'q', questions },
+    ]);
     const app = await open(host);
     app.openStory('s');
     await screen.findByTestId('question');
     await settle();
     await userEvent.setup().keyboard('2');
-    await waitFor(() => expect(called(host, 'run_answer')).toEqual([{ run: 'r', request: 'q', answer: { kind: 'answers', answers: { 'How many?': 'Two' } } }]));
+    await waitFor(() =>
+      expect(called(host, 'run_answer')).toEqual([
+        { run: 'r', request: 'q', answer: { kind: 'answers', answers: { 'How many?': 'Two' } } },
+      ]),
+    );
   });
 
   it('opens the palette, finds a story and goes there; the sheet shows every key', async () => {
@@ -147,7 +201,12 @@ describe('the first start', () => {
     await open(host);
     await userEvent.setup().click(screen.getByTestId('try-demo'));
     await screen.findByTestId('transcript');
-    expect(called(host, 'run_start')).toMatchObject([{ place: { kind: 'fresh', repository: 'demo' }, settings: { runtime: 'demo', permission_mode: 'accept-edits' } }]);
+    expect(called(host, 'run_start')).toMatchObject([
+      {
+        place: { kind: 'fresh', repository: 'demo' },
+        settings: { runtime: 'demo', permission_mode: 'accept-edits' },
+      },
+    ]);
   });
 
   it('says what is missing and how to get it', async () => {
@@ -163,7 +222,12 @@ describe('the first start', () => {
   ])('asks about what can run by itself before the first start: %s', async (button, decision) => {
     const host = new FakeHost();
     host.projects = [PROJECT];
-    host.trust = { digest: 'd', decision: null, changed: [], items: [{ path: '.mcp.json', what: 'Starts a tool server.', digest: 'x' }] };
+    host.trust = {
+      digest: 'd',
+      decision: null,
+      changed: [],
+      items: [{ path: '.mcp.json', what: 'Starts a tool server.', digest: 'x' }],
+    };
     const user = userEvent.setup();
     await open(host);
     await user.type(screen.getByTestId('composer-input'), 'Do it{Enter}');
@@ -178,25 +242,55 @@ describe('folders that are dropped', () => {
   it('are named before the drop and added by it, one by one', async () => {
     const host = new FakeHost();
     const app = await open(host);
-    host.folders.set('/x/notes.txt', { path: '/x/notes.txt', kind: 'file', top: null, root: null, branch: null, head: null, sentence: 'notes.txt is a file.', next: 'Drop a folder.', project: null, usable: false });
+    host.folders.set('/x/notes.txt', {
+      path: '/x/notes.txt',
+      kind: 'file',
+      top: null,
+      root: null,
+      branch: null,
+      head: null,
+      sentence: 'notes.txt is a file.',
+      next: 'Drop a folder.',
+      project: null,
+      usable: false,
+    });
     const paths = ['/x/one', '/x/notes.txt', '/x/two'];
     host.drop({ kind: 'enter', paths, x: 1, y: 1 });
-    await waitFor(() => expect(screen.getByTestId('drop-overlay').textContent).toContain('Drop to add 2 of 3'));
+    await waitFor(() =>
+      expect(screen.getByTestId('drop-overlay').textContent).toContain('Drop to add 2 of 3'),
+    );
     expect(called(host, 'project_add')).toEqual([]);
     host.drop({ kind: 'drop', paths, x: 1, y: 1 });
-    await waitFor(() => expect(app.projects.map((project) => project.name)).toEqual(['one', 'two']));
+    await waitFor(() =>
+      expect(app.projects.map((project) => project.name)).toEqual(['one', 'two']),
+    );
     expect(screen.queryByTestId('drop-overlay')).toBeNull();
     expect(app.notes.map((note) => note.text)).toEqual(['notes.txt is a file.']);
   });
 
   it('that are linked worktrees become the place of the next story', async () => {
     const host = new FakeHost();
-    host.folders.set('/x/tree', { path: '/x/tree', kind: 'linked_worktree', top: '/x/tree', root: '/x/main', branch: 'b', head: 'a', sentence: '', next: '', project: null, usable: true });
+    host.folders.set('/x/tree', {
+      path: '/x/tree',
+      kind: 'linked_worktree',
+      top: '/x/tree',
+      root: '/x/main',
+      branch: 'b',
+      head: 'a',
+      sentence: '',
+      next: '',
+      project: null,
+      usable: true,
+    });
     await open(host);
     host.drop({ kind: 'drop', paths: ['/x/tree'], x: 1, y: 1 });
     const user = userEvent.setup();
     await user.type(await screen.findByTestId('composer-input'), 'Go{Enter}');
-    await waitFor(() => expect(called(host, 'run_start')).toMatchObject([{ place: { kind: 'worktree', path: '/x/tree' } }]));
+    await waitFor(() =>
+      expect(called(host, 'run_start')).toMatchObject([
+        { place: { kind: 'worktree', path: '/x/tree' } },
+      ]),
+    );
   });
 });
 
@@ -208,7 +302,10 @@ describe('what goes wrong', () => {
     const app = await open(host);
     app.openStory('story-run-1');
     const real = host.call.bind(host);
-    host.call = (name, params) => (name === 'run_send' ? Promise.reject(fault('disk_full', 'The disk is full.', 'Free some space.')) : real(name, params));
+    host.call = (name, params) =>
+      name === 'run_send'
+        ? Promise.reject(fault('disk_full', 'The disk is full.', 'Free some space.'))
+        : real(name, params);
     const user = userEvent.setup();
     await user.type(await screen.findByTestId('composer-input'), 'More{Enter}');
     await screen.findByText('The disk is full. Free some space.');
@@ -219,7 +316,10 @@ describe('what goes wrong', () => {
     const host = new FakeHost();
     const real = host.call.bind(host);
     let broken = true;
-    host.call = (name, params) => (broken && name === 'app_info' ? Promise.reject(fault('data_dir_locked', 'Another Musher holds the data directory.')) : real(name, params));
+    host.call = (name, params) =>
+      broken && name === 'app_info'
+        ? Promise.reject(fault('data_dir_locked', 'Another Musher holds the data directory.'))
+        : real(name, params);
     await open(host);
     screen.getByText('Another Musher holds the data directory.');
     broken = false;
@@ -230,12 +330,17 @@ describe('what goes wrong', () => {
   it('a run that ended is continued by a message', async () => {
     const host = new FakeHost();
     host.projects = [PROJECT];
-    host.add({ id: 'r', story: 's', phase: 'done', outcome: { reason: 'completed' } }, [SAID, { type: 'done', outcome: { reason: 'completed' } }]);
+    host.add({ id: 'r', story: 's', phase: 'done', outcome: { reason: 'completed' } }, [
+      SAID,
+      { type: 'done', outcome: { reason: 'completed' } },
+    ]);
     const app = await open(host);
     app.openStory('s');
     const user = userEvent.setup();
     await user.type(await screen.findByTestId('composer-input'), 'Go on{Enter}');
-    await waitFor(() => expect(called(host, 'run_send')).toEqual([{ run: 'r', text: 'Go on', delivery: 'queue' }]));
+    await waitFor(() =>
+      expect(called(host, 'run_send')).toEqual([{ run: 'r', text: 'Go on', delivery: 'queue' }]),
+    );
   });
 
   it('an older summary never replaces a newer one', async () => {

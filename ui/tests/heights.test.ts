@@ -6,11 +6,20 @@ it('agrees with plain sums through growth, measuring and replacement', () => {
   for (let seed = 1; seed <= 60; seed += 1) {
     const random = generator(seed);
     const heights = new Heights();
-    let items = Array.from({ length: Math.floor(random() * 40) }, (_, at) => ({ key: `k${at}`, size: 10 + at }));
+    let items = Array.from({ length: Math.floor(random() * 40) }, (_, at) => ({
+      key: `k${at}`,
+      size: 10 + at,
+    }));
     const real = new Map<string, number>();
     for (let turn = 0; turn < 12; turn += 1) {
       if (random() < 0.3) items = items.slice(0, Math.floor(random() * items.length));
-      items = [...items, ...Array.from({ length: Math.floor(random() * 8) }, () => ({ key: `s${seed}-${turn}-${random()}`, size: Math.ceil(random() * 90) }))];
+      items = [
+        ...items,
+        ...Array.from({ length: Math.floor(random() * 8) }, () => ({
+          key: `s${seed}-${turn}-${random()}`,
+          size: Math.ceil(random() * 90),
+        })),
+      ];
       heights.match(items, (item) => item.size);
       for (const item of items) {
         if (random() > 0.3) continue;

@@ -3,7 +3,10 @@ import { MarkdownStream, safeUrl, sanitize } from '../src/markdown/markdown';
 import { generator } from './random';
 
 function html(text: string): string {
-  return new MarkdownStream().update(text).map((block) => block.html).join('');
+  return new MarkdownStream()
+    .update(text)
+    .map((block) => block.html)
+    .join('');
 }
 
 /** What must run nothing and fetch nothing, in the forms known from public collections of such. */
@@ -76,7 +79,11 @@ const PAYLOADS: string[] = [
   '<portal src="https://evil.test">',
 ];
 
-const ALLOWED = new Set('P H1 H2 H3 H4 H5 H6 UL OL LI BLOCKQUOTE PRE CODE EM STRONG DEL BR HR TABLE THEAD TBODY TR TH TD SPAN A'.split(' '));
+const ALLOWED = new Set(
+  'P H1 H2 H3 H4 H5 H6 UL OL LI BLOCKQUOTE PRE CODE EM STRONG DEL BR HR TABLE THEAD TBODY TR TH TD SPAN A'.split(
+    ' ',
+  ),
+);
 const HARMLESS = new Set(['class', 'data-url', 'title', 'role', 'tabindex', 'start', 'align']);
 
 function check(markup: string, payload: string): void {
@@ -105,7 +112,14 @@ describe('Markdown of an agent', () => {
   it('runs nothing however the payload is cut while it streams', () => {
     for (const payload of PAYLOADS) {
       const stream = new MarkdownStream();
-      for (let end = 1; end <= payload.length; end += 2) check(stream.update(payload.slice(0, end)).map((block) => block.html).join(''), payload);
+      for (let end = 1; end <= payload.length; end += 2)
+        check(
+          stream
+            .update(payload.slice(0, end))
+            .map((block) => block.html)
+            .join(''),
+          payload,
+        );
     }
   }, 60_000);
 
@@ -124,13 +138,21 @@ describe('Markdown of an agent', () => {
   });
 
   it('gives the same blocks for a text that grows and for the whole', () => {
-    const text = '# Head\n\nA paragraph\nof two lines.\n\n- one\n- two\n\n  more of two\n\n1. x\n\n```rust\nfn main() {}\n\nlet a = 1;\n```\n\n| a | b |\n| - | - |\n| 1 | 2 |\n\nend *here*';
+    const text =
+      '# Head\n\nA paragraph\nof two lines.\n\n- one\n- two\n\n  more of two\n\n1. x\n\n```rust\nfn main() {}\n\nlet a = 1;\n```\n\n| a | b |\n| - | - |\n| 1 | 2 |\n\nend *here*';
     const whole = html(text);
     for (let seed = 1; seed <= 40; seed += 1) {
       const random = generator(seed);
       const stream = new MarkdownStream();
-      for (let end = 0; end < text.length; end += 1 + Math.floor(random() * 9)) stream.update(text.slice(0, end));
-      expect(stream.update(text).map((block) => block.html).join(''), `seed ${seed}`).toBe(whole);
+      for (let end = 0; end < text.length; end += 1 + Math.floor(random() * 9))
+        stream.update(text.slice(0, end));
+      expect(
+        stream
+          .update(text)
+          .map((block) => block.html)
+          .join(''),
+        `seed ${seed}`,
+      ).toBe(whole);
     }
   });
 

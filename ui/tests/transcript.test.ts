@@ -5,7 +5,12 @@ import { Transcript } from '../src/state/transcript';
 import { generator } from './random';
 
 function envelopes(events: AgentEvent[]): EventEnvelope[] {
-  return events.map((event, at) => ({ run: 'r', seq: at + 1, at: new Date(1_760_000_000_000 + at * 250).toISOString(), event }));
+  return events.map((event, at) => ({
+    run: 'r',
+    seq: at + 1,
+    at: new Date(1_760_000_000_000 + at * 250).toISOString(),
+    event,
+  }));
 }
 
 function fold(events: AgentEvent[]): Transcript {
@@ -14,8 +19,21 @@ function fold(events: AgentEvent[]): Transcript {
   return transcript;
 }
 
-const call = (id: string, kind: 'read' | 'run' | 'agent' = 'run', parent?: string): AgentEvent => ({ type: 'tool_call', id, kind, name: 'Tool', title: id, input: {}, parent });
-const result = (id: string, parent?: string): AgentEvent => ({ type: 'tool_result', id, text: `came of ${id}`, parent });
+const call = (id: string, kind: 'read' | 'run' | 'agent' = 'run', parent?: string): AgentEvent => ({
+  type: 'tool_call',
+  id,
+  kind,
+  name: 'Tool',
+  title: id,
+  input: {},
+  parent,
+});
+const result = (id: string, parent?: string): AgentEvent => ({
+  type: 'tool_result',
+  id,
+  text: `came of ${id}`,
+  parent,
+});
 
 /** One of everything, with what belongs together far apart. */
 const WHOLE: AgentEvent[] = [
@@ -45,7 +63,15 @@ const WHOLE: AgentEvent[] = [
   { type: 'raw', kind: 'x', value: 1 },
   { type: 'raw', kind: 'y', value: 2 },
   call('c'),
-  { type: 'permission_request', request: 'p', tool_call: 'c', tool: 'Bash', kind: 'run', title: 'rm -r x', input: {} },
+  {
+    type: 'permission_request',
+    request: 'p',
+    tool_call: 'c',
+    tool: 'Bash',
+    kind: 'run',
+    title: 'rm -r x',
+    input: {},
+  },
   { type: 'permission_answer', request: 'p', decision: 'deny', by: 'user', message: 'no' },
   { type: 'question', request: 'q', questions: [] },
   { type: 'question_answer', request: 'q', answers: { a: 'b' }, by: 'user' },
@@ -128,7 +154,10 @@ describe('the fold of a transcript', () => {
   it('joins calls and results, reads that follow each other, and a sub-agent with its steps', () => {
     const tools = fold(WHOLE).items.filter((item) => item.kind === 'tool') as ToolItem[];
     expect(tools.map((item) => item.uses.map((use) => [use.call.id, use.result?.text]))).toEqual([
-      [['r1', 'came of r1'], ['r2', 'came of r2']],
+      [
+        ['r1', 'came of r1'],
+        ['r2', 'came of r2'],
+      ],
       [['sub', 'came of sub']],
       [['c', undefined]],
     ]);
@@ -155,7 +184,11 @@ describe('the fold of a transcript', () => {
     const items = fold(WHOLE).items;
     expect(items.filter((item) => item.kind === 'end')).toHaveLength(1);
     expect(items.at(-1)).toMatchObject({ kind: 'end', outcome: { reason: 'completed' } });
-    const two = fold([{ type: 'turn_ended', ok: true }, { type: 'text', block: 'z', text: 'x' }, { type: 'done', outcome: { reason: 'completed' } }]).items;
+    const two = fold([
+      { type: 'turn_ended', ok: true },
+      { type: 'text', block: 'z', text: 'x' },
+      { type: 'done', outcome: { reason: 'completed' } },
+    ]).items;
     expect(two.map((item) => item.kind)).toEqual(['end', 'text', 'end']);
   });
 
@@ -165,13 +198,19 @@ describe('the fold of a transcript', () => {
     const waiting = transcript.items.filter((item) => item.kind === 'user').at(-1);
     expect(waiting).toMatchObject({ text: 'And this', sent: false });
     transcript.apply(envelopes(WHOLE));
-    expect(transcript.items.filter((item) => item.kind === 'user').at(-1)).toMatchObject({ sent: true });
+    expect(transcript.items.filter((item) => item.kind === 'user').at(-1)).toMatchObject({
+      sent: true,
+    });
   });
 
   it('folds 10,000 events of 20 MB in 200 ms', () => {
     const prose = 'x'.repeat(2000);
     const events: AgentEvent[] = Array.from({ length: 10_000 }, (_, at): AgentEvent =>
-      at % 3 === 0 ? { type: 'text', block: `b${at}`, text: prose } : at % 3 === 1 ? call(`c${at}`) : { type: 'tool_result', id: `c${at - 1}`, text: prose },
+      at % 3 === 0
+        ? { type: 'text', block: `b${at}`, text: prose }
+        : at % 3 === 1
+          ? call(`c${at}`)
+          : { type: 'tool_result', id: `c${at - 1}`, text: prose },
     );
     const all = envelopes(events);
     const transcript = new Transcript();

@@ -6,12 +6,24 @@ import { endSentence, stateOf } from '../src/words/states';
 import { plain } from '../src/words/tools';
 import type { RunOutcome, RunPhase } from '../src/contract/contract';
 
-const usage = { input_tokens: 0, output_tokens: 0, cache_creation_input_tokens: 0, cache_read_input_tokens: 0 };
+const usage = {
+  input_tokens: 0,
+  output_tokens: 0,
+  cache_creation_input_tokens: 0,
+  cache_read_input_tokens: 0,
+};
 
 describe('figures', () => {
   it('are short and keep their form', () => {
     const now = Date.parse('2026-05-01T12:00:00Z');
-    expect(['2026-05-01T11:59:40Z', '2026-05-01T11:46:00Z', '2026-05-01T09:00:00Z', '2026-04-20T12:00:00Z'].map((at) => age(at, now))).toEqual(['now', '14 m', '3 h', '11 d']);
+    expect(
+      [
+        '2026-05-01T11:59:40Z',
+        '2026-05-01T11:46:00Z',
+        '2026-05-01T09:00:00Z',
+        '2026-04-20T12:00:00Z',
+      ].map((at) => age(at, now)),
+    ).toEqual(['now', '14 m', '3 h', '11 d']);
     expect(countdown('2026-05-01T12:09:41Z', now)).toBe('9:41');
     expect(countdown('2026-05-01T11:00:00Z', now)).toBe('0:00');
     expect(span('2026-05-01T12:00:00Z', '2026-05-01T12:00:06.200Z')).toBe('6.2 s');
@@ -24,15 +36,30 @@ describe('figures', () => {
   it('never invent money', () => {
     expect(cost({ ...usage, cost_microdollars: 0, cost_source: 'unknown' })).toBe('cost unknown');
     expect(cost({ ...usage, cost_microdollars: 1_940_000, cost_source: 'reported' })).toBe('$1.94');
-    expect(cost({ ...usage, cost_microdollars: 4200, cost_source: 'estimated' })).toBe('about $0.0042');
+    expect(cost({ ...usage, cost_microdollars: 4200, cost_source: 'estimated' })).toBe(
+      'about $0.0042',
+    );
     expect(cost({ ...usage, cost_microdollars: 0, cost_source: 'reported' })).toBe('$0.00');
   });
 });
 
 describe('states', () => {
-  const run = (phase: RunPhase, outcome: RunOutcome | null = null, files = 0) => stateOf({ phase, outcome, files_changed: files, waiting: 0 }).shape;
+  const run = (phase: RunPhase, outcome: RunOutcome | null = null, files = 0) =>
+    stateOf({ phase, outcome, files_changed: files, waiting: 0 }).shape;
   it('have a shape for each phase and outcome', () => {
-    expect(['queued', 'preparing', 'starting', 'running', 'waiting_permission', 'waiting_answer', 'waiting_rate_limit', 'stopping', 'unknown'].map((phase) => run(phase as RunPhase))).toEqual(['idle', 'run', 'run', 'run', 'need', 'need', 'wait', 'run', 'run']);
+    expect(
+      [
+        'queued',
+        'preparing',
+        'starting',
+        'running',
+        'waiting_permission',
+        'waiting_answer',
+        'waiting_rate_limit',
+        'stopping',
+        'unknown',
+      ].map((phase) => run(phase as RunPhase)),
+    ).toEqual(['idle', 'run', 'run', 'run', 'need', 'need', 'wait', 'run', 'run']);
     expect(run('done', { reason: 'completed' })).toBe('done');
     expect(run('done', { reason: 'completed' }, 3)).toBe('review');
     expect(run('done', { reason: 'stopped', by: 'user' })).toBe('stopped');
@@ -41,13 +68,18 @@ describe('states', () => {
   });
 
   it('end in the true words of what failed', () => {
-    expect(endSentence({ reason: 'failed', exit_code: 1, last_lines: ['boom'] })).toEqual({ sentence: 'The agent failed with exit code 1.', lines: ['boom'] });
+    expect(endSentence({ reason: 'failed', exit_code: 1, last_lines: ['boom'] })).toEqual({
+      sentence: 'The agent failed with exit code 1.',
+      lines: ['boom'],
+    });
     expect(endSentence({ reason: 'unconfirmed', left: [12, 13] }).sentence).toContain('12, 13');
   });
 });
 
 it('takes the codes of terminals out of output', () => {
-  expect(plain('\u001b[1;32mok\u001b[0m \u001b]8;;https://x\u0007link\u001b]8;;\u0007')).toBe('ok link');
+  expect(plain('\u001b[1;32mok\u001b[0m \u001b]8;;https://x\u0007link\u001b]8;;\u0007')).toBe(
+    'ok link',
+  );
 });
 
 it('finds by beginnings, words and letters, best first', () => {
@@ -59,5 +91,9 @@ it('finds by beginnings, words and letters, best first', () => {
 });
 
 it('names models as people do', () => {
-  expect([modelWords('claude-opus-4-8'), modelWords('claude-sonnet-4-5-20250929'), modelWords('opus')]).toEqual(['Opus 4.8', 'Sonnet 4.5', 'opus']);
+  expect([
+    modelWords('claude-opus-4-8'),
+    modelWords('claude-sonnet-4-5-20250929'),
+    modelWords('opus'),
+  ]).toEqual(['Opus 4.8', 'Sonnet 4.5', 'opus']);
 });

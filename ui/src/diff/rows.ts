@@ -45,7 +45,8 @@ function addLines(rows: DiffRow[], hunk: Hunk): void {
       rows.push({ kind: 'add', old: null, new: after++, text, twin });
     } else {
       [deleted, paired] = [[], 0];
-      if (line.startsWith('\\')) rows.push({ kind: 'note', old: null, new: null, text: line.slice(2), twin: -1 });
+      if (line.startsWith('\\'))
+        rows.push({ kind: 'note', old: null, new: null, text: line.slice(2), twin: -1 });
       else rows.push({ kind: 'same', old: before++, new: after++, text, twin: -1 });
     }
   }
@@ -69,8 +70,15 @@ export function emphasis(line: string, other: string): Piece[] {
   const middle = mine.slice(head, mine.length - tail);
   const rest = theirs.slice(head, theirs.length - tail);
   const kept = line.length > LONGEST ? middle.map(() => false) : common(middle, rest);
-  const flags = [...mine.slice(0, head).map(() => true), ...kept, ...mine.slice(mine.length - tail).map(() => true)];
-  const shared = mine.reduce((sum, word, index) => sum + (flags[index] && word.trim() ? word.length : 0), 0);
+  const flags = [
+    ...mine.slice(0, head).map(() => true),
+    ...kept,
+    ...mine.slice(mine.length - tail).map(() => true),
+  ];
+  const shared = mine.reduce(
+    (sum, word, index) => sum + (flags[index] && word.trim() ? word.length : 0),
+    0,
+  );
   if (shared < 0.3 * line.trim().length) return [{ text: line, strong: false }];
   return joined(mine, flags);
 }
@@ -99,9 +107,10 @@ function common(a: string[], b: string[]): boolean[] {
   const at = (i: number, j: number) => table[i * width + j] ?? 0;
   for (let i = a.length - 1; i >= 0; i -= 1)
     for (let j = b.length - 1; j >= 0; j -= 1)
-      table[i * width + j] = a[i] === b[j] ? at(i + 1, j + 1) + 1 : Math.max(at(i + 1, j), at(i, j + 1));
+      table[i * width + j] =
+        a[i] === b[j] ? at(i + 1, j + 1) + 1 : Math.max(at(i + 1, j), at(i, j + 1));
   const kept = a.map(() => false);
-  for (let i = 0, j = 0; i < a.length && j < b.length; ) {
+  for (let i = 0, j = 0; i < a.length && j < b.length;) {
     if (a[i] === b[j]) [kept[i], i, j] = [true, i + 1, j + 1];
     else if (at(i + 1, j) >= at(i, j + 1)) i += 1;
     else j += 1;
@@ -113,7 +122,8 @@ function common(a: string[], b: string[]): boolean[] {
 function joined(list: string[], kept: boolean[]): Piece[] {
   const pieces: Piece[] = [];
   list.forEach((text, index) => {
-    const bridge = kept[index] && kept[index - 1] === false && kept[index + 1] === false && !/\w/.test(text);
+    const bridge =
+      kept[index] && kept[index - 1] === false && kept[index + 1] === false && !/\w/.test(text);
     const strong = !kept[index] || bridge === true;
     const last = pieces[pieces.length - 1];
     if (last?.strong === strong) last.text += text;
@@ -122,7 +132,24 @@ function joined(list: string[], kept: boolean[]): Piece[] {
   return pieces;
 }
 
-const LOCKS = new Set(['Cargo.lock', 'package-lock.json', 'yarn.lock', 'pnpm-lock.yaml', 'poetry.lock', 'uv.lock', 'Gemfile.lock', 'composer.lock', 'go.sum', 'flake.lock', 'bun.lock', 'deno.lock', 'Pipfile.lock', 'npm-shrinkwrap.json', 'gradle.lockfile', 'packages.lock.json']);
+const LOCKS = new Set([
+  'Cargo.lock',
+  'package-lock.json',
+  'yarn.lock',
+  'pnpm-lock.yaml',
+  'poetry.lock',
+  'uv.lock',
+  'Gemfile.lock',
+  'composer.lock',
+  'go.sum',
+  'flake.lock',
+  'bun.lock',
+  'deno.lock',
+  'Pipfile.lock',
+  'npm-shrinkwrap.json',
+  'gradle.lockfile',
+  'packages.lock.json',
+]);
 
 /** Written by a program: folded until somebody wants to see it. */
 export function isLockFile(path: string): boolean {

@@ -11,10 +11,43 @@ export interface Block {
   html: string;
 }
 
-const TAGS = ['p', 'h1', 'h2', 'h3', 'h4', 'h5', 'h6', 'ul', 'ol', 'li', 'blockquote', 'pre', 'code', 'em', 'strong', 'del', 'br', 'hr', 'table', 'thead', 'tbody', 'tr', 'th', 'td', 'span', 'a'];
+const TAGS = [
+  'p',
+  'h1',
+  'h2',
+  'h3',
+  'h4',
+  'h5',
+  'h6',
+  'ul',
+  'ol',
+  'li',
+  'blockquote',
+  'pre',
+  'code',
+  'em',
+  'strong',
+  'del',
+  'br',
+  'hr',
+  'table',
+  'thead',
+  'tbody',
+  'tr',
+  'th',
+  'td',
+  'span',
+  'a',
+];
 const ATTRIBUTES = ['class', 'data-url', 'title', 'role', 'tabindex', 'start', 'align'];
 
-const escapes: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+const escapes: Record<string, string> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#39;',
+};
 
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (sign) => escapes[sign] ?? sign);
@@ -38,7 +71,10 @@ function link(words: string, href: string): string {
   const address = escapeHtml(url);
   const open = `<a role="link" tabindex="0" data-url="${address}" title="${address}">${words}</a>`;
   const plain = words.replace(/<[^>]*>/g, '');
-  const same = plain === address || plain === escapeHtml(href) || `https://${plain}` === address.replace(/\/$/, '');
+  const same =
+    plain === address ||
+    plain === escapeHtml(href) ||
+    `https://${plain}` === address.replace(/\/$/, '');
   return same ? open : `${open} <span class="addr">${escapeHtml(new URL(url).host || url)}</span>`;
 }
 

@@ -49,14 +49,16 @@ export class Heights {
     if (index < 0) return { index, change: 0 };
     const change = size - (this.sizes[index] ?? 0);
     this.sizes[index] = size;
-    for (let at = index + 1; at < this.tree.length; at += at & -at) this.tree[at] = (this.tree[at] ?? 0) + change;
+    for (let at = index + 1; at < this.tree.length; at += at & -at)
+      this.tree[at] = (this.tree[at] ?? 0) + change;
     return { index, change };
   }
 
   /** The sum of the heights of the first `count` rows. */
   before(count: number): number {
     let sum = 0;
-    for (let at = Math.min(count, this.sizes.length); at > 0; at -= at & -at) sum += this.tree[at] ?? 0;
+    for (let at = Math.min(count, this.sizes.length); at > 0; at -= at & -at)
+      sum += this.tree[at] ?? 0;
     return sum;
   }
 
@@ -68,7 +70,11 @@ export class Heights {
   at(offset: number): number {
     let position = 0;
     let left = offset;
-    for (let step = 2 ** Math.floor(Math.log2(Math.max(1, this.sizes.length))); step > 0; step >>= 1) {
+    for (
+      let step = 2 ** Math.floor(Math.log2(Math.max(1, this.sizes.length)));
+      step > 0;
+      step >>= 1
+    ) {
       const next = position + step;
       if (next < this.tree.length && (this.tree[next] ?? 0) <= left) {
         position = next;

@@ -5,13 +5,19 @@ import type { PermissionItem } from '../state/items';
 
 export type Leave = NonNullable<PermissionItem['answer']>;
 
-const BY: Record<string, string> = { user: 'you', policy: 'its policy', expiry: 'expiry', unknown: 'Musher' };
+const BY: Record<string, string> = {
+  user: 'you',
+  policy: 'its policy',
+  expiry: 'expiry',
+  unknown: 'Musher',
+};
 
 /** The answers that were given, by tool call. */
 export function leavesOf(entries: readonly Entry[]): Map<string, Leave> {
   const leaves = new Map<string, Leave>();
   for (const { item } of entries) {
-    if (item.kind === 'permission' && item.request.tool_call && item.answer) leaves.set(item.request.tool_call, item.answer);
+    if (item.kind === 'permission' && item.request.tool_call && item.answer)
+      leaves.set(item.request.tool_call, item.answer);
   }
   return leaves;
 }
@@ -26,13 +32,20 @@ export function rowsToShow(entries: readonly Entry[], showRaw: boolean): Entry[]
   const waiting = new Set<string>();
   for (const { item } of entries) {
     if (item.kind === 'tool') for (const use of item.uses) calls.add(use.call.id);
-    const ask = item.kind === 'permission' ? item.request.tool_call : item.kind === 'question' ? item.question.tool_call : null;
+    const ask =
+      item.kind === 'permission'
+        ? item.request.tool_call
+        : item.kind === 'question'
+          ? item.question.tool_call
+          : null;
     if (ask && !(item as PermissionItem).answer) waiting.add(ask);
   }
   return entries.filter(({ item }) => {
     if (item.kind === 'raw') return showRaw;
-    if (item.kind === 'tool') return !(item.uses.length === 1 && waiting.has(item.uses[0]?.call.id ?? ''));
-    if (item.kind === 'permission' && item.answer && !item.request.plan) return !calls.has(item.request.tool_call ?? '');
+    if (item.kind === 'tool')
+      return !(item.uses.length === 1 && waiting.has(item.uses[0]?.call.id ?? ''));
+    if (item.kind === 'permission' && item.answer && !item.request.plan)
+      return !calls.has(item.request.tool_call ?? '');
     return true;
   });
 }

@@ -9,6 +9,7 @@ import type {
   RunPlace,
   RunSettings,
   RunSummary,
+  TrustReport,
 } from '../contract/contract';
 import { asApiError, type Host } from '../host';
 import { Conversation } from './conversation.svelte';
@@ -25,7 +26,17 @@ export type Floating =
   | { kind: 'palette' }
   | { kind: 'keys' }
   | { kind: 'folder' }
-  | { kind: 'link'; url: string };
+  | { kind: 'link'; url: string }
+  | TrustAsk;
+
+/** What can run by itself in a repository has to be judged before `retry` can go on. */
+export interface TrustAsk {
+  kind: 'trust';
+  project: string;
+  worktree: string;
+  report: TrustReport;
+  retry: () => Promise<void>;
+}
 
 /** Something the person should read; stays until it is put away. */
 export interface Note {
@@ -73,12 +84,17 @@ export class AppState {
   live = $derived([...this.runs.values()].filter(isLive).length);
   chosen = $derived.by(() => {
     const place = this.place;
-    return place.kind === 'story' ? this.stories.find((row) => row.story === place.story) : undefined;
+    return place.kind === 'story'
+      ? this.stories.find((row) => row.story === place.story)
+      : undefined;
   });
 
   async start(): Promise<void> {
     this.off = [
-      this.host.onNews((news) => this.heard(news), () => void this.ask()),
+      this.host.onNews(
+        (news) => this.heard(news),
+        () => void this.ask(),
+      ),
       this.host.onFocusRun((run) => this.openRun(run)),
       this.host.onDrop((note) => void this.drops.take(note)),
     ];
@@ -212,10 +228,31 @@ export class AppState {
 
   /** The demo agent in `repository`, or in a throw-away repository when there is none. */
   async tryDemo(repository: string | null): Promise<void> {
-    const place: RunPlace = { kind: 'fresh', repository: repository ?? 'demo', base: null, branch: null };
+    const place: RunPlace = {
+      kind: 'fresh',
+      repository: repository ?? 'demo',
+      base: null,
+      branch: null,
+    };
     const prompt = 'Add a greeting and a test for it, and run the tests.';
-    await this.startRun(prompt, place, settings(this, { runtime: 'demo', permission_mode: 'accept-edits' }));
+    await this.startRun(
+      prompt,
+      place,
+      settings(this, { runtime: 'demo', permission_mode: 'accept-edits' }),
+    );
     void this.askProjects();
+  }
+
+  /** Runs `action` for a run; when the repository has to be judged first, asks that and runs it then. */
+  async judged(run: RunSummary, action: () => Promise<void>): Promise<void> {
+    try {
+      await action();
+    } catch (thrown) {
+      if (asApiError(thrown).code !== 'trust_needed') throw thrown;
+      const { project, worktree } = run;
+      const report = await this.host.call('trust_get', { project, worktree });
+      this.floating = { kind: 'trust', project, worktree, report, retry: action };
+    }
   }
 
   admit(run: RunSummary): void {
@@ -281,7 +318,10 @@ function freeAgentName(app: AppState): string {
 }
 
 /** A summary that is older than the one known is not taken. */
-function merged(known: ReadonlyMap<string, RunSummary>, news: RunSummary[]): ReadonlyMap<string, RunSummary> {
+function merged(
+  known: ReadonlyMap<string, RunSummary>,
+  news: RunSummary[],
+): ReadonlyMap<string, RunSummary> {
   if (news.length === 0) return known;
   const next = new Map(known);
   for (const run of news) {

@@ -1,6 +1,13 @@
 //! The runs of one story as one conversation. It pulls only while it is open; what it has is kept,
 //! so coming back asks only for what is new.
-import type { ApiError, FileChange, RunDetail, RunSummary, SessionInfo, Story } from '../contract/contract';
+import type {
+  ApiError,
+  FileChange,
+  RunDetail,
+  RunSummary,
+  SessionInfo,
+  Story,
+} from '../contract/contract';
 import { asApiError, type Host } from '../host';
 import type { Item, PermissionItem, QuestionItem } from './items';
 import { Puller } from './puller';
@@ -78,7 +85,14 @@ export class Conversation {
   private join(run: string): Part {
     const known = this.parts.find((part) => part.run === run);
     if (known) return known;
-    const part: Part = { run, transcript: new Transcript(), puller: null, ended: false, entries: [], source: [] };
+    const part: Part = {
+      run,
+      transcript: new Transcript(),
+      puller: null,
+      ended: false,
+      entries: [],
+      source: [],
+    };
     this.parts.push(part);
     return part;
   }

@@ -47,7 +47,18 @@ export class Drops {
       return await this.app.host.call('folder_inspect', { path });
     } catch (thrown) {
       const error = asApiError(thrown);
-      return { path, kind: 'unusable', top: null, root: null, branch: null, head: null, sentence: error.message, next: error.hint ?? '', project: null, usable: false };
+      return {
+        path,
+        kind: 'unusable',
+        top: null,
+        root: null,
+        branch: null,
+        head: null,
+        sentence: error.message,
+        next: error.hint ?? '',
+        project: null,
+        usable: false,
+      };
     }
   }
 
@@ -67,7 +78,9 @@ export class Drops {
       return null;
     }
     try {
-      const project: Project = await this.app.host.call('project_add', { path: report.root ?? path });
+      const project: Project = await this.app.host.call('project_add', {
+        path: report.root ?? path,
+      });
       if (report.kind !== 'linked_worktree') return { project: project.id };
       return { project: project.id, worktree: report.top ?? path };
     } catch (thrown) {

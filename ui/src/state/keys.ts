@@ -9,7 +9,13 @@ export interface Key {
 }
 
 export const KEYS: readonly Key[] = [
-  { id: 'palette', press: 'ctrl+k', shown: 'Ctrl K', words: 'Find or do anything', group: 'Everywhere' },
+  {
+    id: 'palette',
+    press: 'ctrl+k',
+    shown: 'Ctrl K',
+    words: 'Find or do anything',
+    group: 'Everywhere',
+  },
   { id: 'new', press: 'n', shown: 'N', words: 'New story', group: 'Everywhere' },
   { id: 'next', press: 'j', shown: 'J', words: 'Next story', group: 'Everywhere' },
   { id: 'previous', press: 'k', shown: 'K', words: 'Previous story', group: 'Everywhere' },
@@ -19,11 +25,29 @@ export const KEYS: readonly Key[] = [
   { id: 'deny', press: 'd', shown: 'D', words: 'Deny', group: 'Answer' },
   { id: 'option', press: '1-9', shown: '1 … 9', words: 'Choose an answer', group: 'Answer' },
   { id: 'write', press: 'i', shown: 'I', words: 'Write a message', group: 'Conversation' },
-  { id: 'send', press: 'enter', shown: 'Enter', words: 'Send; Shift Enter for a new line', group: 'Conversation' },
-  { id: 'stop', press: 'escape', shown: 'Esc', words: 'Stop the agent, or go back', group: 'Conversation' },
+  {
+    id: 'send',
+    press: 'enter',
+    shown: 'Enter',
+    words: 'Send; Shift Enter for a new line',
+    group: 'Conversation',
+  },
+  {
+    id: 'stop',
+    press: 'escape',
+    shown: 'Esc',
+    words: 'Stop the agent, or go back',
+    group: 'Conversation',
+  },
   { id: 'bottom', press: 'end', shown: 'End', words: 'Newest', group: 'Conversation' },
   { id: 'raw', press: 'r', shown: 'R', words: 'Show or hide raw events', group: 'Conversation' },
-  { id: 'file-next', press: 'j', shown: 'J  K', words: 'Next and previous file, in the list of changes', group: 'Review' },
+  {
+    id: 'file-next',
+    press: 'j',
+    shown: 'J  K',
+    words: 'Next and previous file, in the list of changes',
+    group: 'Review',
+  },
   { id: 'diff', press: 'enter', shown: 'Enter', words: 'Into the diff', group: 'Review' },
   { id: 'go-overview', press: 'g o', shown: 'G O', words: 'Overview', group: 'Go to' },
   { id: 'go-needs', press: 'g n', shown: 'G N', words: 'Who needs you', group: 'Go to' },
@@ -32,7 +56,24 @@ export const KEYS: readonly Key[] = [
 ];
 
 /** The window's own id of each single key and sequence; the rest belongs to the focused part. */
-const GLOBAL = new Set(['palette', 'new', 'next', 'previous', 'pane', 'keys', 'allow', 'deny', 'write', 'stop', 'bottom', 'raw', 'go-overview', 'go-needs', 'go-changes', 'go-transcript']);
+const GLOBAL = new Set([
+  'palette',
+  'new',
+  'next',
+  'previous',
+  'pane',
+  'keys',
+  'allow',
+  'deny',
+  'write',
+  'stop',
+  'bottom',
+  'raw',
+  'go-overview',
+  'go-needs',
+  'go-changes',
+  'go-transcript',
+]);
 const SEQUENCE_MS = 1200;
 
 export function isTyping(target: EventTarget | null): boolean {

@@ -12,7 +12,15 @@ import type {
   ToolCall,
   ToolResult,
 } from '../contract/contract';
-import type { EndItem, Item, PermissionItem, QuestionItem, TextItem, ThinkingItem, ToolItem } from './items';
+import type {
+  EndItem,
+  Item,
+  PermissionItem,
+  QuestionItem,
+  TextItem,
+  ThinkingItem,
+  ToolItem,
+} from './items';
 
 /** An item and where it hangs: in the run's own list, or below the sub-agent's tool card. */
 interface Node {
@@ -67,13 +75,23 @@ export class Transcript {
     switch (event.type) {
       case 'message':
         this.turnSince = at;
-        this.add(`message:${event.id}`, { kind: 'user', id: `message:${event.id}`, at, text: event.text, delivery: event.delivery, sent: event.delivery === 'prompt' });
+        this.add(`message:${event.id}`, {
+          kind: 'user',
+          id: `message:${event.id}`,
+          at,
+          text: event.text,
+          delivery: event.delivery,
+          sent: event.delivery === 'prompt',
+        });
         return;
       case 'message_sent':
         this.change(`message:${event.id}`, (item) => item.kind === 'user' && (item.sent = true));
         return;
       case 'message_dropped':
-        this.change(`message:${event.id}`, (item) => item.kind === 'user' && (item.dropped = event.why));
+        this.change(
+          `message:${event.id}`,
+          (item) => item.kind === 'user' && (item.dropped = event.why),
+        );
         return;
       case 'text':
         return this.text(event, at);
@@ -87,7 +105,15 @@ export class Transcript {
         return this.steps(event, at);
       case 'warning':
       case 'error':
-        this.add(id, { kind: 'trouble', id, at, level: event.type, code: event.code, message: event.message, hint: 'hint' in event ? event.hint : null });
+        this.add(id, {
+          kind: 'trouble',
+          id,
+          at,
+          level: event.type,
+          code: event.code,
+          message: event.message,
+          hint: 'hint' in event ? event.hint : null,
+        });
         return;
       case 'notice':
         return this.notice(event, id, at);
@@ -119,15 +145,26 @@ export class Transcript {
         this.files = event.files;
         return;
       case 'permission_request':
-        this.add(`ask:${event.request}`, { kind: 'permission', id: `ask:${event.request}`, at, request: event });
+        this.add(`ask:${event.request}`, {
+          kind: 'permission',
+          id: `ask:${event.request}`,
+          at,
+          request: event,
+        });
         return;
       case 'permission_answer':
         this.change(`ask:${event.request}`, (item) => {
-          if (item.kind === 'permission') item.answer = { decision: event.decision, by: event.by, message: event.message };
+          if (item.kind === 'permission')
+            item.answer = { decision: event.decision, by: event.by, message: event.message };
         });
         return;
       case 'question':
-        this.add(`ask:${event.request}`, { kind: 'question', id: `ask:${event.request}`, at, question: event });
+        this.add(`ask:${event.request}`, {
+          kind: 'question',
+          id: `ask:${event.request}`,
+          at,
+          question: event,
+        });
         return;
       case 'question_answer':
         this.change(`ask:${event.request}`, (item) => {
@@ -137,9 +174,23 @@ export class Transcript {
       case 'gate':
         return this.gate(event, at);
       case 'turn_ended':
-        return this.end(id, { kind: 'end', id, at, ok: event.ok, reason: event.reason, since: this.turnSince });
+        return this.end(id, {
+          kind: 'end',
+          id,
+          at,
+          ok: event.ok,
+          reason: event.reason,
+          since: this.turnSince,
+        });
       case 'done':
-        return this.end(id, { kind: 'end', id, at, ok: event.outcome.reason === 'completed', outcome: event.outcome, since: this.turnSince });
+        return this.end(id, {
+          kind: 'end',
+          id,
+          at,
+          ok: event.outcome.reason === 'completed',
+          outcome: event.outcome,
+          since: this.turnSince,
+        });
       default: {
         const unknown = event as { type?: unknown };
         return this.raw(String(unknown.type ?? 'unknown'), event, seq, at);
@@ -155,7 +206,11 @@ export class Transcript {
       text.open = event.delta === true;
     });
     if (known || event.text === '') return;
-    this.add(id, { kind: 'text', id, at, text: event.text, open: event.delta === true }, event.parent);
+    this.add(
+      id,
+      { kind: 'text', id, at, text: event.text, open: event.delta === true },
+      event.parent,
+    );
   }
 
   private thinking(event: Of<'thinking'>, at: string): void {
@@ -169,7 +224,19 @@ export class Transcript {
     });
     if (known) return;
     const redacted = event.redacted === true;
-    this.add(id, { kind: 'thinking', id, at, text: event.text, redacted, open: event.delta === true, endedAt: at }, event.parent);
+    this.add(
+      id,
+      {
+        kind: 'thinking',
+        id,
+        at,
+        text: event.text,
+        redacted,
+        open: event.delta === true,
+        endedAt: at,
+      },
+      event.parent,
+    );
   }
 
   private toolCall(event: Of<'tool_call'>, at: string): void {
@@ -180,13 +247,21 @@ export class Transcript {
     });
     if (known) return;
     const before = this.lastBelow(call.parent);
-    if (call.kind === 'read' && before?.item.kind === 'tool' && before.item.uses[0]?.call.kind === 'read') {
+    if (
+      call.kind === 'read' &&
+      before?.item.kind === 'tool' &&
+      before.item.uses[0]?.call.kind === 'read'
+    ) {
       (this.own(before) as ToolItem).uses.push({ call, startedAt: at });
       this.nodes.set(`use:${call.id}`, before);
       return;
     }
     const id = `tool:${call.id}`;
-    const node = this.add(id, { kind: 'tool', id, at, uses: [{ call, startedAt: at }], children: [] }, call.parent);
+    const node = this.add(
+      id,
+      { kind: 'tool', id, at, uses: [{ call, startedAt: at }], children: [] },
+      call.parent,
+    );
     this.nodes.set(`use:${call.id}`, node);
   }
 
@@ -198,16 +273,29 @@ export class Transcript {
     });
     if (known) return;
     // A result whose call was never heard is shown all the same.
-    const call: ToolCall = { id: result.id, name: 'Tool', kind: 'other', title: result.id, input: null };
+    const call: ToolCall = {
+      id: result.id,
+      name: 'Tool',
+      kind: 'other',
+      title: result.id,
+      input: null,
+    };
     const id = `tool:${result.id}`;
-    const node = this.add(id, { kind: 'tool', id, at, uses: [{ call, result, startedAt: at, endedAt: at }], children: [] }, result.parent);
+    const node = this.add(
+      id,
+      { kind: 'tool', id, at, uses: [{ call, result, startedAt: at, endedAt: at }], children: [] },
+      result.parent,
+    );
     this.nodes.set(`use:${result.id}`, node);
   }
 
   /** The list of steps is one card a turn that changes in place. */
   private steps(event: Of<'plan'>, at: string): void {
     const id = `steps:${this.turnSince}`;
-    const known = this.change(id, (item) => item.kind === 'steps' && (item.entries = event.entries));
+    const known = this.change(
+      id,
+      (item) => item.kind === 'steps' && (item.entries = event.entries),
+    );
     if (!known) this.add(id, { kind: 'steps', id, at, entries: event.entries });
   }
 
@@ -216,7 +304,15 @@ export class Transcript {
     const known = this.change(id, (item) => {
       if (item.kind === 'gate') Object.assign(item, { state: event.state, output: event.output });
     });
-    if (!known) this.add(id, { kind: 'gate', id, at, name: event.name, state: event.state, output: event.output });
+    if (!known)
+      this.add(id, {
+        kind: 'gate',
+        id,
+        at,
+        name: event.name,
+        state: event.state,
+        output: event.output,
+      });
   }
 
   private notice(event: Of<'notice'>, id: string, at: string): void {
@@ -279,7 +375,8 @@ export class Transcript {
 
   /** Thoughts that something follows are over, whether the runtime said so or not. */
   private close(node: Node | undefined): void {
-    if (node?.item.kind === 'thinking' && node.item.open) (this.own(node) as ThinkingItem).open = false;
+    if (node?.item.kind === 'thinking' && node.item.open)
+      (this.own(node) as ThinkingItem).open = false;
   }
 
   /** Runs `edit` on a copy that the views have not seen; false when there is no such item. */
@@ -305,7 +402,11 @@ export class Transcript {
 function copyOf(item: Item): Item {
   switch (item.kind) {
     case 'tool':
-      return { ...item, uses: item.uses.map((use) => ({ ...use })), children: item.children.slice() };
+      return {
+        ...item,
+        uses: item.uses.map((use) => ({ ...use })),
+        children: item.children.slice(),
+      };
     case 'notices':
       return { ...item, lines: item.lines.slice() };
     case 'raw':

@@ -2,10 +2,22 @@
 import type { PermissionMode } from '../contract/contract';
 
 export const MODES: readonly { mode: PermissionMode; label: string; words: string }[] = [
-  { mode: 'ask', label: 'Ask before changes', words: 'It asks before it changes a file or runs a command.' },
-  { mode: 'accept-edits', label: 'Ask before commands', words: 'It edits files in its worktree unasked and asks before commands.' },
+  {
+    mode: 'ask',
+    label: 'Ask before changes',
+    words: 'It asks before it changes a file or runs a command.',
+  },
+  {
+    mode: 'accept-edits',
+    label: 'Ask before commands',
+    words: 'It edits files in its worktree unasked and asks before commands.',
+  },
   { mode: 'plan', label: 'Plan first', words: 'It only reads, then shows you a plan.' },
-  { mode: 'bypass', label: 'Never ask', words: 'It asks nothing: every command runs at once, with your rights.' },
+  {
+    mode: 'bypass',
+    label: 'Never ask',
+    words: 'It asks nothing: every command runs at once, with your rights.',
+  },
 ];
 
 /** `claude-opus-4-8` as `opus 4.8`; anything else as it is. */

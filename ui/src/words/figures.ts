@@ -24,7 +24,8 @@ export function span(from: string, to: string): string {
 /** `9:41`; never below `0:00`. */
 export function countdown(until: string, now: number): string {
   const left = Math.max(0, Math.ceil((Date.parse(until) - now) / 1000));
-  if (left >= 3600) return `${Math.floor(left / 3600)}:${two(Math.floor((left % 3600) / 60))}:${two(left % 60)}`;
+  if (left >= 3600)
+    return `${Math.floor(left / 3600)}:${two(Math.floor((left % 3600) / 60))}:${two(left % 60)}`;
   return `${Math.floor(left / 60)}:${two(left % 60)}`;
 }
 
@@ -35,12 +36,18 @@ function two(value: number): string {
 export function cost(usage: TokenUsage): string {
   if (usage.cost_source === 'unknown') return 'cost unknown';
   const dollars = usage.cost_microdollars / 1_000_000;
-  const figure = dollars > 0 && dollars < 0.01 ? `$${dollars.toFixed(4)}` : `$${dollars.toFixed(2)}`;
+  const figure =
+    dollars > 0 && dollars < 0.01 ? `$${dollars.toFixed(4)}` : `$${dollars.toFixed(2)}`;
   return usage.cost_source === 'estimated' ? `about ${figure}` : figure;
 }
 
 export function tokens(usage: TokenUsage): number {
-  return usage.input_tokens + usage.output_tokens + usage.cache_creation_input_tokens + usage.cache_read_input_tokens;
+  return (
+    usage.input_tokens +
+    usage.output_tokens +
+    usage.cache_creation_input_tokens +
+    usage.cache_read_input_tokens
+  );
 }
 
 /** `940`, `12.4 k`, `1.2 M`. */

@@ -74,7 +74,9 @@ function sentenceOf(outcome: RunOutcome): string {
     case 'completed':
       return 'Done.';
     case 'failed':
-      return outcome.exit_code == null ? 'The agent failed.' : `The agent failed with exit code ${outcome.exit_code}.`;
+      return outcome.exit_code == null
+        ? 'The agent failed.'
+        : `The agent failed with exit code ${outcome.exit_code}.`;
     case 'aborted_before_session':
       return outcome.signal == null
         ? 'The agent ended before it began a session.'
@@ -86,7 +88,12 @@ function sentenceOf(outcome: RunOutcome): string {
         ? `The ${windowWords(outcome.window)} is used up until ${clock(outcome.resets_at)}.`
         : `The ${windowWords(outcome.window)} is used up.`;
     case 'limit_reached':
-      return { turns: 'It reached its limit of turns.', money: 'It reached its limit of money.', time: 'It reached its limit of time.', unknown: 'It reached a limit of this run.' }[outcome.limit];
+      return {
+        turns: 'It reached its limit of turns.',
+        money: 'It reached its limit of money.',
+        time: 'It reached its limit of time.',
+        unknown: 'It reached a limit of this run.',
+      }[outcome.limit];
     case 'inactive':
       return `Nothing was heard for ${outcome.after_secs} seconds; the last event was ${outcome.last_event}.`;
     case 'stopped':
@@ -103,14 +110,22 @@ function sentenceOf(outcome: RunOutcome): string {
 }
 
 export function windowWords(name: string | null | undefined): string {
-  const known: Record<string, string> = { five_hour: 'five-hour window', seven_day: 'weekly window', seven_day_opus: 'weekly window of Opus' };
+  const known: Record<string, string> = {
+    five_hour: 'five-hour window',
+    seven_day: 'weekly window',
+    seven_day_opus: 'weekly window of Opus',
+  };
   return known[name ?? ''] ?? (name ? `${name.replaceAll('_', ' ')} window` : 'quota');
 }
 
 /** `07:30`, with the day when it is not today. */
 export function clock(iso: string, now = new Date()): string {
   const at = new Date(iso);
-  const time = at.toLocaleTimeString(undefined, { hour: '2-digit', minute: '2-digit', hour12: false });
+  const time = at.toLocaleTimeString(undefined, {
+    hour: '2-digit',
+    minute: '2-digit',
+    hour12: false,
+  });
   if (at.toDateString() === now.toDateString()) return time;
   return `${at.toLocaleDateString(undefined, { weekday: 'short', day: 'numeric', month: 'short' })} ${time}`;
 }

@@ -47,7 +47,10 @@ export function lineCount(text: string): number {
 /** The text without the codes by which terminals colour it. */
 export function plain(text: string): string {
   // eslint-disable-next-line no-control-regex
-  return text.replace(/\u001b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/g, '');
+  return text.replace(
+    /\u001b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/g,
+    '',
+  );
 }
 
 /** The last `count` lines, or the first. */

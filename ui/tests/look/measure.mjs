@@ -4,8 +4,23 @@ import { readFileSync } from 'node:fs';
 import { chromium } from 'playwright-core';
 import { open, serve } from './shots.mjs';
 
-const SCENES = ['first', 'bare', 'empty', 'overview', 'permission', 'question', 'plan', 'finished', 'failed', 'trust', 'drop'];
-const axe = readFileSync(new URL('../../node_modules/axe-core/axe.min.js', import.meta.url), 'utf8');
+const SCENES = [
+  'first',
+  'bare',
+  'empty',
+  'overview',
+  'permission',
+  'question',
+  'plan',
+  'finished',
+  'failed',
+  'trust',
+  'drop',
+];
+const axe = readFileSync(
+  new URL('../../node_modules/axe-core/axe.min.js', import.meta.url),
+  'utf8',
+);
 let missed = 0;
 
 function say(name, value, bar) {
@@ -21,8 +36,16 @@ async function access(browser, url) {
       await page.waitForTimeout(300);
       // Through the debugger: the page's own policy would refuse an inline script.
       await page.evaluate(`(() => { ${axe} ; window.axe = axe; })()`);
-      const found = await page.evaluate(async () => (await window.axe.run(document, { resultTypes: ['violations'] })).violations.map((one) => [one.impact, one.id, one.nodes[0].target.join(' '), one.nodes[0].failureSummary]));
-      for (const one of found) console.log(`  ${scene} ${theme}: ${one.join(' | ').replaceAll('\n', ' ')}`);
+      const found = await page.evaluate(async () =>
+        (await window.axe.run(document, { resultTypes: ['violations'] })).violations.map((one) => [
+          one.impact,
+          one.id,
+          one.nodes[0].target.join(' '),
+          one.nodes[0].failureSummary,
+        ]),
+      );
+      for (const one of found)
+        console.log(`  ${scene} ${theme}: ${one.join(' | ').replaceAll('\n', ' ')}`);
       say(`axe ${scene} ${theme}`, found.length, 0);
       await page.context().close();
     }
@@ -33,9 +56,16 @@ async function bigTranscript(browser, url) {
   const page = await open(browser, url, 'first', 'dark');
   const from = Date.now();
   await page.goto(`${url}/?fake=big`);
-  await page.waitForFunction(() => document.querySelector('[data-testid="transcript"]')?.textContent.includes('step_3332'), { polling: 16 });
+  await page.waitForFunction(
+    () => document.querySelector('[data-testid="transcript"]')?.textContent.includes('step_3332'),
+    { polling: 16 },
+  );
   say('10,000 events, 20 MB: opened, ms', Date.now() - from, 1000);
-  say('rows that exist', await page.evaluate(() => document.querySelectorAll('[data-testid="transcript"] .item').length), 80);
+  say(
+    'rows that exist',
+    await page.evaluate(() => document.querySelectorAll('[data-testid="transcript"] .item').length),
+    80,
+  );
   const frames = await page.evaluate(async () => {
     const list = document.querySelector('[data-testid="transcript"]');
     const times = [];
@@ -66,7 +96,8 @@ async function lockDiff(browser, url) {
   await page.evaluate(() => {
     window.longest = 0;
     new PerformanceObserver((list) => {
-      for (const entry of list.getEntries()) window.longest = Math.max(window.longest, entry.duration);
+      for (const entry of list.getEntries())
+        window.longest = Math.max(window.longest, entry.duration);
     }).observe({ entryTypes: ['longtask'] });
   });
   await page.getByText('Show it all the same').click();
@@ -79,7 +110,11 @@ async function lockDiff(browser, url) {
 async function longMessage(browser, url) {
   const page = await open(browser, url, 'long', 'dark');
   await page.waitForFunction(() => window.streamed === true, { timeout: 120_000 });
-  say('57 kB message streamed, blocking over 50 ms in all, ms', await page.evaluate(() => window.blocking), 1000);
+  say(
+    '57 kB message streamed, blocking over 50 ms in all, ms',
+    await page.evaluate(() => window.blocking),
+    1000,
+  );
   await page.context().close();
 }
 
@@ -100,11 +135,22 @@ async function outside(browser, url) {
 
 const server = await serve(process.env.MUSHER_FAKE_DIST ?? '../target/ui-fake');
 const url = `http://127.0.0.1:${server.address().port}`;
-const args = ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--no-first-run'];
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args });
+const args = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--no-first-run',
+];
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args,
+});
 const steps = { access, bigTranscript, lockDiff, longMessage, outside };
 const wanted = process.argv.slice(2);
-for (const [name, step] of Object.entries(steps)) if (wanted.length === 0 || wanted.includes(name)) await step(browser, url);
+for (const [name, step] of Object.entries(steps))
+  if (wanted.length === 0 || wanted.includes(name)) await step(browser, url);
 await browser.close();
 server.close();
 process.exitCode = missed > 0 ? 1 : 0;

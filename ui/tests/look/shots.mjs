@@ -5,15 +5,25 @@ import { readFile, mkdir } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { chromium } from 'playwright-core';
 
-const CSP = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self' ipc: http://ipc.localhost; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-const TYPES = { '.html': 'text/html', '.js': 'text/javascript', '.css': 'text/css', '.woff2': 'font/woff2', '.svg': 'image/svg+xml' };
+const CSP =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; connect-src 'self' ipc: http://ipc.localhost; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const TYPES = {
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
+  '.woff2': 'font/woff2',
+  '.svg': 'image/svg+xml',
+};
 
 export function serve(folder) {
   const server = createServer(async (request, response) => {
     const path = new URL(request.url, 'http://x').pathname;
     try {
       const body = await readFile(join(folder, path === '/' ? 'index.html' : path));
-      response.writeHead(200, { 'content-type': TYPES[extname(path)] ?? 'text/html', 'content-security-policy': CSP });
+      response.writeHead(200, {
+        'content-type': TYPES[extname(path)] ?? 'text/html',
+        'content-security-policy': CSP,
+      });
       response.end(body);
     } catch {
       response.writeHead(404).end();
@@ -34,22 +44,34 @@ const SHOTS = [
   ['plan', 'plan'],
   ['finished', 'finished'],
   ['failed', 'failed'],
-  ['trust', 'trust', async (page) => {
-    await page.getByTestId('composer-input').fill('Add a health route');
-    await page.keyboard.press('Enter');
-  }],
+  [
+    'trust',
+    'trust',
+    async (page) => {
+      await page.getByTestId('composer-input').fill('Add a health route');
+      await page.keyboard.press('Enter');
+    },
+  ],
   ['drop', 'drop', (page) => page.waitForTimeout(800)],
   ['keys', 'permission', (page) => page.keyboard.press('?')],
-  ['palette', 'permission', async (page) => {
-    await page.keyboard.press('Control+k');
-    await page.waitForTimeout(200);
-  }],
+  [
+    'palette',
+    'permission',
+    async (page) => {
+      await page.keyboard.press('Control+k');
+      await page.waitForTimeout(200);
+    },
+  ],
 ];
 
 export async function open(browser, url, scene, theme, width = 1440, height = 900) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme });
   const page = await context.newPage();
-  page.on('console', (message) => ['error', 'warning'].includes(message.type()) && console.log(`  ${scene}: ${message.text()}`));
+  page.on(
+    'console',
+    (message) =>
+      ['error', 'warning'].includes(message.type()) && console.log(`  ${scene}: ${message.text()}`),
+  );
   page.on('pageerror', (error) => console.log(`  ${scene}: ${error.message}`));
   await page.goto(`${url}/?fake=${scene}`);
   await page.waitForSelector('[data-testid], main');
@@ -62,8 +84,18 @@ async function main() {
   await mkdir(out, { recursive: true });
   const server = await serve(process.env.MUSHER_FAKE_DIST ?? '../target/ui-fake');
   const url = `http://127.0.0.1:${server.address().port}`;
-  const args = ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--no-first-run'];
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args });
+  const args = [
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+    '--no-first-run',
+  ];
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args,
+  });
   for (const theme of ['dark', 'light']) {
     for (const [name, scene, before] of SHOTS) {
       if (names.length > 0 && !names.includes(name)) continue;

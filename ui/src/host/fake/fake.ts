@@ -64,19 +64,37 @@ export class FakeHost implements Host {
     for (const call of this.dropped) call(note);
   }
 
-  add(summary: Partial<RunSummary> & { id: string }, events: AgentEvent[] = [], story?: Partial<Story>): FakeRun {
+  add(
+    summary: Partial<RunSummary> & { id: string },
+    events: AgentEvent[] = [],
+    story?: Partial<Story>,
+  ): FakeRun {
     const whole = summaryOf(summary);
-    const run: FakeRun = { summary: whole, story: { ...storyOf(whole), ...story }, events: [], ended: false, diffs: new Map() };
+    const run: FakeRun = {
+      summary: whole,
+      story: { ...storyOf(whole), ...story },
+      events: [],
+      ended: false,
+      diffs: new Map(),
+    };
     this.runs.set(whole.id, run);
     for (const event of events) this.push(run, event, {}, true);
     return run;
   }
 
   /** Adds an event and says so, as the engine does: stored first, then told. */
-  push(run: FakeRun, event: AgentEvent, change: Partial<RunSummary> = {}, quiet = false, at?: string) {
+  push(
+    run: FakeRun,
+    event: AgentEvent,
+    change: Partial<RunSummary> = {},
+    quiet = false,
+    at?: string,
+  ) {
     const seq = run.events.length + 1;
     const last = run.events[run.events.length - 1];
-    const stamp = at ?? new Date(last ? Date.parse(last.at) + 700 : Date.parse(run.summary.created_at)).toISOString();
+    const stamp =
+      at ??
+      new Date(last ? Date.parse(last.at) + 700 : Date.parse(run.summary.created_at)).toISOString();
     run.events.push({ run: run.summary.id, seq, at: stamp, event });
     run.summary = { ...run.summary, ...change, last_seq: seq };
     if (event.type === 'done') run.ended = true;
@@ -111,8 +129,26 @@ export class FakeHost implements Host {
       max_live_runs: 4,
       notices: [],
       runtimes: [
-        { name: 'claude-code', label: 'Claude Code', found: this.runtimesFound, path: '/home/ada/.local/bin/claude', version: this.runtimesFound ? '2.1.330' : null, hint: this.runtimesFound ? null : 'Install it with: npm install -g @anthropic-ai/claude-code', models: ['claude-opus-4-8', 'claude-sonnet-5'] },
-        { name: 'demo', label: 'Demo agent', found: true, path: null, version: '0.1.0', hint: null, models: [] },
+        {
+          name: 'claude-code',
+          label: 'Claude Code',
+          found: this.runtimesFound,
+          path: '/home/ada/.local/bin/claude',
+          version: this.runtimesFound ? '2.1.330' : null,
+          hint: this.runtimesFound
+            ? null
+            : 'Install it with: npm install -g @anthropic-ai/claude-code',
+          models: ['claude-opus-4-8', 'claude-sonnet-5'],
+        },
+        {
+          name: 'demo',
+          label: 'Demo agent',
+          found: true,
+          path: null,
+          version: '0.1.0',
+          hint: null,
+          models: [],
+        },
       ],
     }),
     project_list: () => this.projects,
@@ -126,13 +162,33 @@ export class FakeHost implements Host {
     },
     run_answer: ({ run, request, answer }) => {
       const found = this.run(run);
-      if (answer.kind === 'answers') this.push(found, { type: 'question_answer', request, answers: answer.answers, by: 'user' }, RUNNING);
-      else this.push(found, { type: 'permission_answer', request, decision: answer.kind, by: 'user', message: answer.kind === 'deny' ? answer.message : null }, RUNNING);
+      if (answer.kind === 'answers')
+        this.push(
+          found,
+          { type: 'question_answer', request, answers: answer.answers, by: 'user' },
+          RUNNING,
+        );
+      else
+        this.push(
+          found,
+          {
+            type: 'permission_answer',
+            request,
+            decision: answer.kind,
+            by: 'user',
+            message: answer.kind === 'deny' ? answer.message : null,
+          },
+          RUNNING,
+        );
       return {};
     },
     run_stop: ({ run }) => {
       const found = this.run(run);
-      this.push(found, { type: 'done', outcome: { reason: 'stopped', by: 'user' } }, { phase: 'done', status: 'idle', outcome: { reason: 'stopped', by: 'user' } });
+      this.push(
+        found,
+        { type: 'done', outcome: { reason: 'stopped', by: 'user' } },
+        { phase: 'done', status: 'idle', outcome: { reason: 'stopped', by: 'user' } },
+      );
       return found.summary;
     },
     run_stop_all: () => ({}),
@@ -145,12 +201,34 @@ export class FakeHost implements Host {
     run_set_permission_mode: () => ({}),
     run_start: (params) => this.start(params),
     project_bases: () => [
-      { name: 'main', commit: '9c2e11d0aa', subject: 'Sessions: keep the trait small', default: true, behind: 0 },
-      { name: 'release/2.4', commit: '77ab01c2ff', subject: 'Version 2.4.1', default: false, behind: 2 },
+      {
+        name: 'main',
+        commit: '9c2e11d0aa',
+        subject: 'Sessions: keep the trait small',
+        default: true,
+        behind: 0,
+      },
+      {
+        name: 'release/2.4',
+        commit: '77ab01c2ff',
+        subject: 'Version 2.4.1',
+        default: false,
+        behind: 2,
+      },
     ],
     project_worktrees: ({ project }) => {
       const root = this.projects.find((one) => one.id === project)?.root ?? '';
-      return [{ path: root, branch: 'main', head: '9c2e11d', main: true, owned: false, locked: false, missing: false }];
+      return [
+        {
+          path: root,
+          branch: 'main',
+          head: '9c2e11d',
+          main: true,
+          owned: false,
+          locked: false,
+          missing: false,
+        },
+      ];
     },
     project_add: ({ path }) => this.addProject(path),
     folder_inspect: ({ path }) => this.folders.get(path) ?? folder(path),
@@ -175,10 +253,18 @@ export class FakeHost implements Host {
     return { summary, story, story_runs: runs.map((run) => run.summary.id) };
   }
 
-  private async events({ run: id, from_seq, wait_ms, max_bytes }: Params<'run_events'>): Promise<EventBatch> {
+  private async events({
+    run: id,
+    from_seq,
+    wait_ms,
+    max_bytes,
+  }: Params<'run_events'>): Promise<EventBatch> {
     const run = this.run(id);
     if (from_seq > run.events.length && !run.ended) await this.wait(wait_ms ?? 0);
-    const events = run.events.slice(from_seq - 1, from_seq - 1 + Math.ceil((max_bytes ?? 1_000_000) / 2000));
+    const events = run.events.slice(
+      from_seq - 1,
+      from_seq - 1 + Math.ceil((max_bytes ?? 1_000_000) / 2000),
+    );
     const next = from_seq + events.length;
     return { events, next_seq: next, end: run.ended && next > run.events.length };
   }
@@ -200,9 +286,22 @@ export class FakeHost implements Host {
       throw fault('trust_needed', 'This repository has settings that nobody judged yet.');
     }
     const number = this.runs.size + 1;
-    const project = this.projects.find((one) => place.kind === 'fresh' && one.root === place.repository) ?? this.projects[0];
+    const project =
+      this.projects.find((one) => place.kind === 'fresh' && one.root === place.repository) ??
+      this.projects[0];
     const run = this.add(
-      { id: `run-${number}`, story: `story-${number}`, project: project?.id ?? 'none', title: prompt.slice(0, 80), runtime: settings?.runtime ?? 'claude-code', demo: settings?.runtime === 'demo', agent_name: settings?.agent_name ?? 'coder-1', phase: 'running', status: 'running', detail: 'starting the agent' },
+      {
+        id: `run-${number}`,
+        story: `story-${number}`,
+        project: project?.id ?? 'none',
+        title: prompt.slice(0, 80),
+        runtime: settings?.runtime ?? 'claude-code',
+        demo: settings?.runtime === 'demo',
+        agent_name: settings?.agent_name ?? 'coder-1',
+        phase: 'running',
+        status: 'running',
+        detail: 'starting the agent',
+      },
       [{ type: 'message', id: 'm1', text: prompt, delivery: 'prompt' }],
     );
     this.onStart(run);
@@ -212,7 +311,12 @@ export class FakeHost implements Host {
   private addProject(path: string): Project {
     const known = this.projects.find((one) => one.root === path);
     if (known) return known;
-    const project: Project = { id: `project-${this.projects.length + 1}`, name: path.split('/').pop() ?? path, root: path, added_at: new Date().toISOString() };
+    const project: Project = {
+      id: `project-${this.projects.length + 1}`,
+      name: path.split('/').pop() ?? path,
+      root: path,
+      added_at: new Date().toISOString(),
+    };
     this.projects = [...this.projects, project];
     return project;
   }
@@ -226,7 +330,18 @@ export function fault(code: ApiError['code'], message: string, hint?: string): A
 
 function folder(path: string): FolderReport {
   const name = path.split('/').pop() ?? path;
-  return { path, kind: 'main_checkout', top: path, root: path, branch: 'main', head: '9c2e11d', sentence: `${name} is a repository, on main.`, next: 'It becomes a project; agents work in worktrees of their own.', project: null, usable: true };
+  return {
+    path,
+    kind: 'main_checkout',
+    top: path,
+    root: path,
+    branch: 'main',
+    head: '9c2e11d',
+    sentence: `${name} is a repository, on main.`,
+    next: 'It becomes a project; agents work in worktrees of their own.',
+    project: null,
+    usable: true,
+  };
 }
 
 export function fakeHost(): FakeHost {

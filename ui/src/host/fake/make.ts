@@ -1,7 +1,14 @@
 //! Small makers for canned data.
 import type { AgentEvent, Hunk, RunSummary, Story, ToolKind } from '../../contract/contract';
 
-const NO_USAGE = { input_tokens: 0, output_tokens: 0, cache_creation_input_tokens: 0, cache_read_input_tokens: 0, cost_microdollars: 0, cost_source: 'unknown' } as const;
+const NO_USAGE = {
+  input_tokens: 0,
+  output_tokens: 0,
+  cache_creation_input_tokens: 0,
+  cache_read_input_tokens: 0,
+  cost_microdollars: 0,
+  cost_source: 'unknown',
+} as const;
 
 export function ago(minutes: number): string {
   return new Date(Date.now() - minutes * 60_000).toISOString();
@@ -48,19 +55,60 @@ export function storyOf(run: RunSummary): Story {
     base_commit: '9c2e11d04b7a',
     base_name: 'main',
     created_at: run.created_at,
-    settings: { runtime: run.runtime, agent_name: run.agent_name, model: run.model, permission_mode: 'ask', answer: 'ask', command: null, args: [], transport: 'pty', limits: { max_turns: null, max_cost_microdollars: null, max_seconds: null }, inactivity_timeout_secs: 0, allowed_tools: [], disallowed_tools: [], append_system_prompt: null, mcp_config: null },
+    settings: {
+      runtime: run.runtime,
+      agent_name: run.agent_name,
+      model: run.model,
+      permission_mode: 'ask',
+      answer: 'ask',
+      command: null,
+      args: [],
+      transport: 'pty',
+      limits: { max_turns: null, max_cost_microdollars: null, max_seconds: null },
+      inactivity_timeout_secs: 0,
+      allowed_tools: [],
+      disallowed_tools: [],
+      append_system_prompt: null,
+      mcp_config: null,
+    },
   };
 }
 
-export function tool(id: string, kind: ToolKind, name: string, title: string, parent?: string): AgentEvent {
-  return { type: 'tool_call', id, kind, name, title, input: kind === 'run' ? { command: title } : { file_path: title }, parent };
+export function tool(
+  id: string,
+  kind: ToolKind,
+  name: string,
+  title: string,
+  parent?: string,
+): AgentEvent {
+  return {
+    type: 'tool_call',
+    id,
+    kind,
+    name,
+    title,
+    input: kind === 'run' ? { command: title } : { file_path: title },
+    parent,
+  };
 }
 
-export function result(id: string, text: string, more: { is_error?: boolean; hunks?: Hunk[]; path?: string; parent?: string } = {}): AgentEvent {
-  const edit = more.hunks ? { path: more.path ?? '', created: false, hunks: more.hunks } : undefined;
+export function result(
+  id: string,
+  text: string,
+  more: { is_error?: boolean; hunks?: Hunk[]; path?: string; parent?: string } = {},
+): AgentEvent {
+  const edit = more.hunks
+    ? { path: more.path ?? '', created: false, hunks: more.hunks }
+    : undefined;
   return { type: 'tool_result', id, text, is_error: more.is_error, edit, parent: more.parent };
 }
 
 export function hunk(old_start: number, new_start: number, lines: string[]): Hunk {
-  return { old_start, old_lines: lines.filter((line) => !line.startsWith('+')).length, new_start, new_lines: lines.filter((line) => !line.startsWith('-')).length, lines };
+  return {
+    old_start,
+    old_lines: lines.filter((line) => !line.startsWith('+')).length,
+    new_start,
+    new_lines: lines.filter((line) => !line.startsWith('-')).length,
+    lines,
+  };
 }

@@ -27,17 +27,44 @@ const FILES: FileChange[] = [
 
 const usage = (micros: number): AgentEvent => ({
   type: 'usage',
-  usage: { input_tokens: 18_200, output_tokens: 6100, cache_creation_input_tokens: 22_000, cache_read_input_tokens: 310_400, cost_microdollars: micros, cost_source: 'reported' },
+  usage: {
+    input_tokens: 18_200,
+    output_tokens: 6100,
+    cache_creation_input_tokens: 22_000,
+    cache_read_input_tokens: 310_400,
+    cost_microdollars: micros,
+    cost_source: 'reported',
+  },
   context_window: 200_000,
   context_used: 96_000,
 });
 
 const BEGIN: AgentEvent[] = [
-  { type: 'message', id: 'm1', delivery: 'prompt', text: 'Move the session store from the in-memory map to Postgres. Keep the trait, add a migration, and make the cleanup job use the index.' },
-  { type: 'session', session_id: 's-1', model: 'claude-opus-4-8', runtime_version: '2.1.330', billing: 'subscription' },
+  {
+    type: 'message',
+    id: 'm1',
+    delivery: 'prompt',
+    text: 'Move the session store from the in-memory map to Postgres. Keep the trait, add a migration, and make the cleanup job use the index.',
+  },
+  {
+    type: 'session',
+    session_id: 's-1',
+    model: 'claude-opus-4-8',
+    runtime_version: '2.1.330',
+    billing: 'subscription',
+  },
   { type: 'thinking', block: 't1', text: 'The trait has five callers.\n', delta: true },
-  ...Array.from({ length: 12 }, (): AgentEvent => ({ type: 'thinking', block: 't1', text: 'I should look at the cleanup job before I change anything. ', delta: true })),
-  { type: 'text', block: 'b1', text: 'The trait stays as it is, so callers do not change. I will add `PgSessionStore` beside the map, a migration with an index on `expires_at`, and switch the cleanup job to one delete with a limit.' },
+  ...Array.from({ length: 12 }, (): AgentEvent => ({
+    type: 'thinking',
+    block: 't1',
+    text: 'I should look at the cleanup job before I change anything. ',
+    delta: true,
+  })),
+  {
+    type: 'text',
+    block: 'b1',
+    text: 'The trait stays as it is, so callers do not change. I will add `PgSessionStore` beside the map, a migration with an index on `expires_at`, and switch the cleanup job to one delete with a limit.',
+  },
   tool('r1', 'read', 'Read', 'src/session/mod.rs'),
   tool('r2', 'read', 'Read', 'src/session/memory.rs'),
   tool('r3', 'read', 'Read', 'src/jobs/cleanup.rs'),
@@ -47,7 +74,10 @@ const BEGIN: AgentEvent[] = [
   tool('e1', 'edit', 'Edit', 'src/jobs/cleanup.rs'),
   result('e1', 'The file was updated.', { hunks: CLEANUP, path: 'src/jobs/cleanup.rs' }),
   tool('c1', 'run', 'Bash', 'cargo nextest run -p session'),
-  result('c1', '    Finished test profile in 4.81s\n    Starting 38 tests across 3 binaries\n        PASS [   0.214s] session pg::expired_rows_go\nSummary [6.201s] 38 tests run: 38 passed, 0 skipped'),
+  result(
+    'c1',
+    '    Finished test profile in 4.81s\n    Starting 38 tests across 3 binaries\n        PASS [   0.214s] session pg::expired_rows_go\nSummary [6.201s] 38 tests run: 38 passed, 0 skipped',
+  ),
   usage(1_940_000),
   { type: 'changes', files: FILES },
 ];
@@ -56,7 +86,17 @@ function ask(): AgentEvent[] {
   const command = 'sqlx migrate run --database-url postgres://localhost/atlas_test';
   return [
     tool('c2', 'run', 'Bash', command),
-    { type: 'permission_request', request: 'q1', tool_call: 'c2', tool: 'Bash', kind: 'run', title: command, input: { command }, why: 'not covered by a rule', expires_at: new Date(Date.now() + 581_000).toISOString() },
+    {
+      type: 'permission_request',
+      request: 'q1',
+      tool_call: 'c2',
+      tool: 'Bash',
+      kind: 'run',
+      title: command,
+      input: { command },
+      why: 'not covered by a rule',
+      expires_at: new Date(Date.now() + 581_000).toISOString(),
+    },
   ];
 }
 
@@ -87,17 +127,55 @@ const SUMMING: AgentEvent = {
 type Scene = (host: FakeHost) => void;
 
 function main(host: FakeHost, change: Partial<RunSummary>, events: AgentEvent[]): FakeRun {
-  const run = host.add({ id: 'run-main', story: 'main', title: 'Move sessions to Postgres', agent_name: 'coder-2', added: 412, removed: 180, files_changed: 6, usage: { ...base, cost_microdollars: 1_940_000, cost_source: 'reported' }, ...change }, [...BEGIN, ...events]);
+  const run = host.add(
+    {
+      id: 'run-main',
+      story: 'main',
+      title: 'Move sessions to Postgres',
+      agent_name: 'coder-2',
+      added: 412,
+      removed: 180,
+      files_changed: 6,
+      usage: { ...base, cost_microdollars: 1_940_000, cost_source: 'reported' },
+      ...change,
+    },
+    [...BEGIN, ...events],
+  );
   for (const file of FILES) host.diff(run, file, diffOf(file));
   sessionStorage.setItem('musher.story', 'main');
   return run;
 }
-const base = { input_tokens: 18_200, output_tokens: 6100, cache_creation_input_tokens: 22_000, cache_read_input_tokens: 310_400 };
+const base = {
+  input_tokens: 18_200,
+  output_tokens: 6100,
+  cache_creation_input_tokens: 22_000,
+  cache_read_input_tokens: 310_400,
+};
 
 function diffOf(file: FileChange) {
   if (file.path === 'src/jobs/cleanup.rs') return CLEANUP;
-  if (file.path === 'Cargo.lock') return [hunk(1, 1, Array.from({ length: 50_000 }, (_, at) => `${at % 26 === 0 ? '-' : '+'}checksum = "${(at * 2654435761).toString(16)}"`))];
-  return [hunk(1, 1, Array.from({ length: file.added }, (_, at) => `+${'    '.repeat(at % 3)}let row_${at} = sqlx::query!("SELECT * FROM sessions WHERE id = $1", id).fetch_one(&pool).await?;`))];
+  if (file.path === 'Cargo.lock')
+    return [
+      hunk(
+        1,
+        1,
+        Array.from(
+          { length: 50_000 },
+          (_, at) => `${at % 26 === 0 ? '-' : '+'}checksum = "${(at * 2654435761).toString(16)}"`,
+        ),
+      ),
+    ];
+  return [
+    hunk(
+      1,
+      1,
+      Array.from(
+        { length: file.added },
+        (_, at) =>
+          `+${'    '.repeat(at % 3)}let row_${at} = sqlx::query!("SELECT * FROM sessions WHERE id = $1", id).fetch_one(&pool).await?;`,
+      ),
+    ),
+  ];
 }
 
 function team(host: FakeHost): void {
@@ -107,18 +185,118 @@ function team(host: FakeHost): void {
     { id: 'dot', name: 'dotfiles', root: '/home/ada/dotfiles', added_at: ago(9000) },
   ];
   const done = { status: 'completed', phase: 'done', outcome: { reason: 'completed' } } as const;
-  const say = (text: string): AgentEvent[] => [{ type: 'message', id: 'm', delivery: 'prompt', text }, { type: 'text', block: 'b', text: 'I will look at it.' }];
+  const say = (text: string): AgentEvent[] => [
+    { type: 'message', id: 'm', delivery: 'prompt', text },
+    { type: 'text', block: 'b', text: 'I will look at it.' },
+  ];
   const runs: (Partial<RunSummary> & { id: string })[] = [
-    { id: 'r1', title: 'Rate-limit the login route', phase: 'waiting_permission', waiting: 1, unread: true, detail: 'waiting for you: run cargo add governor --features tower?', created_at: ago(2), added: 84, removed: 12 },
-    { id: 'r2', title: 'Flaky test in billing', agent_name: 'coder-4', detail: 'running cargo nextest run -p billing for the 6th time', created_at: ago(31), added: 9, removed: 3 },
-    { id: 'r3', title: 'Typed errors in the client', agent_name: 'coder-3', ...done, files_changed: 7, unread: true, created_at: ago(80), updated_at: ago(61), added: 301, removed: 96 },
-    { id: 'r4', title: 'Drop Node 18', agent_name: 'coder-2', ...done, created_at: ago(400), updated_at: ago(300) },
-    { id: 'r5', project: 'web', title: 'Dark mode for charts', agent_name: 'coder-3', phase: 'waiting_answer', waiting: 1, unread: true, detail: 'asks: which palette for the series?', created_at: ago(6), added: 210, removed: 44 },
-    { id: 'r6', project: 'web', title: 'Keyboard map for the grid', detail: 'reading grid/focus.ts, step 3 of 5', created_at: ago(22), added: 158, removed: 20 },
-    { id: 'r7', project: 'web', title: 'Bundle under 200 kB', agent_name: 'coder-5', phase: 'waiting_rate_limit', detail: 'The five-hour window is used up.', until: new Date(Date.now() + 27 * 60_000).toISOString(), created_at: ago(70), added: 31, removed: 220 },
-    { id: 'r8', project: 'web', title: 'Upgrade the router', agent_name: 'coder-2', status: 'failed', phase: 'done', outcome: { reason: 'failed', exit_code: 1, last_lines: ['npm error'] }, unread: true, created_at: ago(90), updated_at: ago(40), added: 96, removed: 133, files_changed: 4 },
-    { id: 'r9', project: 'dot', title: 'Tidy the zsh start', status: 'idle', phase: 'queued', created_at: ago(0) },
-    { id: 'r10', project: 'dot', title: 'Sort the aliases', status: 'idle', phase: 'done', outcome: { reason: 'stopped', by: 'user' }, created_at: ago(1500), updated_at: ago(1490) },
+    {
+      id: 'r1',
+      title: 'Rate-limit the login route',
+      phase: 'waiting_permission',
+      waiting: 1,
+      unread: true,
+      detail: 'waiting for you: run cargo add governor --features tower?',
+      created_at: ago(2),
+      added: 84,
+      removed: 12,
+    },
+    {
+      id: 'r2',
+      title: 'Flaky test in billing',
+      agent_name: 'coder-4',
+      detail: 'running cargo nextest run -p billing for the 6th time',
+      created_at: ago(31),
+      added: 9,
+      removed: 3,
+    },
+    {
+      id: 'r3',
+      title: 'Typed errors in the client',
+      agent_name: 'coder-3',
+      ...done,
+      files_changed: 7,
+      unread: true,
+      created_at: ago(80),
+      updated_at: ago(61),
+      added: 301,
+      removed: 96,
+    },
+    {
+      id: 'r4',
+      title: 'Drop Node 18',
+      agent_name: 'coder-2',
+      ...done,
+      created_at: ago(400),
+      updated_at: ago(300),
+    },
+    {
+      id: 'r5',
+      project: 'web',
+      title: 'Dark mode for charts',
+      agent_name: 'coder-3',
+      phase: 'waiting_answer',
+      waiting: 1,
+      unread: true,
+      detail: 'asks: which palette for the series?',
+      created_at: ago(6),
+      added: 210,
+      removed: 44,
+    },
+    {
+      id: 'r6',
+      project: 'web',
+      title: 'Keyboard map for the grid',
+      detail: 'reading grid/focus.ts, step 3 of 5',
+      created_at: ago(22),
+      added: 158,
+      removed: 20,
+    },
+    {
+      id: 'r7',
+      project: 'web',
+      title: 'Bundle under 200 kB',
+      agent_name: 'coder-5',
+      phase: 'waiting_rate_limit',
+      detail: 'The five-hour window is used up.',
+      until: new Date(Date.now() + 27 * 60_000).toISOString(),
+      created_at: ago(70),
+      added: 31,
+      removed: 220,
+    },
+    {
+      id: 'r8',
+      project: 'web',
+      title: 'Upgrade the router',
+      agent_name: 'coder-2',
+      status: 'failed',
+      phase: 'done',
+      outcome: { reason: 'failed', exit_code: 1, last_lines: ['npm error'] },
+      unread: true,
+      created_at: ago(90),
+      updated_at: ago(40),
+      added: 96,
+      removed: 133,
+      files_changed: 4,
+    },
+    {
+      id: 'r9',
+      project: 'dot',
+      title: 'Tidy the zsh start',
+      status: 'idle',
+      phase: 'queued',
+      created_at: ago(0),
+    },
+    {
+      id: 'r10',
+      project: 'dot',
+      title: 'Sort the aliases',
+      status: 'idle',
+      phase: 'done',
+      outcome: { reason: 'stopped', by: 'user' },
+      created_at: ago(1500),
+      updated_at: ago(1490),
+    },
   ];
   for (const run of runs) host.add(run, say(run.title ?? ''));
 }
@@ -150,7 +328,10 @@ function big(host: FakeHost): void {
 function long(host: FakeHost): void {
   team(host);
   const run = main(host, {}, []);
-  const text = `${'A sentence with `code` and **weight** that goes on for a while. '.repeat(8)}\n\n`.repeat(112);
+  const text =
+    `${'A sentence with `code` and **weight** that goes on for a while. '.repeat(8)}\n\n`.repeat(
+      112,
+    );
   const told = window as unknown as { blocking: number; streamed: boolean };
   told.blocking = 0;
   new PerformanceObserver((list) => {
@@ -158,7 +339,13 @@ function long(host: FakeHost): void {
   }).observe({ entryTypes: ['longtask'] });
   let at = 0;
   const timer = setInterval(() => {
-    if (at < text.length) host.push(run, { type: 'text', block: 'long', text: text.slice(at, (at += 60)), delta: true });
+    if (at < text.length)
+      host.push(run, {
+        type: 'text',
+        block: 'long',
+        text: text.slice(at, (at += 60)),
+        delta: true,
+      });
     else {
       clearInterval(timer);
       setTimeout(() => (told.streamed = true), 500);
@@ -168,28 +355,54 @@ function long(host: FakeHost): void {
 
 /** Things that want to run or to fetch, in every place that shows an agent's words. */
 function hostile(host: FakeHost): void {
-  const bad = '<img src="https://evil.test/p.png" onerror="window.ran=1"> ![x](https://evil.test/q.png) <style>@import "https://evil.test/s.css"</style><svg onload="window.ran=1"> [x](javascript:window.ran=1) <iframe src="https://evil.test/"></iframe> <link rel="prefetch" href="https://evil.test/l">';
-  main(host, { phase: 'waiting_permission', title: bad, branch: bad, agent_name: bad, detail: bad }, [
-    { type: 'message', id: 'm9', text: bad, delivery: 'queue' },
-    { type: 'text', block: 'h', text: bad },
-    { type: 'thinking', block: 'h', text: bad },
-    tool('h1', 'run', 'Bash', bad),
-    result('h1', bad),
-    tool('h2', 'edit', 'Edit', bad),
-    result('h2', bad, { hunks: [hunk(1, 1, [`-${bad}`, `+${bad} more`])], path: bad }),
-    { type: 'plan', entries: [{ text: bad, state: 'pending' }] },
-    { type: 'error', code: 'x', message: bad, hint: bad },
-    { type: 'changes', files: [{ path: bad, kind: 'modified', added: 1, removed: 0 }] },
-    { type: 'question', request: 'hq', questions: [{ header: bad, question: bad, multi_select: false, options: [{ label: bad, description: bad }] }] },
-    { type: 'permission_request', request: 'hp', tool: 'X', kind: 'plan', title: bad, input: {}, plan: bad },
-  ]);
+  const bad =
+    '<img src="https://evil.test/p.png" onerror="window.ran=1"> ![x](https://evil.test/q.png) <style>@import "https://evil.test/s.css"</style><svg onload="window.ran=1"> [x](javascript:window.ran=1) <iframe src="https://evil.test/"></iframe> <link rel="prefetch" href="https://evil.test/l">';
+  main(
+    host,
+    { phase: 'waiting_permission', title: bad, branch: bad, agent_name: bad, detail: bad },
+    [
+      { type: 'message', id: 'm9', text: bad, delivery: 'queue' },
+      { type: 'text', block: 'h', text: bad },
+      { type: 'thinking', block: 'h', text: bad },
+      tool('h1', 'run', 'Bash', bad),
+      result('h1', bad),
+      tool('h2', 'edit', 'Edit', bad),
+      result('h2', bad, { hunks: [hunk(1, 1, [`-${bad}`, `+${bad} more`])], path: bad }),
+      { type: 'plan', entries: [{ text: bad, state: 'pending' }] },
+      { type: 'error', code: 'x', message: bad, hint: bad },
+      { type: 'changes', files: [{ path: bad, kind: 'modified', added: 1, removed: 0 }] },
+      {
+        type: 'question',
+        request: 'hq',
+        questions: [
+          {
+            header: bad,
+            question: bad,
+            multi_select: false,
+            options: [{ label: bad, description: bad }],
+          },
+        ],
+      },
+      {
+        type: 'permission_request',
+        request: 'hp',
+        tool: 'X',
+        kind: 'plan',
+        title: bad,
+        input: {},
+        plan: bad,
+      },
+    ],
+  );
 }
 
 const SCENES: Record<string, Scene> = {
   first: () => undefined,
   bare: (host) => (host.runtimesFound = false),
   empty: (host) => {
-    host.projects = [{ id: 'api', name: 'atlas-api', root: '/home/ada/code/atlas-api', added_at: ago(1) }];
+    host.projects = [
+      { id: 'api', name: 'atlas-api', root: '/home/ada/code/atlas-api', added_at: ago(1) },
+    ];
   },
   overview: (host) => {
     team(host);
@@ -198,28 +411,58 @@ const SCENES: Record<string, Scene> = {
   running: (host) => {
     team(host);
     const run = main(host, { detail: 'editing src/session/pg.rs' }, [
-      { type: 'plan', entries: [{ text: 'Add the migration', state: 'done' }, { text: 'Write PgSessionStore', state: 'in_progress' }, { text: 'Switch the cleanup job', state: 'pending' }] },
+      {
+        type: 'plan',
+        entries: [
+          { text: 'Add the migration', state: 'done' },
+          { text: 'Write PgSessionStore', state: 'in_progress' },
+          { text: 'Switch the cleanup job', state: 'pending' },
+        ],
+      },
       tool('a1', 'agent', 'Task', 'Find every caller of SessionStore'),
       tool('a2', 'search', 'Grep', 'SessionStore', 'a1'),
       result('a2', 'src/http/login.rs\nsrc/http/logout.rs', { parent: 'a1' }),
       { type: 'text', block: 'sub', text: 'Five callers, all through the trait.', parent: 'a1' },
-      { type: 'rate_limit', state: 'warning', window: 'five_hour', utilization: 0.82, using_overage: false, resets_at: new Date(Date.now() + 3_600_000).toISOString() },
+      {
+        type: 'rate_limit',
+        state: 'warning',
+        window: 'five_hour',
+        utilization: 0.82,
+        using_overage: false,
+        resets_at: new Date(Date.now() + 3_600_000).toISOString(),
+      },
       tool('e2', 'edit', 'Write', 'src/session/pg.rs'),
     ]);
     stream(host, run);
   },
   permission: (host) => {
     team(host);
-    main(host, { phase: 'waiting_permission', waiting: 1, detail: 'waiting for you: run sqlx migrate run?' }, ask());
+    main(
+      host,
+      { phase: 'waiting_permission', waiting: 1, detail: 'waiting for you: run sqlx migrate run?' },
+      ask(),
+    );
   },
   question: (host) => {
     team(host);
-    main(host, { phase: 'waiting_answer', waiting: 1, detail: 'asks how many connections it may hold' }, [QUESTION]);
+    main(
+      host,
+      { phase: 'waiting_answer', waiting: 1, detail: 'asks how many connections it may hold' },
+      [QUESTION],
+    );
   },
   plan: (host) => {
     team(host);
     main(host, { phase: 'waiting_permission', waiting: 1, detail: 'has a plan for you' }, [
-      { type: 'permission_request', request: 'q3', tool: 'ExitPlanMode', kind: 'plan', title: 'A plan', input: {}, plan: '### Plan\n\n1. Add `migrations/0042_sessions.sql` with the index\n2. Write `PgSessionStore` behind the trait\n3. Switch the cleanup job, measure with 1 M rows\n\nNothing outside `src/session` and `src/jobs` changes.' },
+      {
+        type: 'permission_request',
+        request: 'q3',
+        tool: 'ExitPlanMode',
+        kind: 'plan',
+        title: 'A plan',
+        input: {},
+        plan: '### Plan\n\n1. Add `migrations/0042_sessions.sql` with the index\n2. Write `PgSessionStore` behind the trait\n3. Switch the cleanup job, measure with 1 M rows\n\nNothing outside `src/session` and `src/jobs` changes.',
+      },
     ]);
   },
   finished: (host) => {
@@ -235,14 +478,34 @@ const SCENES: Record<string, Scene> = {
   },
   failed: (host) => {
     team(host);
-    const lines = ['API Error: 529 {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}', 'Request failed after 10 tries.'];
-    main(host, { phase: 'done', status: 'failed', outcome: { reason: 'failed', exit_code: 1, last_lines: lines } }, [
-      tool('c3', 'run', 'Bash', 'cargo test --workspace'),
-      result('c3', 'error[E0433]: failed to resolve: use of undeclared crate or module `sqlx`\n --> src/session/pg.rs:3:5\n  |\n3 | use sqlx::PgPool;\n  |     ^^^^ use of undeclared crate or module `sqlx`', { is_error: true }),
-      { type: 'notice', stream: 'stderr', text: 'warning: retrying in 32 s' },
-      { type: 'error', code: 'overloaded', message: 'API Error: 529 Overloaded', hint: 'The model is busy. Send a message to go on in the same session.' },
-      { type: 'done', outcome: { reason: 'failed', exit_code: 1, last_lines: lines } },
-    ]);
+    const lines = [
+      'API Error: 529 {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}',
+      'Request failed after 10 tries.',
+    ];
+    main(
+      host,
+      {
+        phase: 'done',
+        status: 'failed',
+        outcome: { reason: 'failed', exit_code: 1, last_lines: lines },
+      },
+      [
+        tool('c3', 'run', 'Bash', 'cargo test --workspace'),
+        result(
+          'c3',
+          'error[E0433]: failed to resolve: use of undeclared crate or module `sqlx`\n --> src/session/pg.rs:3:5\n  |\n3 | use sqlx::PgPool;\n  |     ^^^^ use of undeclared crate or module `sqlx`',
+          { is_error: true },
+        ),
+        { type: 'notice', stream: 'stderr', text: 'warning: retrying in 32 s' },
+        {
+          type: 'error',
+          code: 'overloaded',
+          message: 'API Error: 529 Overloaded',
+          hint: 'The model is busy. Send a message to go on in the same session.',
+        },
+        { type: 'done', outcome: { reason: 'failed', exit_code: 1, last_lines: lines } },
+      ],
+    );
   },
   trust: (host) => {
     SCENES.empty?.(host);
@@ -251,17 +514,64 @@ const SCENES: Record<string, Scene> = {
       decision: null,
       changed: ['.claude/settings.json', '.mcp.json', 'git config: core.hooksPath'],
       items: [
-        { path: '.claude/settings.json', what: 'Runs ./scripts/setup.sh before every tool, and allows all of Bash.', digest: 'a' },
-        { path: '.mcp.json', what: 'Starts the tool server “db” with npx at the start of each session.', digest: 'b' },
-        { path: 'git config: core.hooksPath', what: 'Runs programs of .githooks on commit and on checkout.', digest: 'c' },
+        {
+          path: '.claude/settings.json',
+          what: 'Runs ./scripts/setup.sh before every tool, and allows all of Bash.',
+          digest: 'a',
+        },
+        {
+          path: '.mcp.json',
+          what: 'Starts the tool server “db” with npx at the start of each session.',
+          digest: 'b',
+        },
+        {
+          path: 'git config: core.hooksPath',
+          what: 'Runs programs of .githooks on commit and on checkout.',
+          digest: 'c',
+        },
       ],
     };
   },
   drop: (host) => {
     SCENES.permission?.(host);
-    host.folders.set('/home/ada/code/atlas-web-charts', { path: '/home/ada/code/atlas-web-charts', kind: 'linked_worktree', top: '/home/ada/code/atlas-web-charts', root: '/home/ada/code/atlas-web', branch: 'charts', head: 'aa', sentence: 'A worktree of atlas-web, on charts.', next: 'The next story works in it as it is.', project: 'web', usable: true });
-    host.folders.set('/home/ada/notes.txt', { path: '/home/ada/notes.txt', kind: 'file', top: null, root: null, branch: null, head: null, sentence: 'notes.txt is a file.', next: 'Drop the folder of a git repository.', project: null, usable: false });
-    setTimeout(() => host.drop({ kind: 'enter', paths: ['/home/ada/code/billing', '/home/ada/code/atlas-web-charts', '/home/ada/notes.txt'], x: 600, y: 400 }), 300);
+    host.folders.set('/home/ada/code/atlas-web-charts', {
+      path: '/home/ada/code/atlas-web-charts',
+      kind: 'linked_worktree',
+      top: '/home/ada/code/atlas-web-charts',
+      root: '/home/ada/code/atlas-web',
+      branch: 'charts',
+      head: 'aa',
+      sentence: 'A worktree of atlas-web, on charts.',
+      next: 'The next story works in it as it is.',
+      project: 'web',
+      usable: true,
+    });
+    host.folders.set('/home/ada/notes.txt', {
+      path: '/home/ada/notes.txt',
+      kind: 'file',
+      top: null,
+      root: null,
+      branch: null,
+      head: null,
+      sentence: 'notes.txt is a file.',
+      next: 'Drop the folder of a git repository.',
+      project: null,
+      usable: false,
+    });
+    setTimeout(
+      () =>
+        host.drop({
+          kind: 'enter',
+          paths: [
+            '/home/ada/code/billing',
+            '/home/ada/code/atlas-web-charts',
+            '/home/ada/notes.txt',
+          ],
+          x: 600,
+          y: 400,
+        }),
+      300,
+    );
   },
   big,
   long,
