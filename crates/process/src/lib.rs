@@ -13,7 +13,9 @@
 
 mod environment;
 mod error;
+mod login_path;
 mod program;
+mod run;
 mod spec;
 
 #[cfg(unix)]
@@ -22,10 +24,6 @@ mod client;
 mod files;
 #[cfg(unix)]
 mod keeper;
-#[cfg(unix)]
-mod login_path;
-#[cfg(unix)]
-mod run;
 #[cfg(unix)]
 mod socket;
 #[cfg(unix)]
@@ -44,10 +42,8 @@ pub use environment::Environment;
 pub use error::ProcessError;
 #[cfg(unix)]
 pub use keeper::keeper_main;
-#[cfg(unix)]
 pub use login_path::{LoginPath, LoginPathCache, PathSource, login_path};
 pub use program::find_program;
-#[cfg(unix)]
 pub use run::{Cmd, Finished, Input, run};
 pub use spec::{Ending, ExitRecord, Signal, SpawnSpec, Stream, Transport};
 #[cfg(unix)]

@@ -13,6 +13,7 @@ use std::{
 
 use tokio::sync::OnceCell;
 
+#[cfg(unix)]
 use crate::{
     client::keeper_program,
     keeper::IN_NEW_SESSION,
@@ -20,6 +21,7 @@ use crate::{
 };
 
 const LIMIT: Duration = Duration::from_secs(5);
+#[cfg(unix)]
 const MARKER: &str = "__musher_environment__";
 /// Where programs usually are, below the home folder and elsewhere.
 const HOME_FOLDERS: &[&str] = &[".local/bin", "bin", ".cargo/bin", ".bun/bin", ".volta/bin"];
@@ -79,7 +81,15 @@ async fn ask_for(env: BTreeMap<String, String>, limit: Duration) -> LoginPath {
     LoginPath { path: completed(&path, &home, app_dir.as_deref()), source, note }
 }
 
+/// Programs have the person's own `PATH` there, however they were started.
+#[cfg(not(unix))]
+async fn ask_shell(env: BTreeMap<String, String>, _limit: Duration) -> Result<String, String> {
+    let path = env.into_iter().find(|(name, _)| name.eq_ignore_ascii_case("PATH"));
+    path.map(|(_, path)| path).ok_or_else(|| "There is no PATH.".to_owned())
+}
+
 /// The error is a sentence for a person.
+#[cfg(unix)]
 async fn ask_shell(mut env: BTreeMap<String, String>, limit: Duration) -> Result<String, String> {
     let shell = env.get("SHELL").filter(|shell| shell.starts_with('/')).cloned();
     let shell = shell.unwrap_or_else(|| "/bin/sh".to_owned());
@@ -105,6 +115,7 @@ async fn ask_shell(mut env: BTreeMap<String, String>, limit: Duration) -> Result
     })
 }
 
+#[cfg(unix)]
 /// `PATH` behind the last marker; what start-up files print stands before it.
 fn path_in(output: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(output);
@@ -129,7 +140,7 @@ fn completed(path: &str, home: &Path, app_dir: Option<&Path>) -> String {
     joined.to_string_lossy().into_owned()
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use std::{fs, os::unix::fs::PermissionsExt};

@@ -11,7 +11,6 @@ use std::{
     time::Duration,
 };
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
     process::{Child, Command},
@@ -45,6 +44,7 @@ pub struct Cmd {
     /// Bytes kept of each output. A command that says more on its standard output is ended.
     pub output_limit: usize,
     /// The program opens a session of its own, and with it a group; we make none.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "sessions are Unix's"))]
     pub(crate) own_session: bool,
 }
 
@@ -121,9 +121,13 @@ fn spawn(cmd: &Cmd) -> Result<Child, ProcessError> {
         .stdin(if matches!(cmd.input, Input::Null) { Stdio::null() } else { Stdio::piped() })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
+    #[cfg(unix)]
     if !cmd.own_session {
         command.process_group(0);
     }
+    // Where there are no groups, at least the command itself goes.
+    #[cfg(not(unix))]
+    command.kill_on_drop(true);
     command.spawn().map_err(|error| {
         let place = if cmd.cwd.is_dir() { "" } else { " (its folder does not exist)" };
         ProcessError::Spawn(format!("The program {name} could not be started{place}: {error}."))
@@ -165,10 +169,13 @@ async fn finish(child: &mut Child, group: &mut Group, cmd: &Cmd) -> io::Result<F
 }
 
 fn finished(status: ExitStatus, out: Captured, err: Captured) -> Finished {
-    use std::os::unix::process::ExitStatusExt;
+    #[cfg(unix)]
+    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+    #[cfg(not(unix))]
+    let signal = None;
     Finished {
         code: status.code(),
-        signal: status.signal(),
+        signal,
         truncated: out.full || err.full,
         stdout: out.bytes,
         stderr: err.bytes,
@@ -209,20 +216,16 @@ impl Captured {
 }
 
 /// Kills a command's group when dropped, unless the command has ended.
-struct Group(Option<Pid>);
+struct Group(Option<u32>);
 
 impl Group {
     fn of(child: &Child) -> Self {
-        let id = child.id().and_then(|id| i32::try_from(id).ok());
-        Self(id.and_then(Pid::from_raw))
+        Self(child.id())
     }
 
     fn kill(&mut self) {
-        if let Some(pid) = self.0.take()
-            && kill_process_group(pid, Signal::KILL).is_err()
-        {
-            // It had no time to open its group.
-            let _ = kill_process(pid, Signal::KILL);
+        if let Some(pid) = self.0.take() {
+            kill_group(pid);
         }
     }
 
@@ -236,3 +239,17 @@ impl Drop for Group {
         self.kill();
     }
 }
+
+/// The pid is still taken: the command was not collected, or something of its group lives.
+#[cfg(unix)]
+fn kill_group(pid: u32) {
+    use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
+    if kill_process_group(pid, Signal::KILL).is_err() {
+        // It had no time to open its group.
+        let _ = kill_process(pid, Signal::KILL);
+    }
+}
+
+#[cfg(not(unix))]
+fn kill_group(_pid: u32) {}

@@ -1,4 +1,5 @@
 //! Short-lived commands, and the login shell's PATH.
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;

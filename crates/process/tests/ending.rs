@@ -1,4 +1,5 @@
 //! However a run ends, nothing of it lives on.
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;

@@ -1,4 +1,5 @@
 //! A keeper on a bad day: a full disk, a lost folder, rude clients; and what it keeps to itself.
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;

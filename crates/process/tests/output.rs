@@ -1,4 +1,5 @@
 //! What the child says arrives whole, in order and byte for byte; and so does what it is told.
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;

@@ -16,6 +16,7 @@ mod ending;
 mod input;
 mod orders;
 mod poll;
+mod record;
 
 use std::{
     io::{self, Read, Write},

@@ -7,7 +7,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use chrono::Utc;
 use rustix::{
     event::{PollFd, PollFlags, Timespec},
     process::{Pid, Signal, WaitStatus},
@@ -21,21 +20,18 @@ use super::{
     input::{Answer, Input},
 };
 use crate::{
-    Ending, ExitRecord, SpawnSpec, Stream, Transport,
-    files::{self, EXIT_FILE, SOCKET},
+    Ending, SpawnSpec, Stream, Transport,
     tree::{self, Reaped},
     wire::Message,
 };
 
 /// Between two tries to write to a disk that took nothing.
 const RETRY: Duration = Duration::from_millis(500);
-/// How long clients may take to hear of the end; they find it in `exit.json` as well.
-const FAREWELL: Duration = Duration::from_millis(500);
 /// How often to look for the child's end where it cannot be waited for.
 const LOOK_FOR_EXIT: Duration = Duration::from_millis(100);
 
 pub struct Keeper {
-    dir: PathBuf,
+    pub(super) dir: PathBuf,
     pub(super) child: Pid,
     /// How the child ended, once it has.
     pub(super) status: Option<WaitStatus>,
@@ -47,11 +43,11 @@ pub struct Keeper {
     pub(super) stderr: Copier,
     pub(super) clients: Clients,
     pub(super) phase: Phase,
-    killed: Vec<u32>,
-    left: Vec<u32>,
+    pub(super) killed: Vec<u32>,
+    pub(super) left: Vec<u32>,
     pub(super) trouble_told: Option<String>,
-    record_trouble: Option<String>,
-    retry_at: Option<Instant>,
+    pub(super) record_trouble: Option<String>,
+    pub(super) retry_at: Option<Instant>,
 }
 
 /// What became ready.
@@ -231,50 +227,6 @@ impl Keeper {
         }
     }
 
-    /// Writes the record, tells it and takes the socket away. False: not possible yet.
-    fn record(&mut self) -> bool {
-        let record = ExitRecord {
-            code: self.status.and_then(WaitStatus::exit_status),
-            signal: self.status.and_then(WaitStatus::terminating_signal),
-            at: Utc::now(),
-            killed: self.killed.iter().filter(|pid| !self.left.contains(pid)).copied().collect(),
-            left: self.left.clone(),
-            spawn_error: None,
-            lost: false,
-            stdout: self.stdout.written(),
-            stderr: self.stderr.written(),
-        };
-        if self.record_trouble.is_some() && self.retry_at.is_some() {
-            return false;
-        }
-        if let Err(error) = files::write_json(&self.dir, EXIT_FILE, &record)
-            && self.dir.exists()
-        {
-            self.record_trouble = Some(format!("The agent's end cannot be written down: {error}."));
-            return false;
-        }
-        self.clients.tell(&Message::Exited(record));
-        self.say_farewell();
-        let _ = std::fs::remove_file(self.dir.join(SOCKET));
-        true
-    }
-
-    fn say_farewell(&mut self) {
-        let until = Instant::now() + FAREWELL;
-        loop {
-            self.clients.list.retain(|client| client.has_unsent() && !client.gone);
-            let now = Instant::now();
-            if self.clients.list.is_empty() || now >= until {
-                return;
-            }
-            let streams = self.clients.list.iter().map(|client| client.stream());
-            let mut polled: Vec<_> =
-                streams.map(|stream| PollFd::new(stream, PollFlags::OUT)).collect();
-            let _ = rustix::event::poll(&mut polled, Some(&timespec(until - now)));
-            self.clients.list.iter_mut().for_each(|client| client.flush());
-        }
-    }
-
     fn wait(&self, ready: &mut Vec<Ready>, now: Instant) {
         let mut polled = Vec::with_capacity(5 + self.clients.list.len());
         let mut what = Vec::with_capacity(polled.capacity());
@@ -365,7 +317,7 @@ fn is_ready(revents: PollFlags, what: Ready) -> Option<Ready> {
     })
 }
 
-fn timespec(duration: Duration) -> Timespec {
+pub(super) fn timespec(duration: Duration) -> Timespec {
     Timespec {
         tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: i64::from(duration.subsec_nanos()),
