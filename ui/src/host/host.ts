@@ -27,6 +27,8 @@ export interface Host {
   onDrop(onDrop: (note: DropNote) => void): Unsubscribe;
   /** The person chose a run outside the page: in a notification or in the tray. */
   onFocusRun(onFocus: (run: string) => void): Unsubscribe;
+  /** The page is drawn and listens: what came before it may be handed over. */
+  ready?(): Promise<void>;
 }
 
 /** Makes an `ApiError` of anything thrown. */

@@ -95,7 +95,7 @@ export class AppState {
         (news) => this.heard(news),
         () => void this.ask(),
       ),
-      this.host.onFocusRun((run) => this.openRun(run)),
+      this.host.onFocusRun((run) => void this.openRun(run)),
       this.host.onDrop((note) => void this.drops.take(note)),
     ];
     const tick = setInterval(() => {
@@ -105,6 +105,7 @@ export class AppState {
     await this.ask();
     if (this.failure === null) this.firstPlace();
     this.ready = true;
+    await this.host.ready?.().catch((thrown: unknown) => this.fail(thrown));
   }
 
   stop(): void {
@@ -164,7 +165,12 @@ export class AppState {
     this.go({ kind: 'story', story });
   }
 
-  openRun(run: string): void {
+  async openRun(run: string): Promise<void> {
+    try {
+      if (!this.runs.has(run)) this.admit((await this.host.call('run_get', { run })).summary);
+    } catch (thrown) {
+      return this.fail(thrown);
+    }
     const summary = this.runs.get(run);
     if (summary) this.openStory(summary.story);
   }

@@ -44,13 +44,15 @@ export function lineCount(text: string): number {
   return count;
 }
 
+// Colours and links of terminals; as text, since a pattern with control signs reads badly.
+const TERMINAL_CODES = new RegExp(
+  String.raw`\x1b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])`,
+  'g',
+);
+
 /** The text without the codes by which terminals colour it. */
 export function plain(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return text.replace(
-    /\u001b(?:\[[0-9;?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-Z\\-_])/g,
-    '',
-  );
+  return text.replace(TERMINAL_CODES, '');
 }
 
 /** The last `count` lines, or the first. */
