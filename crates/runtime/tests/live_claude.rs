@@ -40,11 +40,17 @@ async fn writes_edits_and_looks() {
         assert_eq!(text, "hello\nplanet — ünïcødé 🦀\n");
         let kind = |kind| move |event: &AgentEvent| matches!(event, AgentEvent::ToolCall(call) if call.kind == kind);
         assert_eq!((ended.count(kind(ToolKind::Edit)), ended.count(kind(ToolKind::Run))), (2, 1));
-        let edits = ended.count(|event| matches!(event, AgentEvent::ToolResult(result) if result.edit.is_some()));
+        let edits = ended.count(
+            |event| matches!(event, AgentEvent::ToolResult(result) if result.edit.is_some()),
+        );
         assert_eq!(edits, 2, "{:#?}", ended.seen);
         assert_eq!(ended.texts().last(), Some(&"Done: written, edited and seen by git."));
-        assert!(ended.result.token_usage.output_tokens > 0 && ended.result.token_usage.cost_microdollars > 0);
-        let strange = ended.count(|event| matches!(event, AgentEvent::Raw { .. } | AgentEvent::Unknown));
+        assert!(
+            ended.result.token_usage.output_tokens > 0
+                && ended.result.token_usage.cost_microdollars > 0
+        );
+        let strange =
+            ended.count(|event| matches!(event, AgentEvent::Raw { .. } | AgentEvent::Unknown));
         assert_eq!(strange, 0, "{:#?}", ended.seen);
     }
 }
@@ -76,7 +82,9 @@ async fn allows_denies_and_answers() {
 
         let ended = run.finish().await;
         assert_eq!(ended.outcome, RunOutcome::Completed);
-        let told = |words: &str| ended.count(|event| matches!(event, AgentEvent::ToolResult(result) if result.text.contains(words)));
+        let told = |words: &str| {
+            ended.count(|event| matches!(event, AgentEvent::ToolResult(result) if result.text.contains(words)))
+        };
         assert_eq!((told("Not this one."), told("Blue")), (1, 1), "{:#?}", ended.seen);
         assert_eq!(ended.count(|event| matches!(event, AgentEvent::MessageSent { .. })), 3);
     }
@@ -88,7 +96,8 @@ async fn an_interrupt_ends_the_turn_and_not_the_agent() {
     for transport in BOTH {
         let live = Live::new().unwrap();
         let mut run = Run::start(&live, Plan::new("slow", transport));
-        run.until("a piece of text", |event| matches!(event, AgentEvent::Text { delta: true, .. })).await;
+        run.until("a piece of text", |event| matches!(event, AgentEvent::Text { delta: true, .. }))
+            .await;
         run.steer(AgentInput::Interrupt).await;
         assert!(!run.turn_end().await);
         run.say("again [[model:hello]]").await;
@@ -114,10 +123,17 @@ async fn resumes_a_session() {
         let mut second = Run::start(&live, plan);
         assert!(second.turn_end().await);
         let second = second.finish().await;
-        assert_eq!((second.outcome.clone(), second.session()), (RunOutcome::Completed, first.session()));
-        let last = live.model.requests().into_iter().rfind(|request| request.scenario.is_some()).unwrap();
+        assert_eq!(
+            (second.outcome.clone(), second.session()),
+            (RunOutcome::Completed, first.session())
+        );
+        let last =
+            live.model.requests().into_iter().rfind(|request| request.scenario.is_some()).unwrap();
         let said = last.body["messages"].to_string();
-        assert!(said.contains("do it [[model:hello]]") && said.contains("the second prompt"), "{said}");
+        assert!(
+            said.contains("do it [[model:hello]]") && said.contains("the second prompt"),
+            "{said}"
+        );
         let (one, two) = (first.result.token_usage, second.result.token_usage);
         assert_eq!(one.cost_microdollars, two.cost_microdollars, "each run has its own cost");
     }
@@ -136,7 +152,11 @@ async fn an_unknown_session_is_replaced_by_a_fresh_one_or_rejected() {
         let ended = run.finish().await;
         assert_eq!(ended.outcome, RunOutcome::Completed);
         assert_ne!(ended.session(), UNKNOWN);
-        assert!(ended.count(|event| matches!(event, AgentEvent::Warning { .. })) > 0, "{:#?}", ended.seen);
+        assert!(
+            ended.count(|event| matches!(event, AgentEvent::Warning { .. })) > 0,
+            "{:#?}",
+            ended.seen
+        );
 
         let mut plan = Plan::new("hello", transport);
         plan.resume = Some(UNKNOWN.into());

@@ -3,7 +3,6 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
-    time::SystemTime,
 };
 
 use anyhow::{Context, Result, ensure};
@@ -16,26 +15,23 @@ pub fn executable(package: &str, name: &str) -> Result<PathBuf> {
     let folder = own.ancestors().nth(2).context("a test is not where cargo puts tests")?;
     let program = folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).context("no workspace")?;
-    if !is_fresh(&program, &root.join("crates").join(package)) {
+    if !is_fresh(&program) {
         build(root, package, name, folder)?;
     }
     ensure!(program.is_file(), "{} is not there after a build", program.display());
     Ok(program)
 }
 
-fn is_fresh(program: &Path, sources: &Path) -> bool {
-    let built = std::fs::metadata(program).and_then(|meta| meta.modified());
-    built.is_ok_and(|built| newest(sources).is_some_and(|changed| changed <= built))
-}
-
-/// When anything below a folder was changed last.
-fn newest(folder: &Path) -> Option<SystemTime> {
-    let entries = std::fs::read_dir(folder).ok()?.filter_map(Result::ok);
-    let times = entries.filter_map(|entry| match entry.path() {
-        path if path.is_dir() => newest(&path),
-        path => path.metadata().ok()?.modified().ok(),
-    });
-    times.max()
+/// Whether it is younger than every source that it was built from; cargo lists them beside it.
+fn is_fresh(program: &Path) -> bool {
+    let changed = |path: &Path| std::fs::metadata(path).and_then(|meta| meta.modified());
+    let Ok(built) = changed(program) else { return false };
+    let Ok(list) = std::fs::read_to_string(program.with_extension("d")) else { return false };
+    // `program: source source ...`, with spaces in names escaped.
+    let sources = list.trim_end().split_once(": ").map_or("", |(_, sources)| sources);
+    let sources = sources.replace("\\ ", "\0");
+    let mut sources = sources.split(' ').map(|source| source.replace('\0', " "));
+    sources.all(|source| changed(Path::new(&source)).is_ok_and(|changed| changed <= built))
 }
 
 fn build(root: &Path, package: &str, name: &str, folder: &Path) -> Result<()> {
