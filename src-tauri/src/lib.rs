@@ -20,11 +20,11 @@ mod tray;
 mod tray_host;
 mod window;
 
-use std::{process::ExitCode, time::Duration};
+use std::{process::ExitCode, sync::Arc, time::Duration};
 
 use musher_api::serve::Serving;
 use musher_protocol::ApiError;
-use tauri::{App, RunEvent};
+use tauri::{App, Manager, RunEvent};
 
 use crate::{args::Args, shell::Shell, start::Opening};
 
@@ -51,10 +51,12 @@ fn with_data_dir(args: &Args, data_dir: std::path::PathBuf) -> Result<ExitCode, 
     let opening = start::open(runtime.handle(), data_dir, args.folders());
     let app =
         build(opening).map_err(|error| start::failed("The window could not be made", &error))?;
-    let shell = shell::of(&app);
+    let handle = app.handle().clone();
     let code = app.run_return(on_event);
-    let ended = shell.end();
-    runtime.block_on(async { tokio::time::timeout(END_LIMIT, ended).await.ok() });
+    if let Some(shell) = handle.try_state::<Arc<Shell>>() {
+        let ended = shell.end();
+        runtime.block_on(async { tokio::time::timeout(END_LIMIT, ended).await.ok() });
+    }
     // What still waits (a login shell, a page's request) must not hold the end.
     runtime.shutdown_background();
     Ok(u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from))

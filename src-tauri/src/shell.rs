@@ -68,10 +68,6 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-pub(crate) fn of(app: &App) -> Arc<Shell> {
-    app.state::<Arc<Shell>>().inner().clone()
-}
-
 impl Shell {
     /// Called once, in Tauri's set-up.
     pub(crate) fn begin(app: &mut App, opening: Opening) -> tauri::Result<()> {

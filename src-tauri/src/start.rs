@@ -1,6 +1,10 @@
 //! Opening the engine, or handing over to the Musher that holds the data directory already.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use musher_api::{Client, Host};
 use musher_engine::{Engine, EngineConfig};
@@ -9,11 +13,8 @@ use musher_runtime::{
     Registry,
     claude::{ClaudeCode, Demo},
 };
-use tokio::{
-    runtime::{Handle, Runtime},
-    sync::oneshot,
-    task::JoinHandle,
-};
+use tokio::runtime::{Handle, Runtime};
+use tokio_util::task::AbortOnDropHandle;
 
 /// What came of opening the engine.
 pub(crate) enum Opened {
@@ -25,11 +26,10 @@ pub(crate) enum Opened {
 
 /// An engine that is being opened.
 pub(crate) struct Opening {
-    pub(crate) opened: oneshot::Receiver<Opened>,
+    pub(crate) opened: AbortOnDropHandle<Opened>,
     /// Folders named on the command line.
     pub(crate) folders: Vec<String>,
     pub(crate) data_dir: PathBuf,
-    pub(crate) task: JoinHandle<()>,
 }
 
 /// Two threads carry the engine and the page's commands; SQLite and git have their own.
@@ -43,33 +43,39 @@ pub(crate) fn runtime() -> Result<Runtime, ApiError> {
 }
 
 pub(crate) fn open(runtime: &Handle, data_dir: PathBuf, folders: Vec<String>) -> Opening {
-    let (sender, opened) = oneshot::channel();
-    let (dir, handed) = (data_dir.clone(), folders.clone());
-    let task = runtime.spawn(async move {
-        // Nobody waits any more only when the program ends.
-        let _ = sender.send(open_or_hand_over(dir, handed).await);
-    });
-    Opening { opened, folders, data_dir, task }
+    let work = open_or_hand_over(data_dir.clone(), folders.clone());
+    let opened = AbortOnDropHandle::new(runtime.spawn(work));
+    Opening { opened, folders, data_dir }
 }
 
+/// Whoever holds the lock for the duration of a command only is waited for.
+const HOLDER_LIMIT: Duration = Duration::from_secs(3);
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+
 async fn open_or_hand_over(data_dir: PathBuf, folders: Vec<String>) -> Opened {
-    match Engine::open(EngineConfig::new(data_dir.clone()), registry()).await {
-        Ok(engine) => Opened::Engine(engine),
-        Err(error) if error.code == ErrorCode::DataDirLocked => hand_over(&data_dir, &folders)
-            .await
-            .unwrap_or_else(|own| Opened::Failed(own.unwrap_or(error))),
-        Err(error) => Opened::Failed(error),
+    let deadline = tokio::time::Instant::now() + HOLDER_LIMIT;
+    loop {
+        let error = match Engine::open(EngineConfig::new(data_dir.clone()), registry()).await {
+            Ok(engine) => return Opened::Engine(engine),
+            Err(error) if error.code != ErrorCode::DataDirLocked => return Opened::Failed(error),
+            Err(locked) => match hand_over(&data_dir, &folders).await {
+                Ok(true) => return Opened::HandedOver,
+                Ok(false) => locked,
+                Err(error) => error,
+            },
+        };
+        if tokio::time::Instant::now() > deadline {
+            return Opened::Failed(error);
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
     }
 }
 
-/// `Err(None)`: nobody answers on the socket, so the lock's own error says it best.
-async fn hand_over(
-    data_dir: &std::path::Path,
-    folders: &[String],
-) -> Result<Opened, Option<ApiError>> {
-    let client = Client::connect(data_dir).await.map_err(Some)?.ok_or(None)?;
-    client.show(folders).await.map_err(Some)?;
-    Ok(Opened::HandedOver)
+/// False when nobody answers on the socket: the holder is just starting, or just ending.
+async fn hand_over(data_dir: &Path, folders: &[String]) -> Result<bool, ApiError> {
+    let Some(client) = Client::connect(data_dir).await? else { return Ok(false) };
+    client.show(folders).await?;
+    Ok(true)
 }
 
 fn registry() -> Registry {
