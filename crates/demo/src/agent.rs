@@ -55,6 +55,8 @@ pub struct Agent {
     /// What texts may name as `{key}`.
     pub texts: BTreeMap<&'static str, String>,
     pub used: Used,
+    /// What the result lines have told of it.
+    pub told: Used,
     /// Whether the last result was an error: the exit code says so.
     pub failed: bool,
     state: &'static str,
@@ -105,6 +107,7 @@ impl Agent {
             eof: false,
             turn: None,
             used: Used::default(),
+            told: Used::default(),
             failed: false,
             state: "idle",
             script: None,

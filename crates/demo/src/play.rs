@@ -8,6 +8,7 @@ use crate::{
     script::{Step, Tool},
     sys,
     tools::{self, Outcome},
+    wire::Used,
 };
 
 /// One use of a tool on its way to its result.
@@ -49,8 +50,14 @@ impl Agent {
                 self.init();
                 Ok(())
             }
-            Step::Usage { input, output, cost } => {
-                self.add_used(*input, *output, *cost);
+            Step::Usage(more) => {
+                self.used = self.used.plus(*more);
+                Ok(())
+            }
+            Step::Carried(before) => {
+                if self.args.resume.is_some() && self.told == Used::default() {
+                    (self.used, self.told) = (*before, *before);
+                }
                 Ok(())
             }
             Step::Result(fields) => {

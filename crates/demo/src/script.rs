@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::wire::Used;
+
 /// A whole script.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -88,11 +90,9 @@ pub enum Step {
     /// Begins a turn that nobody asked for: another init, and another result at its end.
     Init,
     /// Adds to what the session has used.
-    Usage {
-        input: u64,
-        output: u64,
-        cost: f64,
-    },
+    Usage(Used),
+    /// What a resumed session had used before this process.
+    Carried(Used),
     /// Ends the turn here.
     EndTurn,
     /// The result line now, with these fields; what follows is played behind it.

@@ -8,7 +8,6 @@ use crate::{
     agent::{Agent, Played, Stop},
     input::UserMessage,
     script::{Script, Step},
-    wire::Used,
 };
 
 /// Tools that init names; asking needs somebody who answers.
@@ -40,7 +39,6 @@ pub struct Turn {
     model_calls: u64,
     tool_results: u64,
     last_text: String,
-    used_before: Option<Used>,
     /// The result line is out.
     pub over: bool,
 }
@@ -61,7 +59,6 @@ impl Turn {
             model_calls: 0,
             tool_results: 0,
             last_text: String::new(),
-            used_before: None,
             over: false,
         }
     }
@@ -91,9 +88,7 @@ impl Agent {
         tools.extend(ASKING_TOOLS.iter().filter(|_| self.args.asks));
         tools.retain(|tool| !self.args.disallowed.iter().any(|no| no == tool));
         self.print(&self.wire.init(&self.cwd.display().to_string(), &self.mode, &tools));
-        let turn = self.turn();
-        turn.over = false;
-        turn.used_before = None;
+        self.turn().over = false;
     }
 
     /// Repeats a message, to a host that wants to see when it is taken.
@@ -178,14 +173,9 @@ impl Agent {
         for message in std::mem::take(&mut self.turn().folded) {
             self.lifecycle(message.uuid.as_deref(), "completed");
         }
-        let used = self.used;
+        let (used, spent) = (self.used, self.used.since(self.told));
+        self.told = used;
         let turn = self.turn();
-        let before = turn.used_before.unwrap_or_default();
-        let spent = Used {
-            input: used.input - before.input,
-            output: used.output - before.output,
-            cost: used.cost - before.cost,
-        };
         turn.over = true;
         let elapsed = u64::try_from(turn.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut all = json!({
@@ -196,16 +186,6 @@ impl Agent {
         self.failed = all["is_error"] == true;
         let line = self.wire.result(used, spent, all);
         self.print(&line);
-    }
-
-    pub fn add_used(&mut self, input: u64, output: u64, cost: f64) {
-        let used = self.used;
-        self.turn().used_before.get_or_insert(used);
-        self.used = Used {
-            input: used.input + input,
-            output: used.output + output,
-            cost: used.cost + cost,
-        };
     }
 
     /// Says or thinks a text, in pieces when the host wants them.

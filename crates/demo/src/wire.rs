@@ -13,11 +13,31 @@ pub fn print_version() {
 }
 
 /// What a session has used so far.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Used {
     pub input: u64,
     pub output: u64,
+    /// Dollars.
     pub cost: f64,
+}
+
+impl Used {
+    pub fn plus(self, more: Self) -> Self {
+        Self {
+            input: self.input + more.input,
+            output: self.output + more.output,
+            cost: self.cost + more.cost,
+        }
+    }
+
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            input: self.input - before.input,
+            output: self.output - before.output,
+            cost: self.cost - before.cost,
+        }
+    }
 }
 
 /// Makes lines: knows the session and numbers what needs a number.
@@ -154,6 +174,7 @@ impl Wire {
             "type": "result", "subtype": "success", "is_error": false, "terminal_reason": "completed",
             "stop_reason": "end_turn", "duration_api_ms": 0, "total_cost_usd": used.cost,
             "usage": usage(turn), "modelUsage": self.model_usage(used), "permission_denials": [],
+            "model_usage_since_last_result": self.model_usage(turn),
             "api_error_status": null, "queued_turn_count": 0, "result_index": self.results,
         });
         self.results += 1;

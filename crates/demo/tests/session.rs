@@ -324,3 +324,22 @@ fn the_demo_goes_on_when_it_is_denied_and_changes_nothing_when_its_plan_is() {
     session.one("result");
     assert_eq!(std::fs::read_dir(session.path()).unwrap().count(), 0);
 }
+
+#[test]
+fn totals_go_on_over_turns_and_over_a_resume() {
+    for (flags, before) in [
+        (vec!["--demo-script", "usage"], 0.0),
+        (vec!["--demo-script", "usage", "--resume", "x"], 0.5),
+    ] {
+        let mut session = Session::start(&flags);
+        for turn in [1.0, 2.0] {
+            session.say("go", None);
+            let result = session.one("result");
+            let total = result["total_cost_usd"].as_f64().unwrap();
+            assert!((total - before - turn * 0.02448).abs() < 1e-9, "{total}");
+            let since = &result["model_usage_since_last_result"]["demo-script"];
+            assert!((since["costUSD"].as_f64().unwrap() - 0.02448).abs() < 1e-9);
+            assert_eq!(result["usage"]["input_tokens"], 120);
+        }
+    }
+}
