@@ -62,13 +62,28 @@ pub fn make_private_dir(dir: &Path) -> io::Result<()> {
     fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
 }
 
-/// Readers see the old file or the new one, never a part. It is on disk when this returns.
-pub fn write_json(dir: &Path, name: &str, value: &impl Serialize) -> io::Result<()> {
+/// What a written file must outlive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outlives {
+    Processes,
+    /// It is on disk when the call returns.
+    PowerCut,
+}
+
+/// Readers see the old file or the new one, never a part.
+pub fn write_json(
+    dir: &Path,
+    name: &str,
+    value: &impl Serialize,
+    outlives: Outlives,
+) -> io::Result<()> {
     let temporary = dir.join(format!("{name}.new"));
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
     file.write_all(&serde_json::to_vec(value)?)?;
-    file.sync_all()?;
+    if outlives == Outlives::PowerCut {
+        file.sync_all()?;
+    }
     fs::rename(&temporary, dir.join(name))
 }
 

@@ -16,7 +16,7 @@ use tokio::{
 use super::{Keeper, link::Link};
 use crate::{
     ExitRecord, ProcessError, Stream,
-    files::{self, EXIT_FILE, KEEPER_FILE, SOCKET},
+    files::{self, EXIT_FILE, KEEPER_FILE, Outlives, SOCKET},
     socket,
     tree::{self, Swept},
     wire::{KeeperFile, Request},
@@ -122,7 +122,7 @@ pub async fn end_of(dir: PathBuf) -> ExitRecord {
 fn record_lost(dir: &Path, swept: Swept) -> ExitRecord {
     let record = ExitRecord { killed: swept.killed, left: swept.left, ..unknown_end() };
     if dir.exists()
-        && let Err(error) = files::write_json(dir, EXIT_FILE, &record)
+        && let Err(error) = files::write_json(dir, EXIT_FILE, &record, Outlives::PowerCut)
     {
         tracing::warn!(%error, "the end of a lost run could not be written down");
     }

@@ -28,7 +28,7 @@ use chrono::Utc;
 
 use crate::{
     ExitRecord, SpawnSpec,
-    files::{self, EXIT_FILE, KEEPER_FILE},
+    files::{self, EXIT_FILE, KEEPER_FILE, Outlives},
     socket, tree,
     tree::ProcessId,
     wire::{FirstWord, KeeperFile},
@@ -86,11 +86,12 @@ fn start(dir: &Path) -> Result<poll::Keeper, FirstWord> {
     become_subreaper();
     let listener = socket::bind(dir).map_err(failed("opening the socket"))?;
     let mut file = own_file(&spec);
-    files::write_json(dir, KEEPER_FILE, &file).map_err(failed("writing keeper.json"))?;
+    files::write_json(dir, KEEPER_FILE, &file, Outlives::Processes)
+        .map_err(failed("writing keeper.json"))?;
     let child = child::spawn(&spec).map_err(|why| record_spawn_error(dir, why))?;
     let pid = child.pid.as_raw_nonzero().get().unsigned_abs();
     file.child = ProcessId::of(pid);
-    let written = files::write_json(dir, KEEPER_FILE, &file);
+    let written = files::write_json(dir, KEEPER_FILE, &file, Outlives::Processes);
     say(&FirstWord::Started { pid });
     let _ = detach();
     let mut keeper = poll::Keeper::new(PathBuf::from(dir), listener, child, &spec);
@@ -133,7 +134,7 @@ fn record_spawn_error(dir: &Path, why: String) -> FirstWord {
         stdout: 0,
         stderr: 0,
     };
-    let _ = files::write_json(dir, EXIT_FILE, &record);
+    let _ = files::write_json(dir, EXIT_FILE, &record, Outlives::PowerCut);
     let _ = std::fs::remove_file(dir.join(files::SOCKET));
     FirstWord::SpawnError(why)
 }

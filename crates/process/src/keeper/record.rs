@@ -11,7 +11,7 @@ use rustix::{
 use super::poll::{Keeper, timespec};
 use crate::{
     ExitRecord,
-    files::{self, EXIT_FILE, SOCKET},
+    files::{self, EXIT_FILE, Outlives, SOCKET},
     wire::Message,
 };
 
@@ -35,7 +35,7 @@ impl Keeper {
         if self.record_trouble.is_some() && self.retry_at.is_some() {
             return false;
         }
-        if let Err(error) = files::write_json(&self.dir, EXIT_FILE, &record)
+        if let Err(error) = files::write_json(&self.dir, EXIT_FILE, &record, Outlives::PowerCut)
             && self.dir.exists()
         {
             self.record_trouble = Some(format!("The agent's end cannot be written down: {error}."));
