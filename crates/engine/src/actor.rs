@@ -197,6 +197,10 @@ impl RunActor {
             Work::Prepared(prepared) => self.prepared(prepared).await,
             Work::Finished(result) => {
                 self.result = Some(result);
+                // A runtime may keep its sink; what it has put in is still read to the end.
+                if let Some(batches) = &mut self.batches {
+                    batches.close();
+                }
                 Ok(())
             }
             Work::Changed(changed) => self.note_changes(changed).await,

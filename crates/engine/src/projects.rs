@@ -55,7 +55,10 @@ impl Engine {
         Ok(self.core.git.bases(Path::new(&project.root)).await?)
     }
 
-    pub async fn project_worktrees(&self, params: ProjectParams) -> Result<Vec<Worktree>, ApiError> {
+    pub async fn project_worktrees(
+        &self,
+        params: ProjectParams,
+    ) -> Result<Vec<Worktree>, ApiError> {
         let project = self.project(&params.project).await?;
         let owned = self.core.worktrees_dir();
         Ok(self.core.git.worktrees(Path::new(&project.root), &owned).await?)
@@ -86,7 +89,10 @@ impl Engine {
         Ok(TrustReport { decision: Some(decision), changed: Vec::new(), ..report })
     }
 
-    pub async fn worktree_changes(&self, params: WorktreeParams) -> Result<WorktreeChanges, ApiError> {
+    pub async fn worktree_changes(
+        &self,
+        params: WorktreeParams,
+    ) -> Result<WorktreeChanges, ApiError> {
         let (worktree, base) = self.worktree_of(&params.run).await?;
         Ok(self.core.git.changes(&worktree, base_of(&base)).await?)
     }

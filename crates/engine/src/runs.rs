@@ -71,7 +71,8 @@ impl Engine {
     pub async fn run_events(&self, params: RunEventsParams) -> Result<String, ApiError> {
         let wait = Duration::from_millis(params.wait_ms.unwrap_or(0).into()).min(LONGEST_WAIT);
         let bytes = params.max_bytes.map_or(BATCH_BYTES, |b| b as usize);
-        let (batch, end) = read_events(&self.core, &params.run, params.from_seq, bytes, wait).await?;
+        let (batch, end) =
+            read_events(&self.core, &params.run, params.from_seq, bytes, wait).await?;
         let StoredBatch { json, next_seq, .. } = batch;
         Ok(format!(r#"{{"events":{json},"next_seq":{next_seq},"end":{end}}}"#))
     }
@@ -138,7 +139,10 @@ impl Engine {
         self.tell(&run, |reply| Mail::SetModel { model, reply }).await
     }
 
-    pub async fn run_set_permission_mode(&self, params: RunSetModeParams) -> Result<Empty, ApiError> {
+    pub async fn run_set_permission_mode(
+        &self,
+        params: RunSetModeParams,
+    ) -> Result<Empty, ApiError> {
         let RunSetModeParams { run, mode } = params;
         self.tell(&run, |reply| Mail::SetPermissionMode { mode, reply }).await
     }
@@ -166,7 +170,8 @@ impl Engine {
         if info.found {
             return Ok(());
         }
-        let error = ApiError::new(ErrorCode::RuntimeMissing, format!("{} was not found.", info.label));
+        let error =
+            ApiError::new(ErrorCode::RuntimeMissing, format!("{} was not found.", info.label));
         Err(match info.hint {
             Some(hint) => error.with_hint(hint),
             None => error,
@@ -254,11 +259,7 @@ impl Engine {
         ))
     }
 
-    async fn tell(
-        &self,
-        run: &RunId,
-        mail: impl FnOnce(Reply) -> Mail,
-    ) -> Result<Empty, ApiError> {
+    async fn tell(&self, run: &RunId, mail: impl FnOnce(Reply) -> Mail) -> Result<Empty, ApiError> {
         match self.post(run, mail).await {
             Some(told) => told.map(|()| Empty {}),
             None => {
@@ -442,7 +443,9 @@ fn retell(paths: &[PathBuf]) -> String {
             AgentEvent::Text { text, delta: false, parent: None, .. } => {
                 told.push(format!("You: {text}"));
             }
-            AgentEvent::ToolCall(call) => told.push(format!("You used {}: {}", call.name, call.title)),
+            AgentEvent::ToolCall(call) => {
+                told.push(format!("You used {}: {}", call.name, call.title))
+            }
             _ => {}
         });
     }

@@ -1,5 +1,7 @@
 //! What the engine does with a run: one answer for each request, messages at the right time, one end.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
 mod fake;
 
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -156,7 +158,10 @@ async fn words_that_come_too_late_begin_the_next_run() {
     let next = world.started().await;
     assert_eq!(next.context.prompt, "one more thing");
     assert_eq!(next.context.session_id_to_resume.as_deref(), Some("session-1"));
-    assert_eq!(next.context.cwd.to_string_lossy(), world.until(&first.id, |s| s.phase == RunPhase::Done).await.worktree);
+    assert_eq!(
+        next.context.cwd.to_string_lossy(),
+        world.until(&first.id, |s| s.phase == RunPhase::Done).await.worktree
+    );
     let fresh = next.context.fresh_prompt.clone().unwrap();
     assert!(fresh.contains("Person: Do it\nwell") && fresh.ends_with("one more thing"));
     let detail = world.engine.run_get(RunParams { run: first.id.clone() }).await.unwrap();
@@ -173,7 +178,8 @@ async fn a_message_after_the_end_goes_on_at_once() {
     world.started().await.end(RunOutcome::Completed);
     world.until(&first, |s| s.phase == RunPhase::Done).await;
     // Asked the moment it is done, while its actor is still closing.
-    let params = RunSendParams { run: first.clone(), text: "go on".into(), delivery: Delivery::Queue };
+    let params =
+        RunSendParams { run: first.clone(), text: "go on".into(), delivery: Delivery::Queue };
     let next = world.engine.run_send(params).await.unwrap();
     assert_ne!(next.id, first);
     world.started().await.end(RunOutcome::Completed);

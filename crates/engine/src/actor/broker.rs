@@ -38,7 +38,8 @@ impl RunActor {
         for pending in late {
             let minutes = ANSWER_WITHIN.as_secs() / 60;
             let message = format!("Nobody answered within {minutes} minutes, so this is denied.");
-            self.settle(&pending, Answer::Deny { message: Some(message) }, AnsweredBy::Expiry).await?;
+            self.settle(&pending, Answer::Deny { message: Some(message) }, AnsweredBy::Expiry)
+                .await?;
         }
         self.show_wait().await
     }

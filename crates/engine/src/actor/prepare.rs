@@ -214,7 +214,8 @@ async fn prepare(
         }
         None => (None, Vec::new()),
     };
-    let worktree = created.as_ref().map_or_else(|| PathBuf::from(&story.worktree), |c| c.path.clone());
+    let worktree =
+        created.as_ref().map_or_else(|| PathBuf::from(&story.worktree), |c| c.path.clone());
     if !tokio::fs::try_exists(&worktree).await.unwrap_or(false) {
         let message = format!("The worktree {} is gone.", worktree.display());
         return Err(ApiError::new(ErrorCode::NotFound, message)

@@ -107,6 +107,9 @@ fn failed(error: &RuntimeError) -> ApiError {
         RuntimeError::NotRunning => {
             conflict("The agent is not running.").with_hint("Send it a message to go on.")
         }
-        error => ApiError::new(ErrorCode::RuntimeFailed, format!("That did not reach the agent: {error}.")),
+        error => ApiError::new(
+            ErrorCode::RuntimeFailed,
+            format!("That did not reach the agent: {error}."),
+        ),
     }
 }

@@ -125,10 +125,13 @@ pub struct World {
 }
 
 impl World {
-    pub async fn open(dir: &Path, max_live_runs: usize, now: fn() -> chrono::DateTime<chrono::Utc>) -> Self {
+    pub async fn open(
+        dir: &Path,
+        max_live_runs: usize,
+        now: fn() -> chrono::DateTime<chrono::Utc>,
+    ) -> Self {
         let (tx, started) = mpsc::unbounded_channel();
-        let config =
-            EngineConfig { max_live_runs, now, ..EngineConfig::new(dir.join("data")) };
+        let config = EngineConfig { max_live_runs, now, ..EngineConfig::new(dir.join("data")) };
         let engine = Engine::open(config, Registry::default().with(FakeKind(tx))).await.unwrap();
         Self { engine, started }
     }
@@ -136,8 +139,11 @@ impl World {
     pub async fn start(&self, change: impl FnOnce(&mut RunSettings)) -> RunSummary {
         let mut settings = RunSettings { runtime: "fake".into(), ..RunSettings::default() };
         change(&mut settings);
-        let place =
-            RunPlace::Fresh { repository: musher_engine::DEMO_REPOSITORY.into(), base: None, branch: None };
+        let place = RunPlace::Fresh {
+            repository: musher_engine::DEMO_REPOSITORY.into(),
+            base: None,
+            branch: None,
+        };
         let params = RunStartParams {
             prompt: "Do it\nwell".into(),
             place,
@@ -167,8 +173,12 @@ impl World {
     }
 
     pub async fn events(&self, run: &RunId) -> Vec<EventEnvelope> {
-        let params =
-            RunEventsParams { run: run.clone(), from_seq: 1, max_bytes: Some(64 << 20), wait_ms: None };
+        let params = RunEventsParams {
+            run: run.clone(),
+            from_seq: 1,
+            max_bytes: Some(64 << 20),
+            wait_ms: None,
+        };
         let text = self.engine.run_events(params).await.unwrap();
         let batch: EventBatch = serde_json::from_str(&text).unwrap();
         batch.events
