@@ -18,6 +18,8 @@ mod shell;
 mod start;
 mod tray;
 mod tray_host;
+#[cfg(target_os = "linux")]
+mod webkit;
 mod window;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
@@ -44,8 +46,10 @@ pub fn run() -> ExitCode {
 }
 
 fn with_data_dir(args: &Args, data_dir: std::path::PathBuf) -> Result<ExitCode, ApiError> {
-    log::start(&data_dir);
     window::check_display()?;
+    #[cfg(target_os = "linux")]
+    webkit::choose_renderer();
+    log::start(&data_dir);
     let runtime = start::runtime()?;
     tauri::async_runtime::set(runtime.handle().clone());
     let opening = start::open(runtime.handle(), data_dir, args.folders());

@@ -89,6 +89,10 @@ impl Shell {
         });
         app.manage(shell.clone());
         shell.own(|shell| async move { drop::tell(&shell, dragged).await });
+        shell.own(|shell| async move {
+            start::asked_to_end().await;
+            shell.quit(0);
+        });
         shell.clone().start(opening)
     }
 

@@ -82,6 +82,25 @@ fn registry() -> Registry {
     Registry::default().with(ClaudeCode::default()).with(Demo)
 }
 
+/// Waits for the signal that ends a session, or Ctrl-C in the terminal.
+#[cfg(unix)]
+pub(crate) async fn asked_to_end() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}
+
+#[cfg(not(unix))]
+pub(crate) async fn asked_to_end() {
+    // Fails only where there is no terminal.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending().await
+    }
+}
+
 pub(crate) fn failed(what: &str, error: &dyn std::fmt::Display) -> ApiError {
     ApiError::new(ErrorCode::Internal, format!("{what}: {error}."))
 }

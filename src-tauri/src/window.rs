@@ -46,7 +46,7 @@ pub(crate) fn make(app: &AppHandle) -> tauri::Result<()> {
     let dark = matches!(window.theme(), Ok(Theme::Dark));
     window.set_background_color(Some(if dark { DARK } else { LIGHT }))?;
     #[cfg(target_os = "linux")]
-    window.with_webview(|webview| webkit::adapt(&webview.inner()))?;
+    window.with_webview(|webview| crate::webkit::reload_after_crash(&webview.inner()))?;
     window.show()
 }
 
@@ -108,48 +108,6 @@ fn hide(app: &AppHandle) {
         && let Err(error) = window.hide()
     {
         tracing::warn!("the window could not be hidden: {error}");
-    }
-}
-
-#[cfg(target_os = "linux")]
-mod webkit {
-    use std::path::Path;
-
-    use webkit2gtk::{HardwareAccelerationPolicy, SettingsExt, WebView, WebViewExt};
-
-    /// WebKitGTK's own switches: who set one of them decided already.
-    const SWITCHES: [&str; 3] = [
-        "WEBKIT_DISABLE_DMABUF_RENDERER",
-        "WEBKIT_DISABLE_COMPOSITING_MODE",
-        "WEBKIT_FORCE_COMPOSITING_MODE",
-    ];
-
-    pub(super) fn adapt(view: &WebView) {
-        let decided = SWITCHES.iter().any(|name| std::env::var_os(name).is_some());
-        if !decided
-            && (!has_graphics_device() || has_nvidias_driver())
-            && let Some(settings) = view.settings()
-        {
-            settings.set_hardware_acceleration_policy(HardwareAccelerationPolicy::Never);
-        }
-        view.connect_web_process_terminated(|view, reason| {
-            tracing::error!("the page's process ended ({reason:?}); it is loaded again");
-            view.reload();
-        });
-    }
-
-    /// Without one, everything is drawn by the processor, and then the way over EGL only costs.
-    fn has_graphics_device() -> bool {
-        let devices = std::fs::read_dir("/dev/dri").into_iter().flatten().flatten();
-        devices
-            .into_iter()
-            .any(|device| device.file_name().to_string_lossy().starts_with("renderD"))
-    }
-
-    /// The proprietary driver cannot share buffers the way WebKitGTK asks for: the window stays
-    /// white (webkit.org/b/180739, tauri#9304).
-    fn has_nvidias_driver() -> bool {
-        Path::new("/proc/driver/nvidia/version").exists()
     }
 }
 
