@@ -192,6 +192,34 @@ describe('the fold of a transcript', () => {
     expect(two.map((item) => item.kind)).toEqual(['end', 'text', 'end']);
   });
 
+  it('counts for each turn what that turn used', () => {
+    const usage = (input_tokens: number, cost_microdollars: number): AgentEvent => ({
+      type: 'usage',
+      usage: {
+        input_tokens,
+        output_tokens: 0,
+        cache_creation_input_tokens: 0,
+        cache_read_input_tokens: 0,
+        cost_microdollars,
+        cost_source: 'reported',
+      },
+    });
+    const items = fold([
+      usage(10, 5),
+      { type: 'turn_ended', ok: true },
+      { type: 'text', block: 'z', text: 'x' },
+      usage(30, 9),
+      { type: 'turn_ended', ok: true },
+    ]).items;
+    const used = items.flatMap((item) =>
+      item.kind === 'end' ? [[item.usage?.input_tokens, item.usage?.cost_microdollars]] : [],
+    );
+    expect(used).toEqual([
+      [10, 5],
+      [20, 4],
+    ]);
+  });
+
   it('marks a queued message as waiting until it is said', () => {
     const transcript = new Transcript();
     transcript.apply(envelopes(WHOLE.slice(0, 19)));

@@ -1,7 +1,7 @@
 //! A tool's use and the leave that was asked for it are one thing to the reader: while it waits only
 //! the card that asks is shown, afterwards only the tool's card, which says who gave the answer.
 import type { Entry } from '../state/conversation.svelte';
-import type { PermissionItem } from '../state/items';
+import type { PermissionItem, ToolItem } from '../state/items';
 
 export type Leave = NonNullable<PermissionItem['answer']>;
 
@@ -27,6 +27,13 @@ export function leaveWords(leave: Leave | undefined): string {
   return `${leave.decision === 'allow' ? 'allowed' : 'denied'} by ${BY[leave.by] ?? 'Musher'}`;
 }
 
+/** Whether another card tells it already: the card that asks, or the plan, which is what came of it. */
+function isTold(item: ToolItem, waiting: Set<string>): boolean {
+  const [use, more] = item.uses;
+  if (!use || more) return false;
+  return waiting.has(use.call.id) || (use.call.kind === 'plan' && use.result?.is_error !== true);
+}
+
 export function rowsToShow(entries: readonly Entry[], showRaw: boolean): Entry[] {
   const calls = new Set<string>();
   const waiting = new Set<string>();
@@ -42,8 +49,7 @@ export function rowsToShow(entries: readonly Entry[], showRaw: boolean): Entry[]
   }
   return entries.filter(({ item }) => {
     if (item.kind === 'raw') return showRaw;
-    if (item.kind === 'tool')
-      return !(item.uses.length === 1 && waiting.has(item.uses[0]?.call.id ?? ''));
+    if (item.kind === 'tool') return !isTold(item, waiting);
     if (item.kind === 'permission' && item.answer && !item.request.plan)
       return !calls.has(item.request.tool_call ?? '');
     return true;

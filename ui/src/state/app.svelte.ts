@@ -240,7 +240,7 @@ export class AppState {
       base: null,
       branch: null,
     };
-    const prompt = 'Add a greeting and a test for it, and run the tests.';
+    const prompt = 'Say hello: write a greeting and run it.';
     await this.startRun(
       prompt,
       place,

@@ -97,6 +97,7 @@ export interface EndItem extends Common {
   ok: boolean;
   reason?: string | null;
   outcome?: RunOutcome;
+  /** Of the turn alone. */
   usage?: TokenUsage;
   /** Of the first event of the turn. */
   since: string;

@@ -45,6 +45,8 @@ export class Transcript {
   private nodes = new Map<string, Node>();
   private fresh = new Set<Node>();
   private turnSince = '';
+  /** Of the run at the end of its last turn. */
+  private usedBefore: TokenUsage | null = null;
 
   /** Takes a batch. After it, `items` is a new array when anything in it changed. */
   apply(batch: readonly EventEnvelope[]): Applied {
@@ -339,7 +341,8 @@ export class Transcript {
 
   /** The end of the run takes the place of the end of its last turn when nothing is between. */
   private end(id: string, item: EndItem): void {
-    item.usage = this.usage ?? undefined;
+    item.usage = this.usage ? usedSince(this.usage, this.usedBefore) : undefined;
+    this.usedBefore = this.usage;
     this.turnSince = '';
     const last = this.lastBelow(null);
     if (item.outcome && last?.item.kind === 'end' && !last.item.outcome) {
@@ -414,4 +417,17 @@ function copyOf(item: Item): Item {
     default:
       return { ...item };
   }
+}
+
+function usedSince(now: TokenUsage, before: TokenUsage | null): TokenUsage {
+  if (!before) return now;
+  return {
+    input_tokens: now.input_tokens - before.input_tokens,
+    output_tokens: now.output_tokens - before.output_tokens,
+    cache_creation_input_tokens:
+      now.cache_creation_input_tokens - before.cache_creation_input_tokens,
+    cache_read_input_tokens: now.cache_read_input_tokens - before.cache_read_input_tokens,
+    cost_microdollars: Math.max(0, now.cost_microdollars - before.cost_microdollars),
+    cost_source: now.cost_source,
+  };
 }
