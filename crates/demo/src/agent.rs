@@ -218,8 +218,11 @@ impl Agent {
 
     /// Lets `seconds` of the script's time pass.
     pub fn pause(&mut self, seconds: f64) -> Played {
-        let scaled = Duration::try_from_secs_f64(seconds * self.args.speed).unwrap_or_default();
-        self.wait(Some(Instant::now() + scaled), |_| None::<()>).map(drop)
+        self.idle(Duration::try_from_secs_f64(seconds * self.args.speed).unwrap_or_default())
+    }
+
+    pub fn idle(&mut self, time: Duration) -> Played {
+        self.wait(Some(Instant::now() + time), |_| None::<()>).map(drop)
     }
 
     fn take(&mut self, input: Input) -> Played {

@@ -1,5 +1,7 @@
 //! Steps: what each does. Faults of bad agents are in `faults` and `burst`.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::{
@@ -29,6 +31,7 @@ impl Agent {
             Step::Say(text) => self.stream("text", &self.text(text)),
             Step::Think(text) => self.stream("thinking", &self.text(text)),
             Step::Pause(seconds) => self.pause(*seconds),
+            Step::Wait(millis) => self.idle(Duration::from_millis(*millis)),
             Step::Plan(entries) => self.plan(entries),
             Step::Look => self.look(),
             Step::Tools(tools) => self.use_tools(tools).map(drop),

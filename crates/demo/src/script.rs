@@ -48,8 +48,10 @@ pub enum Step {
     // What every agent does.
     Say(String),
     Think(String),
-    /// Seconds.
+    /// Seconds, at the usual speed.
     Pause(f64),
+    /// Milliseconds, at any speed.
+    Wait(u64),
     /// `TodoWrite`: the text of each entry with its state.
     Plan(Vec<(String, String)>),
     /// Reads the README when there is one, else lists the folder.

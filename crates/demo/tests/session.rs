@@ -205,7 +205,7 @@ fn control_requests_are_answered_as_the_real_program_does() {
 
 #[test]
 fn a_message_in_the_middle_is_taken_in_at_the_next_tool_end() {
-    let mut session = Session::start(&["--demo-script", "steer", "--demo-speed", "0.2"]);
+    let mut session = Session::start(&["--demo-script", "steer", "--ms", "40"]);
     session.say("go", Some("u1"));
     session.one("user/tool_result");
     session.say("more to the left", Some("u2"));

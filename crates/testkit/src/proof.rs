@@ -6,8 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// The processes whose environment has the entry `mark` (`NAME=value`). Children inherit it, also in
-/// sessions of their own and when their parent is gone.
+/// The processes that have `mark` in their environment: as a whole entry (`NAME=value`), or as the
+/// value of one, like the id of a run. Children inherit it, also in sessions of their own and when
+/// their parent is gone.
 pub fn alive_with_mark(mark: &str) -> Vec<u32> {
     all().filter(|pid| has_mark(*pid, mark) && is_alive(*pid)).collect()
 }
@@ -62,7 +63,10 @@ fn all() -> impl Iterator<Item = u32> {
 
 fn has_mark(pid: u32, mark: &str) -> bool {
     let environment = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-    environment.split(|byte| *byte == 0).any(|entry| entry == mark.as_bytes())
+    environment.split(|byte| *byte == 0).any(|entry| {
+        let value = entry.iter().position(|byte| *byte == b'=').map(|at| &entry[at + 1..]);
+        entry == mark.as_bytes() || value == Some(mark.as_bytes())
+    })
 }
 
 /// A field of `/proc/<pid>/stat`, counted behind the name (which may hold anything): 0 is the state,
@@ -81,17 +85,18 @@ mod tests {
 
     #[test]
     fn finds_a_marked_tree_and_sees_it_go() {
-        let mark = format!("PROOF_TEST={}", std::process::id());
-        let value = std::process::id().to_string();
+        let mark = format!("PROOF_TEST=proof-{}", std::process::id());
+        let value = format!("proof-{}", std::process::id());
         let mut shell = Command::new("sh")
             .args(["-c", "sleep 60 & wait"])
-            .env("PROOF_TEST", value)
+            .env("PROOF_TEST", &value)
             .spawn()
             .unwrap();
         let deadline = Instant::now() + Duration::from_secs(10);
         while alive_with_mark(&mark).len() < 2 {
             assert!(Instant::now() < deadline, "shell and sleep are not both found");
         }
+        assert_eq!(alive_with_mark(&value), alive_with_mark(&mark));
         let below = descendants(shell.id());
         assert_eq!(below.len(), 1);
         assert!(descendants(std::process::id()).contains(&below[0]));

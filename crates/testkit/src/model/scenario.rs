@@ -68,6 +68,7 @@ pub fn scenarios() -> BTreeMap<String, Scenario> {
     let talk = [
         ("hello", vec![say("Hello from the scripted model. Ünïcode: 你好 🦀")]),
         ("slow", vec![Reply::Slowly(vec![text(&"slow words ".repeat(400))], SLOW)]),
+        ("unhurried", vec![Reply::Slowly(vec![text(&"unhurried words ".repeat(50))], SLOW)]),
         ("hang", vec![Reply::Hang("Before the silence. ")]),
         ("cut", vec![Reply::Cut("This will be cut. ")]),
     ];
