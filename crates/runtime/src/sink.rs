@@ -65,4 +65,10 @@ impl EventSink {
     pub fn subscribe(&self, from_seq: u64) -> EventStream {
         self.log.subscribe(from_seq)
     }
+
+    /// The log alone. A runtime keeps this for `stream_events`, never the sink: the run is over when
+    /// the last sink is dropped.
+    pub fn log(&self) -> std::sync::Arc<dyn EventLog> {
+        self.log.clone()
+    }
 }

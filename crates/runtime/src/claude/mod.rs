@@ -34,7 +34,7 @@ mod say;
 mod stderr;
 mod writer;
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use musher_protocol::{RunOutcome, RuntimeResult, RuntimeStatus};
@@ -43,7 +43,7 @@ use tokio::sync::mpsc;
 pub use kind::{ClaudeCode, Demo};
 pub use program::Flavour;
 
-use crate::{AgentInput, AgentRuntime, EventSink, EventStream, RuntimeContext, RuntimeError};
+use crate::{AgentInput, AgentRuntime, EventLog, EventSink, EventStream, RuntimeContext, RuntimeError};
 use live::{Live, Proof};
 use run::Run;
 use writer::{INBOX, Word};
@@ -57,14 +57,14 @@ pub struct ClaudeCodeRuntime {
     live: Live,
     words: mpsc::Sender<Word>,
     inbox: Mutex<Option<mpsc::Receiver<Word>>>,
-    sink: OnceLock<EventSink>,
+    log: OnceLock<Arc<dyn EventLog>>,
 }
 
 impl ClaudeCodeRuntime {
     pub fn new(flavour: Flavour) -> Self {
         let (words, inbox) = mpsc::channel(INBOX);
         let inbox = Mutex::new(Some(inbox));
-        Self { flavour, live: Live::default(), words, inbox, sink: OnceLock::new() }
+        Self { flavour, live: Live::default(), words, inbox, log: OnceLock::new() }
     }
 }
 
@@ -78,8 +78,8 @@ impl AgentRuntime for ClaudeCodeRuntime {
         let inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some(inbox) = inbox else { return Err(RuntimeError::Unsupported("start twice")) };
         self.live.begin();
-        let sink = self.sink.get_or_init(|| events);
-        let run = Run { flavour: self.flavour, live: &self.live, words: &self.words, sink };
+        self.log.get_or_init(|| events.log());
+        let run = Run { flavour: self.flavour, live: &self.live, words: &self.words, sink: &events };
         let result = run.run(&context, inbox).await;
         let status = result.as_ref().map_or(RuntimeStatus::Failed, |it| it.outcome.status());
         self.live.over(status, proof(&result));
@@ -103,8 +103,8 @@ impl AgentRuntime for ClaudeCodeRuntime {
     }
 
     fn stream_events(&self, from_seq: u64) -> EventStream {
-        match self.sink.get() {
-            Some(sink) => sink.subscribe(from_seq),
+        match self.log.get() {
+            Some(log) => log.subscribe(from_seq),
             None => Box::pin(futures::stream::empty()),
         }
     }
