@@ -1,4 +1,6 @@
 //! Embeds the page and Musher's configuration; works before the page was built.
+// A build script says why it stops by panicking.
+#![allow(clippy::expect_used)]
 
 use std::{fs, path::Path};
 

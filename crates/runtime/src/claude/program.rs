@@ -50,15 +50,18 @@ fn find_claude(home: Option<&str>) -> Option<PathBuf> {
 fn find_demo() -> Option<PathBuf> {
     let name = format!("musher-demo-agent{}", std::env::consts::EXE_SUFFIX);
     let own = std::env::current_exe().ok()?;
-    let found = own.ancestors().skip(1).take(2).map(|folder| folder.join(&name)).find(|at| at.is_file());
-    found
+    let mut places = own.ancestors().skip(1).take(2).map(|folder| folder.join(&name));
+    places.find(|at| at.is_file())
 }
 
 /// `--version` of a program, asked once for each state of its file.
 #[derive(Debug, Default)]
 pub(super) struct Versions {
-    known: Mutex<HashMap<(PathBuf, Option<SystemTime>), Option<String>>>,
+    known: Mutex<HashMap<FileState, Option<String>>>,
 }
+
+/// A program's path, and when it was written.
+type FileState = (PathBuf, Option<SystemTime>);
 
 impl Versions {
     pub async fn of(&self, program: &Path, path: &str) -> Option<String> {
