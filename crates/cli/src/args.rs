@@ -58,10 +58,7 @@ pub enum Command {
     /// Stops a run and everything it started.
     Stop { run: String },
     /// Goes on from a run that is over, and follows it to its end.
-    Resume {
-        run: String,
-        prompt: Option<String>,
-    },
+    Resume { run: String, prompt: Option<String> },
     /// Lists the worktrees of the repository that a folder is in.
     Worktrees { dir: PathBuf },
     /// Says what is well here and what is not.
@@ -91,7 +88,12 @@ pub struct Run {
     /// What the agent is to do; `-` reads it from stdin.
     pub prompt: String,
     /// Work in a new worktree of the repository that this folder is in.
-    #[arg(long, value_name = "DIR", required_unless_present = "worktree", conflicts_with = "worktree")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        required_unless_present = "worktree",
+        conflicts_with = "worktree"
+    )]
     pub repo: Option<PathBuf>,
     /// The branch, tag or commit that the new worktree starts from.
     #[arg(long, requires = "repo")]

@@ -88,7 +88,8 @@ async fn push(
 ) -> Result<Pushed, ApiError> {
     let run = engine.run_start(params(transport, more)).await?.id;
     let run_dir = engine.data_dir().join("runs").join(run.as_str());
-    let mut subscriber = Subscriber { engine, run, next: 1, seen: Pushed::default(), span: Span::default() };
+    let mut subscriber =
+        Subscriber { engine, run, next: 1, seen: Pushed::default(), span: Span::default() };
     let mut tick = tokio::time::interval(SAMPLE_EVERY);
     let before = cpu_seconds("self");
     let mut marks = vec![(0, before)];
@@ -103,7 +104,10 @@ async fn push(
     }
     let Subscriber { mut seen, span, .. } = subscriber;
     seen.app_cpu = cpu_seconds("self") - before;
-    seen.by_tenth = marks.windows(2).map(|w| (w[1].1 - w[0].1) / (w[1].0 - w[0].0).max(1) as f64 * 1e6).collect();
+    seen.by_tenth = marks
+        .windows(2)
+        .map(|w| (w[1].1 - w[0].1) / (w[1].0 - w[0].0).max(1) as f64 * 1e6)
+        .collect();
     seen.seconds = span.seconds();
     seen.stored = file_len(&run_dir.join("transcript.jsonl"));
     seen.received = received(&run_dir);
@@ -147,7 +151,8 @@ impl Subscriber<'_> {
     /// `false` at the end.
     async fn take(&mut self) -> Result<bool, ApiError> {
         let run = self.run.clone();
-        let params = RunEventsParams { run, from_seq: self.next, max_bytes: None, wait_ms: Some(25_000) };
+        let params =
+            RunEventsParams { run, from_seq: self.next, max_bytes: None, wait_ms: Some(25_000) };
         let text = self.engine.run_events(params).await?;
         let now = Utc::now().timestamp_nanos_opt().unwrap_or_default();
         let Ok(batch) = serde_json::from_str::<Peek<'_>>(&text) else { return Ok(true) };

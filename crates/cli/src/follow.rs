@@ -135,7 +135,8 @@ impl Follower<'_> {
 
     /// `false`: something waits and nobody is here to answer it.
     async fn answer_what_waits(&self) -> Result<bool, ApiError> {
-        let detail: RunDetail = self.reach.call("run_get", &RunParams { run: self.run.clone() }).await?;
+        let detail: RunDetail =
+            self.reach.call("run_get", &RunParams { run: self.run.clone() }).await?;
         if detail.summary.waiting == 0 || detail.story.settings.answer != AnswerPolicy::Ask {
             return Ok(true);
         }
@@ -178,7 +179,9 @@ impl Follower<'_> {
                     _ => None,
                 });
                 let answers = answers.unwrap_or_default().into_iter();
-                Answer::Answers { answers: answers.map(|q| (q.question, words.to_owned())).collect() }
+                Answer::Answers {
+                    answers: answers.map(|q| (q.question, words.to_owned())).collect(),
+                }
             }
             _ => Answer::Deny { message: None },
         };

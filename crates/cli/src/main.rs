@@ -23,13 +23,14 @@ use args::{Args, Command};
 fn main() -> ExitCode {
     let args = Args::parse();
     log_to_stderr();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("error: Musher could not start its threads: {error}.");
-            return ExitCode::FAILURE;
-        }
-    };
+    let runtime =
+        match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                eprintln!("error: Musher could not start its threads: {error}.");
+                return ExitCode::FAILURE;
+            }
+        };
     let ended = runtime.block_on(run(args));
     // A login shell or a slow disk must not hold up the end.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));

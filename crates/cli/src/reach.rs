@@ -1,21 +1,37 @@
 //! How a command reaches an engine: the one that holds the data directory, or one of its own.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
-use musher_api::{Api, Client, EngineApi, TerminalHost, serve::{Serving, serve_socket}};
+use musher_api::{
+    Api, Client, EngineApi, TerminalHost,
+    serve::{Serving, serve_socket},
+};
 use musher_engine::{Engine, EngineConfig};
 use musher_protocol::{ApiError, ErrorCode, HostKind, RunSummary};
-use musher_runtime::{Registry, claude::{ClaudeCode, Demo}};
+use musher_runtime::{
+    Registry,
+    claude::{ClaudeCode, Demo},
+};
 use serde::{Serialize, de::DeserializeOwned};
 
 /// An engine that just started answers within this, or the lock's holder is no engine.
 const HOLDER_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
-/// An engine, near or far.
-pub enum Reach {
+/// An engine, near or far. When the one that was asked ends (it was another command's own), the next
+/// one is found, or run here: its agents go on meanwhile.
+pub struct Reach {
+    data_dir: PathBuf,
+    at: Mutex<Arc<At>>,
+}
+
+enum At {
     Far(Client),
-    Own(Box<Own>),
+    Own(Own),
 }
 
 /// An engine for the duration of a command. Others reach it through its socket meanwhile.
@@ -32,23 +48,13 @@ pub fn registry() -> Registry {
 
 impl Reach {
     pub async fn open(data_dir: &Path) -> Result<Self, ApiError> {
-        let deadline = tokio::time::Instant::now() + HOLDER_ANSWERS_WITHIN;
-        loop {
-            if let Some(client) = Client::connect(data_dir).await? {
-                return Ok(Reach::Far(client));
-            }
-            match Own::open(data_dir, HostKind::Terminal).await {
-                Ok(own) => return Ok(Reach::Own(Box::new(own))),
-                // Its holder is just starting or just ending.
-                Err(error)
-                    if error.code == ErrorCode::DataDirLocked
-                        && tokio::time::Instant::now() < deadline =>
-                {
-                    tokio::time::sleep(ASK_AGAIN).await;
-                }
-                Err(error) => return Err(error),
-            }
-        }
+        let at = Arc::new(At::open(data_dir).await?);
+        Ok(Self { data_dir: data_dir.to_owned(), at: Mutex::new(at) })
+    }
+
+    /// Whether this command runs the engine itself.
+    pub fn is_own(&self) -> bool {
+        matches!(*self.at(), At::Own(_))
     }
 
     pub async fn call<T: DeserializeOwned>(
@@ -56,22 +62,29 @@ impl Reach {
         name: &str,
         params: &impl Serialize,
     ) -> Result<T, ApiError> {
-        let text = self.call_raw(name, params).await?;
+        let params = serde_json::to_string(params).map_err(|error| unreadable(&error))?;
+        let text = loop {
+            let at = self.at();
+            match at.call(name, &params).await {
+                Err(error) if error.code == ErrorCode::EngineGone => {
+                    drop(at);
+                    let next = Arc::new(At::open(&self.data_dir).await?);
+                    *self.at.lock().unwrap_or_else(PoisonError::into_inner) = next;
+                }
+                other => break other?,
+            }
+        };
         serde_json::from_str(&text).map_err(|error| unreadable(&error))
     }
 
-    /// The reply as it is, for what is only passed on.
-    pub async fn call_raw(&self, name: &str, params: &impl Serialize) -> Result<String, ApiError> {
-        let params = serde_json::to_string(params).map_err(|error| unreadable(&error))?;
-        match self {
-            Reach::Far(client) => client.call(name, &params).await,
-            Reach::Own(own) => own.api.call(name, &params).await,
-        }
+    fn at(&self) -> Arc<At> {
+        self.at.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Lets go of an engine of our own; its agents live on in their keepers.
     pub async fn close(self) {
-        if let Reach::Own(own) = self {
+        let at = self.at.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Ok(At::Own(own)) = Arc::try_unwrap(at) {
             own.close().await;
         }
     }
@@ -90,6 +103,35 @@ impl Reach {
                 format!("{many} runs begin with {named}."),
             )
             .with_hint("Give more of the id.")),
+        }
+    }
+}
+
+impl At {
+    async fn open(data_dir: &Path) -> Result<Self, ApiError> {
+        let deadline = tokio::time::Instant::now() + HOLDER_ANSWERS_WITHIN;
+        loop {
+            if let Some(client) = Client::connect(data_dir).await? {
+                return Ok(At::Far(client));
+            }
+            match Own::open(data_dir, HostKind::Terminal).await {
+                Ok(own) => return Ok(At::Own(own)),
+                // Its holder is just starting or just ending.
+                Err(error)
+                    if error.code == ErrorCode::DataDirLocked
+                        && tokio::time::Instant::now() < deadline =>
+                {
+                    tokio::time::sleep(ASK_AGAIN).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn call(&self, name: &str, params: &str) -> Result<String, ApiError> {
+        match self {
+            At::Far(client) => client.call(name, params).await,
+            At::Own(own) => own.api.call(name, params).await,
         }
     }
 }

@@ -46,7 +46,7 @@ pub async fn send(
     let delivery = if steer { Delivery::Steer } else { Delivery::Queue };
     let params = RunSendParams { run: run.clone(), text, delivery };
     let summary: RunSummary = reach.call("run_send", &params).await?;
-    if summary.id != run && matches!(reach, Reach::Own(_)) {
+    if summary.id != run && reach.is_own() {
         let code = follow::to_its_end(&reach, &summary, json).await;
         reach.close().await;
         return code;
@@ -134,7 +134,9 @@ fn params_of(wanted: args::Run) -> Result<(RunStartParams, bool), ApiError> {
             branch: wanted.branch.clone(),
         },
         (None, Some(path)) => RunPlace::Worktree { path: absolute(path)? },
-        (None, None) => return Err(ApiError::new(ErrorCode::BadRequest, "Name --repo or --worktree.")),
+        (None, None) => {
+            return Err(ApiError::new(ErrorCode::BadRequest, "Name --repo or --worktree."));
+        }
     };
     let prompt = if wanted.prompt == "-" { read_stdin()? } else { wanted.prompt.clone() };
     let settings = settings_of(wanted)?;
@@ -184,17 +186,24 @@ fn named_repository(path: &Path) -> Result<String, ApiError> {
 }
 
 pub fn absolute(path: &Path) -> Result<String, ApiError> {
-    let text = std::path::absolute(path).ok().and_then(|path| path.into_os_string().into_string().ok());
+    let text =
+        std::path::absolute(path).ok().and_then(|path| path.into_os_string().into_string().ok());
     text.ok_or_else(|| {
-        ApiError::new(ErrorCode::BadRequest, format!("{} cannot be used as a path.", path.display()))
-            .with_hint("Use a path of plain UTF-8 text.")
+        ApiError::new(
+            ErrorCode::BadRequest,
+            format!("{} cannot be used as a path.", path.display()),
+        )
+        .with_hint("Use a path of plain UTF-8 text.")
     })
 }
 
 fn read_stdin() -> Result<String, ApiError> {
     let mut text = String::new();
     std::io::stdin().read_to_string(&mut text).map_err(|error| {
-        ApiError::new(ErrorCode::BadRequest, format!("The prompt could not be read from stdin: {error}."))
+        ApiError::new(
+            ErrorCode::BadRequest,
+            format!("The prompt could not be read from stdin: {error}."),
+        )
     })?;
     Ok(text)
 }

@@ -25,6 +25,8 @@ pub enum ErrorCode {
     /// The runtime's program was not found.
     RuntimeMissing,
     RuntimeFailed,
+    /// The engine that was asked is ending, and did not begin on it: ask the next one.
+    EngineGone,
     /// Another Musher holds the data directory.
     DataDirLocked,
     StoreFailed,

@@ -105,6 +105,7 @@ fn status_of(code: ErrorCode) -> StatusCode {
         ErrorCode::Conflict | ErrorCode::WouldLoseWork | ErrorCode::TrustNeeded => {
             StatusCode::CONFLICT
         }
+        ErrorCode::EngineGone => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::DataDirLocked => StatusCode::LOCKED,
         ErrorCode::DiskFull => StatusCode::INSUFFICIENT_STORAGE,
         ErrorCode::NoPermission => StatusCode::FORBIDDEN,
@@ -152,10 +153,12 @@ async fn rpc(
         Ok(params) => params,
         Err(refusal) => return refusal.into_response(),
     };
+    // What waits must not hold the end of the server; what acts is never cut off half way.
+    let waits = matches!(name.as_str(), "run_events" | "run_stop");
     let answer = tokio::select! {
+        biased;
+        () = behind.cancel.cancelled(), if waits => Err(ending()),
         answer = behind.api.call(&name, &params) => answer,
-        // A command that waits (`run_events`) must not hold the end of the server.
-        () = behind.cancel.cancelled() => Err(ApiError::new(ErrorCode::Conflict, "Musher is ending.")),
     };
     match answer {
         Ok(text) => json_text(text),
@@ -235,4 +238,9 @@ async fn push(mut socket: WebSocket, mut news: NewsStream, cancel: CancellationT
 
 fn message(news: &News) -> Result<Message, serde_json::Error> {
     Ok(Message::Text(serde_json::to_string(news)?.into()))
+}
+
+fn ending() -> ApiError {
+    ApiError::new(ErrorCode::EngineGone, "Musher is ending.")
+        .with_hint("Ask again: its agents go on, and the next Musher takes them over.")
 }

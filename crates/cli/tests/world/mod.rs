@@ -67,7 +67,16 @@ impl World {
     /// `musher run` of a script in a new worktree, as JSON.
     pub fn run_args<'a>(&self, repo: &'a str, script: &'a str, more: &[&'a str]) -> Vec<&'a str> {
         let mut args = vec!["--json", "run", "go", "--repo", repo, "--runtime", "demo"];
-        args.extend(["--arg", "--demo-script", "--arg", script, "--arg", "--demo-speed", "--arg", "fast"]);
+        args.extend([
+            "--arg",
+            "--demo-script",
+            "--arg",
+            script,
+            "--arg",
+            "--demo-speed",
+            "--arg",
+            "fast",
+        ]);
         args.extend(more);
         args
     }
