@@ -401,7 +401,11 @@ async fn attaches_without_a_gap_or_a_double(transport: Transport) {
     let again = Setup::new(transport, "burst").env("MUSHER_DEMO_LINES", "20000").start().finish().await;
     let words = |events: &[musher_runtime::Sourced]| -> Vec<String> {
         let text = |it: &musher_runtime::Sourced| match &it.event {
-            AgentEvent::Text { text, delta, .. } => Some(format!("{delta} {text}")),
+            // Pieces begin with the time of their sending; what follows is the same in every run.
+            AgentEvent::Text { block, text, delta, .. } => {
+                let words = text.split_once(' ').map_or("", |(_, words)| words);
+                Some(format!("{block} {delta} {words}"))
+            }
             AgentEvent::ToolCall(call) => Some(call.title.clone()),
             AgentEvent::ToolResult(result) => Some(result.text.clone()),
             _ => None,
@@ -410,8 +414,8 @@ async fn attaches_without_a_gap_or_a_double(transport: Transport) {
     };
     let (seen, expected) = (words(&stored), words(&again.events));
     assert!(expected.len() > 5000, "{}", expected.len());
-    assert_eq!(seen.len(), expected.len());
-    assert_eq!(seen, expected);
+    let differs = seen.iter().zip(&expected).position(|(a, b)| a != b);
+    assert_eq!((seen.len(), differs), (expected.len(), None));
 }
 
 async fn attaches_to_one_that_ended(transport: Transport) {

@@ -96,7 +96,7 @@ fn by_itself(ended: &Ended<'_>) -> RunOutcome {
 pub fn resume_rejected(ended: &Ended<'_>) -> bool {
     let said = || ended.stderr.iter().any(|line| is_resume_rejection(line));
     ended.resumed.is_some()
-        && !ended.facts.started
+        && !ended.facts.init
         && (ended.facts.resume_rejected || (ended.facts.last_result.is_none() && said()))
 }
 

@@ -17,7 +17,7 @@ impl Decoder {
         };
         let facts = &mut self.state.facts;
         facts.turn_open = false;
-        facts.resume_rejected = !facts.started && rejects_resume(value);
+        facts.resume_rejected = !facts.init && rejects_resume(value);
         if result.aborted() {
             self.withdraw_asks();
         }

@@ -32,6 +32,8 @@ pub struct Facts {
     pub session_id: Option<String>,
     /// A `system` line came: the agent is up.
     pub started: bool,
+    /// It told of its session whole.
+    pub init: bool,
     /// Something was said since the last result: without another one the turn has no end.
     pub turn_open: bool,
     pub last_result: Option<TurnResult>,

@@ -52,6 +52,7 @@ impl Decoder {
 
     /// `init` comes with every turn; it is news only when something differs.
     fn init(&mut self, value: &Value) -> Result<(), Odd> {
+        self.state.facts.init = true;
         self.state.facts.turn_open = true;
         self.state.facts.api_error = None;
         self.session(SessionInfo {
