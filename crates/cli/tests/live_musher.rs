@@ -12,20 +12,25 @@ use musher_protocol::{AgentEvent, EventEnvelope, RunId, RunOutcome};
 use musher_testkit::{Live, proof};
 use world::{Following, World};
 
+/// A home in which the user's own settings name the scripted model: variables given with `--env` are
+/// not kept for a later run of another `musher`.
+fn set_up(world: &World, live: &Live) {
+    let folder = world.repo.home().join(".claude");
+    std::fs::create_dir_all(&folder).unwrap();
+    let names = ["ANTHROPIC_", "CLAUDE_CODE_", "DISABLE_"];
+    let mut env = live.env();
+    env.retain(|name, _| names.iter().any(|begin| name.starts_with(begin)));
+    let settings = serde_json::json!({ "env": env });
+    std::fs::write(folder.join("settings.json"), settings.to_string()).unwrap();
+}
+
 /// Arguments that start the real program on this prompt.
 fn run_args(world: &World, live: &Live, prompt: &str, more: &[&str]) -> Vec<String> {
+    set_up(world, live);
     let repo = world.repo.path().display().to_string();
     let claude = live.claude.display().to_string();
-    let mut args: Vec<String> =
-        ["--json", "run", prompt, "--repo", &repo, "--command", &claude].map(str::to_owned).into();
-    // The home, and what git may know, are those of the test's surroundings already.
-    let names = ["ANTHROPIC_", "CLAUDE_CODE_", "DISABLE_"];
-    let env = live.env().into_iter();
-    for (name, value) in env.filter(|(name, _)| names.iter().any(|begin| name.starts_with(begin))) {
-        args.extend(["--env".to_owned(), format!("{name}={value}")]);
-    }
-    args.extend(more.iter().map(|arg| (*arg).to_owned()));
-    args
+    let args = ["--json", "run", prompt, "--repo", &repo, "--command", &claude];
+    args.iter().chain(more).map(|arg| (*arg).to_owned()).collect()
 }
 
 fn strs(args: &[String]) -> Vec<&str> {
