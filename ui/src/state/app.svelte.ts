@@ -283,6 +283,10 @@ export class AppState {
 
   /** Opens the folder dialog of the system, or a field for a path where there is none. */
   async addFolder(): Promise<void> {
+    if (this.host.kind === 'server') {
+      this.floating = { kind: 'folder' };
+      return;
+    }
     try {
       const { paths } = await this.host.call('folder_pick', {});
       await this.drops.addAll(paths);
