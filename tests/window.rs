@@ -1,0 +1,337 @@
+//! The real window, as a person meets it: on an X server of its own (`cargo xtask test`), driven by
+//! WebKit's own driver, with real drags, a real tray menu and real notifications.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "window/desktop.rs"]
+mod desktop;
+#[path = "window/stage.rs"]
+mod stage;
+#[path = "window/webdriver.rs"]
+mod webdriver;
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+
+use desktop::{Notifications, Tray, close_musher, drag_onto_musher, musher_window, screenshot};
+use stage::{Stage, alive};
+
+/// The longest wait for anything that a person would wait for; a busy machine is slow.
+const PATIENCE: Duration = Duration::from_secs(60);
+const STEP: Duration = Duration::from_millis(50);
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// What `look` finds, looking again until it finds something.
+fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+        std::thread::sleep(STEP);
+    }
+}
+
+fn picture(name: &str) -> PathBuf {
+    root().join("test-output").join(format!("{name}.png"))
+}
+
+/// The demo's run row in this phase.
+fn row(phase: &str) -> String {
+    format!("[data-testid=\"run-row\"][data-phase=\"{phase}\"]")
+}
+
+#[test]
+#[ignore = "needs a display: cargo xtask test"]
+fn drop_a_folder_start_the_demo_allow_the_command_see_the_diff() {
+    let stage = Stage::new();
+    let mut tray = Tray::start();
+    let mut notifications = Notifications::start();
+    let repository = stage.repository("Sonnenuhr ü");
+    let page = stage.open(&[]);
+    page.part("dropzone");
+    tray.wait_for_icon();
+    assert_eq!(tray.menu(), ["Open Musher", "No live runs", "Stop all…", "Quit Musher"]);
+    screenshot(&picture("1-first-start"));
+
+    drag_onto_musher(&[&repository], || {
+        page.part("drop-overlay");
+        page.says("Sonnenuhr ü");
+        screenshot(&picture("2-drag"));
+    });
+    page.says("Sonnenuhr ü");
+    page.part("try-demo").click();
+    page.element(&row("running"));
+    tray.wait_for("running");
+
+    page.part("permission");
+    tray.wait_for("needs you");
+    screenshot(&picture("3-permission"));
+    page.part("allow").click();
+    page.element(&row("done"));
+    page.says("with your leave");
+    tray.wait_for("No live runs");
+
+    page.element("[data-testid=\"changed-file\"][data-path$=\"greet.sh\"]").click();
+    until("the diff shows the greeting", || {
+        page.part("diff").text().contains("Your agents are ready").then_some(())
+    });
+    screenshot(&picture("4-diff"));
+    if std::env::var_os("MUSHER_WRITE_SCREENSHOT").is_some() {
+        screenshot(&root().join("docs/screenshot.png"));
+    }
+    // The person looked at the window all the time.
+    notifications.none_within(Duration::from_secs(1));
+    let _ = &mut notifications;
+}
+
+#[test]
+#[ignore = "needs a display: cargo xtask test"]
+fn a_run_is_stopped_and_nothing_of_it_is_left() {
+    let stage = Stage::new();
+    let page = stage.open(&[]);
+    page.part("try-demo").click();
+    page.element(&row("running"));
+    let agents =
+        until("the demo agent lives", || Some(stage.agents()).filter(|all| !all.is_empty()));
+    page.part("stop").click();
+    page.element(&row("done"));
+    page.says("Stopped");
+    assert_eq!(agents.iter().filter(|pid| alive(**pid)).count(), 0);
+    screenshot(&picture("5-stopped"));
+}
+
+#[test]
+#[ignore = "needs a display: cargo xtask test"]
+fn killed_in_the_middle_it_shows_everything_at_the_next_start() {
+    let stage = Stage::new();
+    let page = stage.open(&[]);
+    page.part("try-demo").click();
+    page.says("First I look at what is here.");
+    let app = page.app();
+    let before = stage.agents();
+    stage.kill(app);
+    page.close();
+    until("the app is dead", || (!alive(app)).then_some(()));
+    assert!(before.iter().any(|pid| alive(*pid)), "the agent went with the window");
+
+    let page = stage.open(&[]);
+    page.element("[data-testid=\"run-row\"]").click();
+    page.says("First I look at what is here.");
+    page.part("allow").click();
+    page.element(&row("done"));
+    page.says("Done. There are two new files");
+    let text = page.text();
+    assert_eq!(text.matches("First I look at what is here.").count(), 1, "an event is doubled");
+    screenshot(&picture("6-after-the-kill"));
+}
+
+#[test]
+#[ignore = "needs a display: cargo xtask test"]
+fn closed_it_hides_and_says_who_needs_somebody() {
+    let stage = Stage::new();
+    let mut tray = Tray::start();
+    let mut notifications = Notifications::start();
+    let page = stage.open(&[]);
+    tray.wait_for_icon();
+    let idle = tray.icon();
+    page.part("try-demo").click();
+    page.element(&row("running"));
+    let run = page.script(
+        "return document.querySelector('[data-testid=\"run-row\"]').dataset.run",
+        json!([]),
+    );
+    page.part("new-story").click();
+    tray.wait_for("running");
+    close_musher();
+    until("the window is hidden", || musher_window().is_none().then_some(()));
+    let hidden = notifications.next();
+    assert_eq!(hidden["summary"], "Musher goes on in the tray");
+
+    let asks = notifications.next();
+    let summary = asks["summary"].as_str().unwrap();
+    assert!(summary.ends_with("needs you"), "{asks}");
+    assert!(asks["body"].as_str().unwrap().contains("greet.sh"), "{asks}");
+    assert_eq!(asks["actions"][0], "default");
+    tray.wait_for("needs you");
+    assert_ne!(tray.icon(), idle);
+    notifications.click(&asks);
+    until("the window is back", musher_window);
+    page.part("permission");
+    let current =
+        "return document.querySelector('[data-testid=\"run-row\"][aria-current]')?.dataset.run";
+    until("the run is open", || (page.script(current, json!([])) == run).then_some(()));
+
+    page.part("deny").click();
+    page.element(&row("done"));
+    tray.wait_for("No live runs");
+    screenshot(&picture("7-opened-by-the-notification"));
+    let app = page.app();
+    tray.click("Quit Musher");
+    until("the app ended", || (!alive(app)).then_some(()));
+    tray.wait_until_gone();
+}
+
+#[test]
+#[ignore = "needs a display: cargo xtask test"]
+fn without_a_tray_closing_quits_and_the_agent_goes_on() {
+    let stage = Stage::new();
+    let page = stage.open(&[]);
+    page.part("try-demo").click();
+    page.element(&row("running"));
+    let agents =
+        until("the demo agent lives", || Some(stage.agents()).filter(|all| !all.is_empty()));
+    let app = page.app();
+    let asked = Instant::now();
+    close_musher();
+    until("the app ended", || (!alive(app)).then_some(()));
+    assert!(asked.elapsed() < Duration::from_secs(5), "it took {:?}", asked.elapsed());
+    assert!(agents.iter().any(|pid| alive(*pid)), "the agent went with the window");
+}
+
+#[test]
+#[ignore = "needs a display: cargo xtask test"]
+fn the_tray_stops_all_after_a_question_and_opens_a_run() {
+    let stage = Stage::new();
+    let mut tray = Tray::start();
+    let page = stage.open(&[]);
+    tray.wait_for_icon();
+    page.part("try-demo").click();
+    page.element(&row("running"));
+    page.part("new-story").click();
+    let label = tray.wait_for("running");
+    tray.click(&label);
+    page.part("stop");
+    tray.click("Stop all…");
+    until("the question is asked", || {
+        let found = desktop::xdotool(&["search", "--onlyvisible", "--name", "Stop the live run"]);
+        found.lines().next().map(str::to_owned)
+    });
+    screenshot(&picture("8-stop-all"));
+    assert!(page.has(&row("running")) || page.has(&row("waiting_permission")));
+    desktop::xdotool(&[
+        "search",
+        "--onlyvisible",
+        "--name",
+        "Stop the live run",
+        "windowactivate",
+        "--sync",
+        "key",
+        "Tab",
+        "key",
+        "Return",
+    ]);
+    page.element(&row("done"));
+    tray.wait_for("No live runs");
+}
+
+#[test]
+#[ignore = "needs a display: cargo xtask test"]
+fn a_second_start_brings_the_first_forward() {
+    let stage = Stage::new();
+    let repository = stage.repository("second");
+    let page = stage.open(&[]);
+    page.part("dropzone");
+    page.promise("window.__TAURI_INTERNALS__.invoke('rpc', { name: 'run_list', params: {} })");
+    let began = Instant::now();
+    let second = stage.run_again(&[repository.to_str().unwrap()]);
+    assert_eq!(second.code, Some(0), "{}", second.error);
+    assert!(began.elapsed() < PATIENCE);
+    page.part("composer-input");
+    page.says("second");
+    assert!(alive(page.app()));
+}
+
+#[test]
+#[ignore = "needs a display: cargo xtask test"]
+fn the_page_may_do_nothing_but_its_own() {
+    let stage = Stage::new();
+    let page = stage.open(&[]);
+    page.part("dropzone");
+    let invoke = |command: &str, args: &str| {
+        page.promise(&format!("window.__TAURI_INTERNALS__.invoke('{command}', {args})"))
+    };
+    for command in [
+        "plugin:window|close",
+        "plugin:window|set_title",
+        "plugin:webview|create_webview_window",
+        "plugin:event|emit",
+        "plugin:app|version",
+        "plugin:path|resolve_directory",
+        "plugin:menu|new",
+        "plugin:tray|new",
+        "plugin:image|from_path",
+        "plugin:resources|close",
+        "plugin:shell|execute",
+        "plugin:fs|read_file",
+        "plugin:dialog|open",
+        "greet",
+    ] {
+        let said = invoke(command, "{}");
+        assert!(said["refused"].is_string(), "{command}: {said}");
+    }
+    for (name, params, code) in [
+        ("no_such", "{}", "not_found"),
+        ("run_get", "{ run: 7 }", "bad_request"),
+        ("run_get", "{ run: '../../etc' }", "bad_request"),
+        ("run_get", "{}", "bad_request"),
+        ("folder_inspect", "{ path: 'relative' }", "bad_request"),
+        ("open_external", "{ target: 'file:///etc/passwd' }", "bad_request"),
+        ("open_external", "{ target: '/etc/passwd' }", "bad_request"),
+        ("page_log", "{ message: 'x'.repeat(10 << 20) }", "bad_request"),
+    ] {
+        let said = invoke("rpc", &format!("{{ name: '{name}', params: {params} }}"));
+        let refused = said["refused"].as_str().unwrap_or_default();
+        assert!(refused.contains(code), "{name} {params}: {said}");
+    }
+    let many = "Promise.all(Array.from({ length: 2000 }, () => \
+        window.__TAURI_INTERNALS__.invoke('rpc', { name: 'run_list', params: {} }))).then((all) => all.length)";
+    assert_eq!(page.promise(many)["fine"], 2000);
+}
+
+#[test]
+#[ignore = "needs a display: cargo xtask test"]
+fn the_page_goes_nowhere() {
+    let stage = Stage::new();
+    let page = stage.open(&[]);
+    page.part("dropzone");
+    let place = page.script("return location.href", json!([]));
+    for script in [
+        "location.href = 'https://example.org/'",
+        "location.href = 'file:///etc/passwd'",
+        "window.open('https://example.org/')",
+        "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"document.title=1\">')",
+        "const a = document.createElement('a'); a.href = 'javascript:document.title=1'; document.body.append(a); a.click()",
+        "const s = document.createElement('script'); s.textContent = 'document.title=1'; document.body.append(s)",
+        "const f = document.createElement('iframe'); f.src = 'https://example.org/'; document.body.append(f)",
+    ] {
+        page.script(script, json!([]));
+    }
+    // An answered command was asked after all that.
+    page.promise("window.__TAURI_INTERNALS__.invoke('rpc', { name: 'run_list', params: {} })");
+    assert_eq!(page.script("return location.href", json!([])), place);
+    assert_ne!(page.script("return document.title", json!([])), json!("1"));
+    assert!(page.has("[data-testid=\"dropzone\"]"));
+}
+
+#[test]
+#[ignore = "needs a display: cargo xtask test"]
+fn a_locked_data_directory_is_named_with_the_next_step() {
+    let stage = Stage::new();
+    let _lock = stage.lock();
+    let started = stage.start_and_read_error();
+    assert!(
+        started.contains(stage.data_dir().to_str().unwrap()) || started.contains("data directory"),
+        "{started}"
+    );
+    assert!(started.lines().count() >= 2, "there is no next step: {started}");
+}

@@ -1,0 +1,165 @@
+//! A test's own data directory, home and repositories; and nothing of it left behind.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use super::{root, until, webdriver::Page};
+
+pub struct Stage {
+    dir: tempfile::TempDir,
+}
+
+/// How a start of the app ended by itself.
+pub struct Ended {
+    pub code: Option<i32>,
+    pub error: String,
+}
+
+impl Stage {
+    pub fn new() -> Self {
+        let dir = tempfile::Builder::new().prefix("musher-window-").tempdir().unwrap();
+        for part in ["home", "data"] {
+            fs::create_dir(dir.path().join(part)).unwrap();
+        }
+        Self { dir }
+    }
+
+    pub fn data_dir(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    fn program() -> &'static Path {
+        Path::new(env!("CARGO_BIN_EXE_musher-desktop"))
+    }
+
+    /// A home of its own, and a shell without start-up files: nothing of this machine's matters.
+    fn prepare(&self, command: &mut Command) {
+        command.env("HOME", self.dir.path().join("home")).env("SHELL", "/bin/sh");
+        for name in ["MUSHER_DATA_DIR", "CLAUDE_CONFIG_DIR", "ANTHROPIC_API_KEY", "WAYLAND_DISPLAY"]
+        {
+            command.env_remove(name);
+        }
+    }
+
+    /// The window, ready to be driven.
+    pub fn open(&self, more: &[&str]) -> Page {
+        let data_dir = self.data_dir();
+        let mut args = vec!["--data-dir", data_dir.to_str().unwrap()];
+        args.extend_from_slice(more);
+        Page::open(Self::program(), &args, |command| self.prepare(command))
+    }
+
+    fn command(&self, more: &[&str]) -> Command {
+        let mut command = Command::new(Self::program());
+        command.arg("--data-dir").arg(self.data_dir()).args(more).current_dir(root());
+        self.prepare(&mut command);
+        command
+    }
+
+    /// Another start, which is to end by itself.
+    pub fn run_again(&self, more: &[&str]) -> Ended {
+        let output = self.command(more).output().unwrap();
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        Ended { code: output.status.code(), error }
+    }
+
+    /// Starts the app and reads what it says before its dialog is answered.
+    pub fn start_and_read_error(&self) -> String {
+        let mut app = self.command(&[]).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(app.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let said: Vec<_> = lines.filter(|line| !line.contains("WARNING")).take(2).collect();
+        until("the dialog is shown", || {
+            let found = super::desktop::xdotool(&[
+                "search",
+                "--onlyvisible",
+                "--pid",
+                &app.id().to_string(),
+            ]);
+            found.lines().next().map(str::to_owned)
+        });
+        super::screenshot(&super::picture("9-locked"));
+        super::desktop::xdotool(&["key", "Return"]);
+        assert_eq!(app.wait().unwrap().code(), Some(1));
+        said.join("\n")
+    }
+
+    /// Holds the lock as another engine would, without answering on the socket.
+    pub fn lock(&self) -> File {
+        let file = File::create(self.data_dir().join("engine.lock")).unwrap();
+        file.lock().unwrap();
+        file
+    }
+
+    /// A repository with a commit.
+    pub fn repository(&self, name: &str) -> PathBuf {
+        let dir = self.dir.path().join(name);
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join("README.md"), "# A test\n").unwrap();
+        for args in [
+            &["init", "--quiet", "--initial-branch=main"][..],
+            &["add", "."],
+            &[
+                "-c",
+                "user.name=Test",
+                "-c",
+                "user.email=test@localhost",
+                "commit",
+                "--quiet",
+                "-m",
+                "begin",
+            ],
+        ] {
+            let git = Command::new("git").args(args).current_dir(&dir).env("HOME", &dir).status();
+            assert!(git.unwrap().success());
+        }
+        dir
+    }
+
+    /// The agents of this stage: the processes that work below its data directory.
+    pub fn agents(&self) -> Vec<u32> {
+        self.processes(|pid| {
+            let cwd = fs::read_link(format!("/proc/{pid}/cwd"));
+            cwd.is_ok_and(|cwd| cwd.starts_with(self.data_dir().join("worktrees")))
+        })
+    }
+
+    fn processes(&self, ours: impl Fn(u32) -> bool) -> Vec<u32> {
+        let all = fs::read_dir("/proc").unwrap().flatten();
+        let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter(|pid| ours(*pid)).collect()
+    }
+
+    pub fn kill(&self, pid: u32) {
+        let killed = Command::new("kill").args(["-9", &pid.to_string()]).status();
+        assert!(killed.unwrap().success());
+    }
+}
+
+impl Drop for Stage {
+    /// Whatever a failed test left: everything that names the stage's folder or works in it.
+    fn drop(&mut self) {
+        let dir = self.dir.path().to_path_buf();
+        let left = self.processes(|pid| {
+            let cwd =
+                fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(&dir));
+            let args = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            cwd || String::from_utf8_lossy(&args).contains(dir.to_str().unwrap())
+        });
+        for pid in left {
+            let _ =
+                Command::new("kill").args(["-9", &pid.to_string()]).stderr(Stdio::null()).status();
+        }
+    }
+}
+
+/// Whether the process is there and not only its record.
+pub fn alive(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The state follows the name, which is in brackets (proc(5)).
+    let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
+    state.is_some_and(|state| state != 'Z' && state != 'X')
+}
