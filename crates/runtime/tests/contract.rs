@@ -1,6 +1,6 @@
 //! The contract suite: what every runtime must do, with the scripted agent as its program, over a PTY
 //! and over a pipe. Each run ends with a proof that no process of it is left.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 #![cfg(target_os = "linux")]
 
 #[path = "contract/harness.rs"]
@@ -62,6 +62,8 @@ contract! {
     attaches_to_one_that_ended,
     attaches_to_the_second_process,
     a_program_that_is_not_there,
+    stops_and_hears_while_nobody_reads,
+    tells_when_its_keeper_was_killed,
     stop_before_start_starts_nothing,
 }
 
@@ -465,6 +467,36 @@ async fn a_program_that_is_not_there(transport: Transport) {
     assert!(matches!(over.result.outcome, RunOutcome::SpawnFailed { .. }), "{:?}", over.result);
 }
 
+/// The engine calls `steer` from the loop that also takes batches, and a full disk stalls that loop:
+/// neither may wait for the other.
+async fn stops_and_hears_while_nobody_reads(transport: Transport) {
+    let mut agent = Setup::new(transport, "burst").env("MUSHER_DEMO_LINES", "10000000").start();
+    agent.until(|event| matches!(event, AgentEvent::ToolCall(_))).await;
+    // More than the sink holds lies behind it by now, or soon.
+    let runtime = agent.runtime.clone();
+    let unread = async {
+        agent.message("m1", "anybody there?").await;
+        runtime.stop().await.unwrap();
+    };
+    tokio::time::timeout(PATIENCE, unread).await.expect("a full sink does not hold up a stop");
+    let mark = format!("MUSHER_RUN={}", agent.setup.context.run);
+    assert_eq!(musher_testkit::proof::alive_with_mark(&mark), [0u32; 0]);
+    let over = agent.end().await;
+    assert_eq!(over.result.outcome, RunOutcome::Stopped { by: StoppedBy::User });
+}
+
+async fn tells_when_its_keeper_was_killed(transport: Transport) {
+    let mut agent = Setup::new(transport, "grandchildren").start();
+    agent.until_said("spawned").await;
+    let file = std::fs::read(agent.setup.context.run_dir.join("keeper.json")).unwrap();
+    let file: serde_json::Value = serde_json::from_slice(&file).unwrap();
+    let keeper = file["keeper"]["pid"].as_u64().unwrap();
+    std::process::Command::new("kill").args(["-9", &keeper.to_string()]).status().unwrap();
+    let over = agent.end().await;
+    assert!(over.warned("keeper_lost"), "{:?}", over.events);
+    assert!(matches!(over.result.outcome, RunOutcome::Failed { .. }), "{:?}", over.result);
+}
+
 async fn stop_before_start_starts_nothing(transport: Transport) {
     let setup = Setup::new(transport, "slow");
     let runtime = musher_runtime::claude::ClaudeCodeRuntime::new(Flavour::ClaudeCode);
@@ -499,7 +531,7 @@ fn happening() -> impl Strategy<Value = Happening> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(12) })]
 
     /// Any interleaving of stop, exit and output: `start` returns, once, and no process is left (both
     /// are asserted by `end`).

@@ -112,9 +112,9 @@ fn readable(events: &[serde_json::Value], kept: &str) -> bool {
         serde_json::Value::String(text) => text.contains(kept),
         serde_json::Value::Array(list) => readable(list, kept),
         serde_json::Value::Object(map) => {
-            map.iter().any(|(key, value)| key.contains(kept) || readable(&[value.clone()], kept))
+            map.iter().any(|(key, value)| key.contains(kept) || readable(std::slice::from_ref(value), kept))
         }
-        other => other.to_string() == kept,
+        other => format!("{other}") == kept,
     })
 }
 

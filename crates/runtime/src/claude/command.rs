@@ -69,3 +69,76 @@ fn list(args: &mut Vec<String>, flag: &str, tools: &[String]) {
         args.extend(tools.cloned());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeMap, path::PathBuf};
+
+    use musher_protocol::{RunId, RunLimits, StoryId, Transport};
+
+    use super::*;
+    use crate::ToolAccess;
+
+    fn context() -> RuntimeContext {
+        RuntimeContext {
+            run: RunId::fresh(),
+            story_id: StoryId::fresh(),
+            agent_name: String::new(),
+            command: None,
+            args: vec!["--own".into()],
+            env: BTreeMap::new(),
+            prompt: "--not-a-flag".into(),
+            prompt_id: String::new(),
+            cwd: PathBuf::new(),
+            inactivity_timeout_secs: 0,
+            tools: ToolAccess {
+                allowed: vec!["Bash(git status:*)".into(), "--model".into(), "Read".into()],
+                ..ToolAccess::default()
+            },
+            session_id_to_resume: None,
+            fresh_prompt: None,
+            project_root: PathBuf::new(),
+            model: Some("opus".into()),
+            permission_mode: PermissionMode::AcceptEdits,
+            limits: RunLimits {
+                max_turns: Some(7),
+                max_cost_microdollars: Some(1_050_000),
+                max_seconds: None,
+            },
+            trust: None,
+            transport: Transport::Pty,
+            append_system_prompt: None,
+            run_dir: PathBuf::new(),
+            attach: None,
+        }
+    }
+
+    fn line(context: &RuntimeContext, resume: Option<&str>) -> String {
+        arguments(context, resume).join(" ")
+    }
+
+    #[test]
+    fn a_new_session_in_a_project_without_trust() {
+        assert_eq!(
+            line(&context(), None),
+            "-p --input-format stream-json --output-format stream-json --verbose \
+             --include-partial-messages --permission-prompt-tool stdio --permission-mode acceptEdits \
+             --model opus --max-turns 7 --max-budget-usd 1.050000 --allowedTools Bash(git status:*) Read \
+             --setting-sources user --strict-mcp-config --own"
+        );
+    }
+
+    #[test]
+    fn trust_lets_the_projects_settings_in_and_nothing_else_does() {
+        let with = |trust| line(&RuntimeContext { trust, ..context() }, None);
+        assert!(!with(Some(TrustDecision::Trusted)).contains("--setting-sources"));
+        assert!(!with(Some(TrustDecision::Trusted)).contains("--strict-mcp-config"));
+        assert!(with(Some(TrustDecision::Restricted)).contains("--setting-sources user"));
+    }
+
+    #[test]
+    fn a_resumed_session_has_no_budget_of_the_agents_own() {
+        let line = line(&context(), Some("1234"));
+        assert!(line.contains("--resume 1234") && !line.contains("--max-budget-usd"));
+    }
+}
