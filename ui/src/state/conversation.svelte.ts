@@ -4,6 +4,7 @@ import type {
   ApiError,
   FileChange,
   RunDetail,
+  RunSettings,
   RunSummary,
   SessionInfo,
   Story,
@@ -74,6 +75,12 @@ export class Conversation {
   heard(summary: RunSummary): void {
     if (!this.loaded || this.parts.some((part) => part.run === summary.id)) return;
     this.pull(this.join(summary.id));
+  }
+
+  /** The person chose something for the runs to come; the story says so at once. */
+  chose(settings: Partial<RunSettings>): void {
+    if (this.story)
+      this.story = { ...this.story, settings: { ...this.story.settings, ...settings } };
   }
 
   private take(detail: RunDetail): void {

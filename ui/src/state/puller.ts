@@ -6,6 +6,7 @@ import type { Host } from '../host';
 const WAIT_MS = 25_000;
 /** A full batch means that more lies there: no frame is waited for, so opening is quick. */
 const MAX_BYTES = 4 * 1024 * 1024;
+const QUICK_MS = 200;
 const RETRY_MS = [500, 1000, 2000, 5000];
 
 export interface PullerTarget {
@@ -52,6 +53,7 @@ export class Puller {
   private async once(wait: number): Promise<boolean> {
     const from = this.target.nextSeq();
     const params = { run: this.run, from_seq: from, max_bytes: MAX_BYTES, wait_ms: wait };
+    const asked = performance.now();
     const batch = await this.host.call('run_events', params);
     if (this.stopped) return true;
     this.target.take(batch.events);
@@ -60,6 +62,8 @@ export class Puller {
       return true;
     }
     if (batch.events.length > 0) await nextFrame();
+    // An engine that does not wait must not be asked without a pause.
+    else if (performance.now() - asked < QUICK_MS) await pause(QUICK_MS);
     return false;
   }
 }
