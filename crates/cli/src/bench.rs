@@ -8,7 +8,7 @@
 
 use std::{path::Path, process::ExitCode, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use musher_engine::{DEMO_REPOSITORY, Engine, EngineConfig};
 use musher_protocol::*;
 use serde::Deserialize;
@@ -88,28 +88,31 @@ async fn push(
 ) -> Result<Pushed, ApiError> {
     let run = engine.run_start(params(transport, more)).await?.id;
     let run_dir = engine.data_dir().join("runs").join(run.as_str());
-    let mut subscriber =
-        Subscriber { engine, run, next: 1, seen: Pushed::default(), span: Span::default() };
+    let stamps = more.contains(&"--rate");
+    let mut subscriber = Subscriber { engine, run, next: 1, stamps, latencies: Vec::new() };
+    let mut seen = Pushed::default();
     let mut tick = tokio::time::interval(SAMPLE_EVERY);
     let before = cpu_seconds("self");
     let mut marks = vec![(0, before)];
     loop {
         tokio::select! {
             more = subscriber.take() => if !more? { break },
-            _ = tick.tick() => sample_keeper(&run_dir, &mut subscriber.seen),
+            _ = tick.tick() => sample_keeper(&run_dir, &mut seen),
         }
         if subscriber.next >= lines / 10 * marks.len() as u64 {
             marks.push((subscriber.next, cpu_seconds("self")));
         }
     }
-    let Subscriber { mut seen, span, .. } = subscriber;
     seen.app_cpu = cpu_seconds("self") - before;
     seen.by_tenth = marks
         .windows(2)
         .map(|w| (w[1].1 - w[0].1) / (w[1].0 - w[0].0).max(1) as f64 * 1e6)
         .collect();
-    seen.seconds = span.seconds();
-    seen.stored = file_len(&run_dir.join("transcript.jsonl"));
+    seen.events = subscriber.next - 1;
+    seen.latencies = subscriber.latencies;
+    let transcript = run_dir.join("transcript.jsonl");
+    seen.seconds = span(&transcript);
+    seen.stored = file_len(&transcript);
     seen.received = received(&run_dir);
     Ok(seen)
 }
@@ -130,19 +133,19 @@ fn params(transport: args::Carrier, more: &[&str]) -> RunStartParams {
     RunStartParams { prompt: "go".into(), place, settings, restrict_untrusted: true }
 }
 
-/// Reads as the window does: batches, as they are stored.
+/// Reads as the window does: batches, as they are stored. What it does with them is not the road's
+/// cost, so of a batch it looks only at the end, and at the stamps when these are wanted.
 struct Subscriber<'a> {
     engine: &'a Engine,
     run: RunId,
     next: u64,
-    seen: Pushed,
-    span: Span,
+    stamps: bool,
+    latencies: Vec<u64>,
 }
 
+/// How a batch ends, behind its events (see `Engine::run_events`).
 #[derive(Deserialize)]
-struct Peek<'a> {
-    #[serde(borrow)]
-    events: Vec<&'a serde_json::value::RawValue>,
+struct Tail {
     next_seq: u64,
     end: bool,
 }
@@ -154,50 +157,39 @@ impl Subscriber<'_> {
         let params =
             RunEventsParams { run, from_seq: self.next, max_bytes: None, wait_ms: Some(25_000) };
         let text = self.engine.run_events(params).await?;
-        let now = Utc::now().timestamp_nanos_opt().unwrap_or_default();
-        let Ok(batch) = serde_json::from_str::<Peek<'_>>(&text) else { return Ok(true) };
-        for event in &batch.events {
-            self.span.note(event.get());
-            if let Some(sent) = sent_at(event.get()) {
-                self.seen.latencies.push(u64::try_from(now - sent).unwrap_or_default());
-            }
+        if self.stamps {
+            self.note_latencies(&text);
         }
-        self.seen.events += batch.events.len() as u64;
-        self.next = batch.next_seq;
-        Ok(!batch.end)
+        let tail = text.rfind("],\"next_seq\"").map(|at| format!("{{{}", &text[at + 2..]));
+        let Some(Ok(tail)) = tail.map(|tail| serde_json::from_str::<Tail>(&tail)) else {
+            return Ok(false);
+        };
+        self.next = tail.next_seq;
+        Ok(!tail.end)
+    }
+
+    fn note_latencies(&mut self, text: &str) {
+        let now = Utc::now().timestamp_nanos_opt().unwrap_or_default();
+        let sent = text.match_indices("sent:").filter_map(|(at, _)| sent_at(&text[at..]));
+        self.latencies.extend(sent.map(|sent| u64::try_from(now - sent).unwrap_or_default()));
     }
 }
 
 /// The time that the generator wrote into a line.
-fn sent_at(event: &str) -> Option<i64> {
-    let digits = event.split_once("sent:")?.1.get(..20)?;
-    digits.trim_start_matches('0').parse().ok()
+fn sent_at(stamp: &str) -> Option<i64> {
+    stamp.get(5..25)?.trim_start_matches('0').parse().ok()
 }
 
-/// From the child's start to the end of its turn, as stored.
-#[derive(Default)]
-struct Span {
-    from: Option<DateTime<Utc>>,
-    to: Option<DateTime<Utc>>,
-}
-
-impl Span {
-    fn note(&mut self, event: &str) {
-        if event.contains(r#""phase":"starting""#) {
-            self.from = at_of(event);
-        } else if event.contains(r#""type":"turn_ended""#) {
-            self.to = at_of(event);
-        }
-    }
-
-    fn seconds(&self) -> f64 {
-        let between = self.from.zip(self.to).map(|(from, to)| to - from);
-        between.and_then(|b| b.to_std().ok()).unwrap_or_default().as_secs_f64()
-    }
-}
-
-fn at_of(event: &str) -> Option<DateTime<Utc>> {
-    Some(serde_json::from_str::<EventEnvelope>(event).ok()?.at)
+/// Seconds from the child's start to the end of its turn, as stored.
+fn span(transcript: &Path) -> f64 {
+    let text = std::fs::read_to_string(transcript).unwrap_or_default();
+    let at = |what: &str| {
+        let line = text.lines().find(|line| line.contains(what))?;
+        Some(serde_json::from_str::<EventEnvelope>(line).ok()?.at)
+    };
+    let ends = at(r#""phase":"starting""#).zip(at(r#""type":"turn_ended""#));
+    let span = ends.and_then(|(from, to)| (to - from).to_std().ok());
+    span.unwrap_or_default().as_secs_f64()
 }
 
 fn percentile(sorted: &[u64], percent: usize) -> Option<f64> {

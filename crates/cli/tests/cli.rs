@@ -177,7 +177,8 @@ fn a_stopped_run_leaves_no_process_ten_times_out_of_ten() {
 fn stop_a_stubborn_run() {
     let world = World::new();
     let mut following = world.follow("stubborn", &["--answer", "allow"]);
-    let run = following.until(|e| matches!(e, AgentEvent::ToolCall(_) | AgentEvent::Text { .. })).run;
+    let run =
+        following.until(|e| matches!(e, AgentEvent::ToolCall(_) | AgentEvent::Text { .. })).run;
     assert!(!proof::alive_with_mark(run.as_str()).is_empty());
     let stopped = world.call(&["stop", run.as_str()]);
     let left = proof::alive_with_mark(run.as_str());

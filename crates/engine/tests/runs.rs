@@ -278,3 +278,27 @@ async fn bad_input_is_one_sentence_with_a_next_step() {
     }
     assert!(world.engine.run_list().await.unwrap().is_empty(), "nothing was started");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_the_agent_may_not_have_heard_is_given_again_after_a_crash() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 4, chrono::Utc::now).await;
+    let run = world.start(|_| {}).await.id;
+    let mut agent = world.started().await;
+    agent.say(wants("r1", "make")).await;
+    world.until(&run, |s| s.waiting == 1).await;
+    world.engine.run_answer(answer_params(&run, "r1", Answer::Allow)).await.unwrap();
+    agent.hear().await;
+    // What a keeper's record would be: the next engine attaches.
+    std::fs::write(agent.context.run_dir.join("keeper.json"), "{}").unwrap();
+    world.engine.shutdown().await;
+    drop((world, agent));
+
+    let mut world = World::open(dir.path(), 4, chrono::Utc::now).await;
+    let mut agent = world.started().await;
+    assert!(agent.context.attach.is_some());
+    let given = Heard::Input(AgentInput::Answer { request: "r1".into(), answer: Answer::Allow });
+    assert_eq!(agent.hear().await, given);
+    agent.end(RunOutcome::Completed);
+    world.until(&run, |s| s.phase == RunPhase::Done).await;
+}

@@ -3,8 +3,9 @@
 
 use chrono::{DateTime, Utc};
 use musher_protocol::{
-    AgentEvent, Delivery, EventEnvelope, FileChange, PermissionRequest, Question, RateLimit, RunId,
-    RunOutcome, RunPhase, RunSummary, RuntimeStatus, SessionInfo, TokenUsage, ToolCall, ToolKind,
+    AgentEvent, Answer, Delivery, EventEnvelope, FileChange, PermissionDecision, PermissionRequest,
+    Question, RateLimit, RunId, RunOutcome, RunPhase, RunSummary, RuntimeStatus, SessionInfo,
+    TokenUsage, ToolCall, ToolKind,
 };
 
 /// The state of one run after its events up to `last_seq`.
@@ -26,6 +27,8 @@ pub struct RunFold {
     pub files_changed: u32,
     /// Requests without an answer, oldest first. Empty once the run is done.
     pub pending: Vec<Pending>,
+    /// Answers that were given and that nothing the agent did since shows to have arrived.
+    pub given: Vec<Given>,
     /// Messages given and neither sent nor dropped, oldest first; the prompt is not among them.
     pub queued: Vec<QueuedMessage>,
     /// The agent has its prompt.
@@ -70,6 +73,14 @@ impl Pending {
             Pending::Question(q) => q.expires_at,
         }
     }
+}
+
+/// An answer on its way to the agent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Given {
+    pub request: String,
+    pub tool_call: Option<String>,
+    pub answer: Answer,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,6 +171,7 @@ impl RunFold {
             AgentEvent::TurnEnded { .. } => {
                 self.turns = self.turns.saturating_add(1);
                 self.turn_over = true;
+                self.given.clear();
                 self.activity = None;
             }
             AgentEvent::MessageSent { id } => self.note_sent(id),
@@ -186,9 +198,17 @@ impl RunFold {
             AgentEvent::Message { id, text, delivery } => self.note_message(id, text, *delivery),
             AgentEvent::PermissionRequest(p) => self.ask(Pending::Permission(p.clone())),
             AgentEvent::Question(q) => self.ask(Pending::Question(q.clone())),
-            AgentEvent::PermissionAnswer { request, .. }
-            | AgentEvent::QuestionAnswer { request, .. } => {
-                self.pending.retain(|p| p.request() != request);
+            AgentEvent::PermissionAnswer { request, decision, message, .. } => {
+                self.note_answer(request, permission_answer(*decision, message));
+            }
+            AgentEvent::QuestionAnswer { request, answers, .. } if answers.is_empty() => {
+                self.note_answer(request, Answer::Deny { message: None });
+            }
+            AgentEvent::QuestionAnswer { request, answers, .. } => {
+                self.note_answer(request, Answer::Answers { answers: answers.clone() });
+            }
+            AgentEvent::ToolResult(result) => {
+                self.given.retain(|given| given.tool_call.as_ref() != Some(&result.id));
             }
             AgentEvent::Done { outcome } => self.end(outcome),
             _ => {}
@@ -203,6 +223,16 @@ impl RunFold {
         self.activity = None;
         self.outcome = Some(outcome.clone());
         self.pending.clear();
+        self.given.clear();
+    }
+
+    fn note_answer(&mut self, request: &str, answer: Answer) {
+        let Some(at) = self.pending.iter().position(|p| p.request() == request) else { return };
+        let tool_call = match self.pending.remove(at) {
+            Pending::Permission(p) => p.tool_call,
+            Pending::Question(q) => q.tool_call,
+        };
+        self.given.push(Given { request: request.to_owned(), tool_call, answer });
     }
 
     fn ask(&mut self, pending: Pending) {
@@ -252,6 +282,13 @@ impl RunFold {
         summary.demo |= self.demo();
         summary.updated_at = self.last_at.unwrap_or(summary.updated_at);
         summary.last_seq = self.last_seq;
+    }
+}
+
+fn permission_answer(decision: PermissionDecision, message: &Option<String>) -> Answer {
+    match decision {
+        PermissionDecision::Allow => Answer::Allow,
+        PermissionDecision::Deny => Answer::Deny { message: message.clone() },
     }
 }
 

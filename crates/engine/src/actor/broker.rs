@@ -1,8 +1,9 @@
 //! Permissions and questions: each request gets exactly one answer.
 //!
-//! The answer is given to the agent first and stored then. Should the engine die between the two, the
-//! request is still open at the next start, and a second answer reaches the keeper under the same id,
-//! which says it once.
+//! The answer is given to the runtime first and stored then. Should the engine die between the two,
+//! the request is still open at the next start, and a second answer reaches the keeper under the same
+//! id, which says it once. Should it die behind the two, before the agent heard, the next start gives
+//! the stored answer again.
 
 use musher_protocol::*;
 use musher_runtime::AgentInput;

@@ -2,6 +2,7 @@
 
 use musher_protocol::*;
 use musher_runtime::{AgentInput, RuntimeError};
+use musher_store::fold::Given;
 
 use super::{RunActor, Work};
 use crate::core::conflict;
@@ -48,8 +49,13 @@ impl RunActor {
     }
 
     /// After an attach: what a lost engine had stored and perhaps not said. The keeper says a message
-    /// once however often it is given.
+    /// or an answer once, however often it is given.
     pub(super) async fn say_what_was_left(&mut self) -> Result<(), ApiError> {
+        for Given { request, answer, .. } in self.log.fold.given.clone() {
+            if let Err(error) = self.try_steer(AgentInput::Answer { request, answer }).await {
+                tracing::debug!(%error, "an answer of the last engine was not given again");
+            }
+        }
         for message in self.log.fold.queued.clone() {
             if message.delivery == Delivery::Steer {
                 self.speak(message.id, message.text).await?;

@@ -48,6 +48,8 @@ impl FakeRun {
 struct Fake {
     started: mpsc::UnboundedSender<FakeRun>,
     inputs: Mutex<Option<mpsc::UnboundedSender<Heard>>>,
+    /// What is told before the start is heard after it, as by the real runtimes.
+    heard: Mutex<Option<mpsc::UnboundedReceiver<Heard>>>,
 }
 
 #[async_trait]
@@ -57,8 +59,7 @@ impl AgentRuntime for Fake {
         context: RuntimeContext,
         sink: EventSink,
     ) -> Result<RuntimeResult, RuntimeError> {
-        let (inputs, heard) = mpsc::unbounded_channel();
-        *self.inputs.lock().unwrap() = Some(inputs);
+        let heard = self.heard.lock().unwrap().take().unwrap();
         let (end, ended) = oneshot::channel();
         sink.say(session("session-1")).await?;
         let run = FakeRun { context, sink, heard, end: Some(end) };
@@ -102,7 +103,9 @@ impl RuntimeKind for FakeKind {
     }
 
     fn new_run(&self) -> Arc<dyn AgentRuntime> {
-        Arc::new(Fake { started: self.0.clone(), inputs: Mutex::default() })
+        let (inputs, heard) = mpsc::unbounded_channel();
+        let (inputs, heard) = (Mutex::new(Some(inputs)), Mutex::new(Some(heard)));
+        Arc::new(Fake { started: self.0.clone(), inputs, heard })
     }
 
     async fn detect(&self, _path: &str) -> RuntimeInfo {
