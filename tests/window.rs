@@ -18,7 +18,9 @@ use std::{
 
 use serde_json::json;
 
-use desktop::{Notifications, Tray, close_musher, drag_onto_musher, musher_window, screenshot};
+use desktop::{
+    Notifications, Tray, close_musher, drag_onto_musher, musher_window, screenshot, shown, xdotool,
+};
 use stage::{Stage, alive};
 
 /// The longest wait for anything that a person would wait for; a busy machine is slow.
@@ -55,7 +57,7 @@ fn row(phase: &str) -> String {
 fn drop_a_folder_start_the_demo_allow_the_command_see_the_diff() {
     let stage = Stage::new();
     let mut tray = Tray::start();
-    let mut notifications = Notifications::start();
+    let notifications = Notifications::start();
     let repository = stage.repository("Sonnenuhr ü");
     let page = stage.open(&[]);
     page.part("dropzone");
@@ -91,7 +93,6 @@ fn drop_a_folder_start_the_demo_allow_the_command_see_the_diff() {
     }
     // The person looked at the window all the time.
     notifications.none_within(Duration::from_secs(1));
-    let _ = &mut notifications;
 }
 
 #[test]
@@ -105,7 +106,7 @@ fn a_run_is_stopped_and_nothing_of_it_is_left() {
         until("the demo agent lives", || Some(stage.agents()).filter(|all| !all.is_empty()));
     page.part("stop").click();
     page.element(&row("done"));
-    page.says("Stopped");
+    page.says("You stopped it.");
     assert_eq!(agents.iter().filter(|pid| alive(**pid)).count(), 0);
     screenshot(&picture("5-stopped"));
 }
@@ -130,8 +131,19 @@ fn killed_in_the_middle_it_shows_everything_at_the_next_start() {
     page.part("allow").click();
     page.element(&row("done"));
     page.says("Done. There are two new files");
-    let text = page.text();
-    assert_eq!(text.matches("First I look at what is here.").count(), 1, "an event is doubled");
+    let events = page.promise(
+        "window.__TAURI_INTERNALS__.invoke('rpc', { name: 'run_events', params: { \
+           run: document.querySelector('[data-testid=\"run-row\"]').dataset.run, from_seq: 1 } })",
+    );
+    let events = events["fine"]["events"].as_array().unwrap().clone();
+    let numbers: Vec<_> = events.iter().map(|event| event["seq"].as_u64().unwrap()).collect();
+    assert_eq!(numbers, (1..=numbers.len() as u64).collect::<Vec<_>>());
+    let asked = events.iter().filter(|event| event["event"]["type"] == "permission_request");
+    assert_eq!(asked.count(), 1, "an event is doubled or missing");
+    let whole = |event: &&serde_json::Value| {
+        event["event"]["text"] == "First I look at what is here." && event["event"]["delta"].is_null()
+    };
+    assert_eq!(events.iter().filter(whole).count(), 1, "an event is doubled or missing");
     screenshot(&picture("6-after-the-kill"));
 }
 
@@ -212,24 +224,15 @@ fn the_tray_stops_all_after_a_question_and_opens_a_run() {
     tray.click(&label);
     page.part("stop");
     tray.click("Stop all…");
-    until("the question is asked", || {
-        let found = desktop::xdotool(&["search", "--onlyvisible", "--name", "Stop the live run"]);
-        found.lines().next().map(str::to_owned)
-    });
+    let question = until("the question is asked", || shown("^Stop the live run"));
     screenshot(&picture("8-stop-all"));
+    // The default is to stop nothing.
+    xdotool(&["windowactivate", "--sync", &question, "key", "Return"]);
+    until("the question is gone", || shown("^Stop the live run").is_none().then_some(()));
     assert!(page.has(&row("running")) || page.has(&row("waiting_permission")));
-    desktop::xdotool(&[
-        "search",
-        "--onlyvisible",
-        "--name",
-        "Stop the live run",
-        "windowactivate",
-        "--sync",
-        "key",
-        "Tab",
-        "key",
-        "Return",
-    ]);
+    tray.click("Stop all…");
+    let question = until("the question is asked again", || shown("^Stop the live run"));
+    xdotool(&["windowactivate", "--sync", &question, "key", "alt+y"]);
     page.element(&row("done"));
     tray.wait_for("No live runs");
 }

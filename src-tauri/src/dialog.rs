@@ -35,19 +35,15 @@ pub(crate) async fn error(app: &AppHandle, error: &ApiError) {
     .await;
 }
 
-/// Whether the person chose `yes`.
-pub(crate) async fn ask(
-    app: &AppHandle,
-    title: String,
-    text: &'static str,
-    yes: &'static str,
-) -> bool {
+/// Whether the person said yes. "No" comes first and has the focus: what is asked is never the
+/// default.
+pub(crate) async fn ask(app: &AppHandle, question: String, text: &'static str) -> bool {
     let answer = on_main(app, move |app| {
         let mut dialog = AsyncMessageDialog::new()
-            .set_title(title.as_str())
+            .set_title(question.as_str())
             .set_description(text)
             .set_level(MessageLevel::Warning)
-            .set_buttons(MessageButtons::OkCancelCustom(yes.to_owned(), "Cancel".to_owned()));
+            .set_buttons(MessageButtons::YesNo);
         // A dialog of a hidden window would be hidden, too.
         if let Some(window) = app.get_webview_window(window::LABEL)
             && window.is_visible().unwrap_or(false)
@@ -57,11 +53,7 @@ pub(crate) async fn ask(
         Box::pin(dialog.show())
     })
     .await;
-    match answer {
-        Some(MessageDialogResult::Ok) => true,
-        Some(MessageDialogResult::Custom(chosen)) => chosen == yes,
-        _ => false,
-    }
+    matches!(answer, Some(MessageDialogResult::Yes))
 }
 
 /// The folders that the person chose; none when they chose none.

@@ -21,6 +21,16 @@ pub(crate) fn start(data_dir: &Path) {
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,zbus=warn"));
     // Fails only when a log is there already.
     let _ = tracing_subscriber::registry().with(filter).with(to_file).with(to_terminal).try_init();
+    keep_panics();
+}
+
+/// A program that was started from a menu has no terminal to read a panic on.
+fn keep_panics() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        tracing::error!("{panic}");
+        before(panic);
+    }));
 }
 
 fn open(dir: &Path) -> io::Result<File> {

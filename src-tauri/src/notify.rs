@@ -95,8 +95,9 @@ impl Notes {
         if let Some(before) = before {
             before.waits.abort();
         }
-        let task = shell.tasks.spawn(show_and_wait(shell.clone(), note.clone(), id));
-        shown.insert(note.run, Shown { id, waits: task.abort_handle() });
+        let run = note.run.clone();
+        let waits = shell.own(|shell| show_and_wait(shell, note, id));
+        shown.insert(run, Shown { id, waits });
     }
 
     fn answered(&self, run: &Option<RunId>, id: u32) {
@@ -111,10 +112,10 @@ impl Notes {
 async fn show_and_wait(shell: Arc<Shell>, note: Note, id: Option<u32>) {
     let notification = notification(&note, id, server_reads_markup().await);
     let clicked = platform::show(notification, |id| shell.notes.answered(&note.run, id));
-    match shell.cancel.run_until_cancelled(clicked).await {
-        Some(Ok(true)) => shell.open_run(note.run),
-        Some(Err(error)) => tracing::debug!("no notification: {error}"),
-        Some(Ok(false)) | None => {}
+    match clicked.await {
+        Ok(true) => shell.open_run(note.run),
+        Ok(false) => {}
+        Err(error) => tracing::debug!("no notification: {error}"),
     }
 }
 

@@ -11,7 +11,10 @@ use std::{
 use musher_api::EngineApi;
 use musher_protocol::{ApiError, ErrorCode, News, RunId};
 use tauri::{App, AppHandle, Emitter, Manager};
-use tokio::sync::{mpsc, watch};
+use tokio::{
+    sync::{mpsc, watch},
+    task::AbortHandle,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -64,6 +67,16 @@ struct Page {
     run: Option<RunId>,
 }
 
+impl Page {
+    /// Keeps what the page must be told, while it does not listen yet; whether it did.
+    fn keep(&mut self, what: impl FnOnce(&mut Self)) -> bool {
+        if !self.ready {
+            what(self);
+        }
+        !self.ready
+    }
+}
+
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -97,37 +110,39 @@ impl Shell {
     }
 
     fn start(self: Arc<Self>, mut opening: Opening) -> tauri::Result<()> {
-        let soon = async { tokio::time::timeout(EARLY, &mut opening.opened).await };
-        let early = tauri::async_runtime::block_on(soon);
+        let early = tauri::async_runtime::block_on(opening.early(EARLY));
         match early {
-            Ok(Ok(Opened::HandedOver)) => self.quit(0),
-            Ok(Ok(Opened::Failed(error))) => self.own(|shell| shell.fail(error)),
-            Ok(Ok(opened)) => {
+            Some(Opened::HandedOver) => self.quit(0),
+            Some(Opened::Failed(error)) => {
+                self.own(|shell| shell.fail(error));
+            }
+            Some(opened) => {
                 window::make(&self.app)?;
                 self.own(|shell| shell.opened(opened, opening.data_dir));
             }
-            Ok(Err(_)) | Err(_) => {
+            None => {
                 window::make(&self.app)?;
                 self.own(|shell| async move {
-                    if let Ok(opened) = opening.opened.await {
-                        shell.opened(opened, opening.data_dir).await;
-                    }
+                    let opened = start::finished(opening.opened.await);
+                    shell.opened(opened, opening.data_dir).await;
                 });
             }
         }
         Ok(())
     }
 
-    /// A task that ends with the shell.
-    fn own<F: Future<Output = ()> + Send + 'static>(
+    /// A task that ends with the shell. Called from any thread, GTK's too.
+    pub(crate) fn own<F: Future<Output = ()> + Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(Arc<Self>) -> F,
-    ) {
+    ) -> AbortHandle {
         let cancel = self.cancel.clone();
         let work = work(self.clone());
-        let task = async move { drop_output(cancel.run_until_cancelled(work).await) };
+        let task = async move {
+            cancel.run_until_cancelled(work).await;
+        };
         let handle = tauri::async_runtime::handle();
-        self.tasks.spawn_on(task, handle.inner());
+        self.tasks.spawn_on(task, handle.inner()).abort_handle()
     }
 
     async fn opened(self: Arc<Self>, opened: Opened, data_dir: std::path::PathBuf) {
@@ -243,12 +258,9 @@ impl Shell {
         if folders.is_empty() {
             return;
         }
-        let mut page = locked(&self.page);
-        if page.ready {
-            drop_guard(page);
+        let waits = locked(&self.page).keep(|page| page.folders.extend(folders.iter().cloned()));
+        if !waits {
             self.tell_drop(dropped(folders));
-        } else {
-            page.folders.extend(folders);
         }
     }
 
@@ -256,12 +268,9 @@ impl Shell {
     pub(crate) fn open_run(&self, run: Option<RunId>) {
         window::show(&self.app);
         let Some(run) = run else { return };
-        let mut page = locked(&self.page);
-        if page.ready {
-            drop_guard(page);
+        let waits = locked(&self.page).keep(|page| page.run = Some(run.clone()));
+        if !waits {
             self.emit("open-run", run);
-        } else {
-            page.run = Some(run);
         }
     }
 
@@ -284,12 +293,6 @@ impl Shell {
 fn dropped(paths: Vec<String>) -> DropNote {
     DropNote { kind: "drop", paths, x: 0.0, y: 0.0 }
 }
-
-fn drop_guard<T>(guard: MutexGuard<'_, T>) {
-    std::mem::drop(guard);
-}
-
-fn drop_output<T>(_output: T) {}
 
 /// The tray and the notifications.
 impl Shell {
@@ -366,14 +369,13 @@ impl Shell {
 
     async fn stop_all(self: Arc<Self>) {
         let live = self.live.load(Ordering::Relaxed);
-        let title = if live == 1 {
-            "Stop the live run?".to_owned()
-        } else {
-            format!("Stop {live} live runs?")
+        let question = match live {
+            1 => "Stop the live run?".to_owned(),
+            live => format!("Stop {live} live runs?"),
         };
-        let text =
-            "Each agent is ended with everything it started. What it wrote stays in its worktree.";
-        if !dialog::ask(&self.app, title, text, "Stop all").await {
+        let text = "Each agent is ended with everything it started. \
+                    What it wrote stays in its worktree.";
+        if !dialog::ask(&self.app, question, text).await {
             return;
         }
         let stopped = match self.api().await {

@@ -2,7 +2,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -27,9 +30,29 @@ pub(crate) enum Opened {
 /// An engine that is being opened.
 pub(crate) struct Opening {
     pub(crate) opened: AbortOnDropHandle<Opened>,
+    /// The data directory is locked: there may be nothing to make a window for.
+    pub(crate) locked: Arc<AtomicBool>,
     /// Folders named on the command line.
     pub(crate) folders: Vec<String>,
     pub(crate) data_dir: PathBuf,
+}
+
+impl Opening {
+    /// What came of it, unless it takes longer than `limit`. A lock is waited for in any case.
+    pub(crate) async fn early(&mut self, limit: Duration) -> Option<Opened> {
+        let early = tokio::time::timeout(limit, &mut self.opened).await;
+        match early {
+            Ok(opened) => Some(finished(opened)),
+            Err(_) if self.locked.load(Ordering::Relaxed) => {
+                Some(finished((&mut self.opened).await))
+            }
+            Err(_) => None,
+        }
+    }
+}
+
+pub(crate) fn finished(opened: Result<Opened, tokio::task::JoinError>) -> Opened {
+    opened.unwrap_or_else(|error| Opened::Failed(failed("Musher could not open its data", &error)))
 }
 
 /// Two threads carry the engine and the page's commands; SQLite and git have their own.
@@ -43,26 +66,34 @@ pub(crate) fn runtime() -> Result<Runtime, ApiError> {
 }
 
 pub(crate) fn open(runtime: &Handle, data_dir: PathBuf, folders: Vec<String>) -> Opening {
-    let work = open_or_hand_over(data_dir.clone(), folders.clone());
+    let locked = Arc::new(AtomicBool::new(false));
+    let work = open_or_hand_over(data_dir.clone(), folders.clone(), locked.clone());
     let opened = AbortOnDropHandle::new(runtime.spawn(work));
-    Opening { opened, folders, data_dir }
+    Opening { opened, locked, folders, data_dir }
 }
 
 /// Whoever holds the lock for the duration of a command only is waited for.
 const HOLDER_LIMIT: Duration = Duration::from_secs(3);
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
-async fn open_or_hand_over(data_dir: PathBuf, folders: Vec<String>) -> Opened {
+async fn open_or_hand_over(
+    data_dir: PathBuf,
+    folders: Vec<String>,
+    locked: Arc<AtomicBool>,
+) -> Opened {
     let deadline = tokio::time::Instant::now() + HOLDER_LIMIT;
     loop {
         let error = match Engine::open(EngineConfig::new(data_dir.clone()), registry()).await {
             Ok(engine) => return Opened::Engine(engine),
             Err(error) if error.code != ErrorCode::DataDirLocked => return Opened::Failed(error),
-            Err(locked) => match hand_over(&data_dir, &folders).await {
-                Ok(true) => return Opened::HandedOver,
-                Ok(false) => locked,
-                Err(error) => error,
-            },
+            Err(error) => {
+                locked.store(true, Ordering::Relaxed);
+                match hand_over(&data_dir, &folders).await {
+                    Ok(true) => return Opened::HandedOver,
+                    Ok(false) => error,
+                    Err(refusal) => refusal,
+                }
+            }
         };
         if tokio::time::Instant::now() > deadline {
             return Opened::Failed(error);

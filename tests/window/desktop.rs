@@ -180,7 +180,12 @@ fn middle_of_musher() -> (i32, i32) {
 
 /// The id of Musher's window, when one is shown.
 pub fn musher_window() -> Option<String> {
-    let found = xdotool(&["search", "--onlyvisible", "--name", "^Musher$"]);
+    shown("^Musher$")
+}
+
+/// The id of the latest window that is shown and titled so.
+pub fn shown(title: &str) -> Option<String> {
+    let found = xdotool(&["search", "--onlyvisible", "--name", title]);
     found.lines().last().map(str::to_owned)
 }
 

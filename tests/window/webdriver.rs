@@ -141,9 +141,6 @@ impl Page {
         self.in_session("POST", "/execute/async", Some(&body)).expect("the promise ends")
     }
 
-    pub fn reload(&self) {
-        self.in_session("POST", "/refresh", Some(&json!({}))).expect("the page is loaded again");
-    }
 
     /// Ends the driver; the app goes with it unless it is gone already.
     pub fn close(mut self) {
@@ -185,9 +182,6 @@ impl Element<'_> {
         }
     }
 
-    pub fn types(&self, text: &str) {
-        self.act("value", json!({"text": text})).expect("text can be typed");
-    }
 
     pub fn text(&self) -> String {
         let path = format!("/element/{}/text", self.id);
