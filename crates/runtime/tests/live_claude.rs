@@ -158,6 +158,9 @@ async fn an_unknown_session_is_replaced_by_a_fresh_one_or_rejected() {
             ended.seen
         );
 
+        let sent = ended.count(|event| matches!(event, AgentEvent::MessageSent { .. }));
+        assert_eq!(sent, 1, "{:#?}", ended.seen);
+
         let mut plan = Plan::new("hello", transport);
         plan.resume = Some(UNKNOWN.into());
         let ended = Run::start(&live, plan).end().await;

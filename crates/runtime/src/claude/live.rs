@@ -29,6 +29,8 @@ struct State {
     asks: BTreeMap<String, Ask>,
     /// Requests that were answered and whose tool has no result yet.
     answered: BTreeSet<String>,
+    /// The message whose `MessageSent` is out, of those that may be said again: the latest.
+    confirmed: Option<String>,
     /// Nothing more may be said.
     input_ended: bool,
 }
@@ -143,6 +145,14 @@ impl Live {
     /// Whether this request can be answered, as far as is known by now.
     pub fn may_answer(&self, request: &str) -> bool {
         !*self.caught_up.borrow() || self.state().asks.contains_key(request)
+    }
+
+    pub fn confirm(&self, message: &str) {
+        self.state().confirmed = Some(message.to_owned());
+    }
+
+    pub fn is_confirmed(&self, message: &str) -> bool {
+        self.state().confirmed.as_deref() == Some(message)
     }
 
     pub fn end_input(&self) {

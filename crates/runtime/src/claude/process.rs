@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use musher_process::{Attached, Ending, ExitRecord, Keeper, ProcessError, SpawnSpec, SpoolReader, Stream};
+use musher_process::{
+    Attached, Ending, ExitRecord, Keeper, ProcessError, SpawnSpec, SpoolReader, Stream,
+};
 use musher_protocol::Transport;
 use tokio::{sync::mpsc, time::Instant};
 
@@ -15,7 +17,7 @@ use super::{
     outcome::Exit,
     pump::{Pump, Start},
     stderr,
-    writer::{Announce, Word, Writer},
+    writer::{Word, Writer},
 };
 use crate::{EventSink, RuntimeContext, RuntimeError};
 
@@ -117,7 +119,7 @@ pub(super) struct Drive<'a> {
     pub context: &'a RuntimeContext,
     pub opening: &'a Opening,
     /// The opening has to be said to it.
-    pub say: Option<Announce>,
+    pub say: bool,
     pub live: &'a Live,
     pub sink: &'a EventSink,
     pub words: &'a mpsc::Sender<Word>,
@@ -151,7 +153,9 @@ impl Drive<'_> {
     /// A runtime that failed leaves nothing behind. Without a sink the engine is going, and the agent
     /// waits for the next one.
     async fn give_up(&self, error: &RuntimeError) {
-        if let (Some(keeper), false) = (self.child.keeper(), matches!(error, RuntimeError::SinkClosed)) {
+        if let (Some(keeper), false) =
+            (self.child.keeper(), matches!(error, RuntimeError::SinkClosed))
+        {
             let ended = keeper.end(Ending::NOW).await;
             ended.map_or_else(|error| tracing::error!(%error, "an agent was not ended"), drop);
         }
@@ -163,13 +167,12 @@ impl Drive<'_> {
         inbox: &mut mpsc::Receiver<Word>,
     ) -> Result<Read, RuntimeError> {
         let reading = async {
-            let (_, stderr) =
-                tokio::try_join!(pump.run(), stderr::follow(self.child, self.sink))?;
+            let (_, stderr) = tokio::try_join!(pump.run(), stderr::follow(self.child, self.sink))?;
             Ok(Read::All(stderr))
         };
         let Some(keeper) = self.child.keeper() else { return reading.await };
         let writer = Writer { keeper, live: self.live, sink: self.sink };
-        let opening = self.say.map(|announce| (self.opening, announce));
+        let opening = self.say.then_some(self.opening);
         tokio::select! {
             read = reading => read,
             said = writer.run(opening, inbox) => said.map(|never| match never {}),

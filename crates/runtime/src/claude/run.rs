@@ -13,7 +13,7 @@ use super::{
     outcome::{Ended, outcome, resume_rejected},
     process::{Child, Drive, Driven},
     pump::Start,
-    writer::{Announce, Word},
+    writer::Word,
 };
 use crate::{EventSink, RuntimeContext, RuntimeError};
 
@@ -28,7 +28,7 @@ pub(super) struct Run<'a> {
 struct Begun {
     child: Child,
     opening: Opening,
-    say: Option<Announce>,
+    say: bool,
     start: Start,
 }
 
@@ -59,14 +59,13 @@ impl Run<'_> {
         context: &RuntimeContext,
         mut inbox: mpsc::Receiver<Word>,
     ) -> Result<RuntimeResult, RuntimeError> {
-        let deadline = context.limits.max_seconds.map(|secs| Instant::now() + Duration::from_secs(secs));
+        let deadline =
+            context.limits.max_seconds.map(|secs| Instant::now() + Duration::from_secs(secs));
         match self.processes(context, deadline, &mut inbox).await {
             Ok((driven, resumed)) => self.result(&driven, resumed.as_deref()).await,
-            Err(NotBegun::Outcome(outcome)) => Ok(RuntimeResult {
-                session_id: None,
-                token_usage: TokenUsage::default(),
-                outcome,
-            }),
+            Err(NotBegun::Outcome(outcome)) => {
+                Ok(RuntimeResult { session_id: None, token_usage: TokenUsage::default(), outcome })
+            }
             Err(NotBegun::Error(error)) => Err(error),
         }
     }
@@ -107,15 +106,15 @@ impl Run<'_> {
             let said_to = begun.start.base + driven.end.stdout;
             begun = self.begin(context, fresh, context.run_dir.join(SECOND)).await?;
             begun.start.base = said_to;
-            // The person's words are confirmed already.
-            begun.say = Some(Announce::No);
         }
     }
 
     /// How to begin again, when the process says that it does not know the session.
     fn fresh(&self, driven: &Driven, opening: &Opening) -> Option<Opening> {
         let ended = ended(driven, opening.resume.as_deref());
-        let again = resume_rejected(&ended) && self.live.cause().is_none() && driven.end.exit.left.is_empty();
+        let again = resume_rejected(&ended)
+            && self.live.cause().is_none()
+            && driven.end.exit.left.is_empty();
         opening.fresh().filter(|_| again)
     }
 
@@ -128,14 +127,19 @@ impl Run<'_> {
         if let Some(cause) = self.live.cause() {
             let nothing = super::decode::Facts::default();
             let exit = super::outcome::Exit::default();
-            let ended =
-                Ended { facts: &nothing, exit: &exit, cause: Some(cause), stderr: &[], resumed: None };
+            let ended = Ended {
+                facts: &nothing,
+                exit: &exit,
+                cause: Some(cause),
+                stderr: &[],
+                resumed: None,
+            };
             return Err(NotBegun::Outcome(outcome(&ended)));
         }
         let program = self.program(context)?;
         let start = Start { fresh: true, demo: self.flavour == Flavour::Demo, ..Start::default() };
         let child = Child::start(&dir, &program, context, opening.resume.as_deref()).await?;
-        Ok(Begun { child, opening, say: Some(Announce::Yes), start })
+        Ok(Begun { child, opening, say: true, start })
     }
 
     /// The latest process of the run. What was not said to it is said by whoever attaches; only the
@@ -155,7 +159,7 @@ impl Run<'_> {
         self.live.fall_behind();
         let start = Start { fresh: false, base, stored_to, demo: self.flavour == Flavour::Demo };
         let unheard = stored_to <= base && !opening.prompt.is_empty();
-        Ok(Begun { child, opening, say: unheard.then_some(Announce::Yes), start })
+        Ok(Begun { child, opening, say: unheard, start })
     }
 
     fn program(&self, context: &RuntimeContext) -> Result<PathBuf, NotBegun> {
@@ -177,7 +181,10 @@ impl Run<'_> {
             let message = "The agent's keeper was killed; what was left of the agent was ended.";
             self.warn("keeper_lost", message.into()).await?;
         } else if driven.end.killed > 0 && cause.is_none() {
-            let message = format!("The agent left {} process(es) running; they were ended.", driven.end.killed);
+            let message = format!(
+                "The agent left {} process(es) running; they were ended.",
+                driven.end.killed
+            );
             self.warn("left_running", message).await?;
         }
         Ok(RuntimeResult {

@@ -18,7 +18,10 @@ pub(super) const INBOX: usize = 256;
 pub(super) enum Word {
     Input(AgentInput),
     /// An answer to a request that Musher does not know.
-    Refuse { request: String, subtype: String },
+    Refuse {
+        request: String,
+        subtype: String,
+    },
 }
 
 pub(super) struct Writer<'a> {
@@ -31,11 +34,11 @@ impl Writer<'_> {
     /// Says the opening, if any, then what comes in, until the run's end drops it.
     pub async fn run(
         &self,
-        opening: Option<(&Opening, Announce)>,
+        opening: Option<&Opening>,
         inbox: &mut mpsc::Receiver<Word>,
     ) -> Result<Infallible, RuntimeError> {
-        if let Some((opening, announce)) = opening {
-            self.message(&opening.prompt_id, &opening.prompt, announce).await?;
+        if let Some(opening) = opening {
+            self.message(&opening.prompt_id, &opening.prompt).await?;
         }
         self.live.caught_up().await;
         while let Some(word) = inbox.recv().await {
@@ -55,7 +58,7 @@ impl Writer<'_> {
         match input {
             AgentInput::Message { id, text } => {
                 self.live.set_busy(true);
-                return self.message(&id, &text, Announce::Yes).await;
+                return self.message(&id, &text).await;
             }
             AgentInput::Answer { request, answer } => self.answer(&request, &answer).await,
             AgentInput::Interrupt => drop(self.write(&id, &say::interrupt(&id)).await),
@@ -73,12 +76,15 @@ impl Writer<'_> {
         Ok(())
     }
 
-    async fn message(&self, id: &str, text: &str, announce: Announce) -> Result<(), RuntimeError> {
+    /// Confirms the words once, although a session that is begun again hears them a second time. A
+    /// process that ends at once may end before its confirmation: then the next one's counts.
+    async fn message(&self, id: &str, text: &str) -> Result<(), RuntimeError> {
         let said = self.write(id, &say::message(id, text)).await;
-        match announce {
-            Announce::Yes if said => self.sink.say(AgentEvent::MessageSent { id: id.into() }).await,
-            _ => Ok(()),
+        if said && !self.live.is_confirmed(id) {
+            self.sink.say(AgentEvent::MessageSent { id: id.into() }).await?;
+            self.live.confirm(id);
         }
+        Ok(())
     }
 
     /// The keeper writes an answer once, whoever gives it again.
@@ -106,11 +112,4 @@ impl Writer<'_> {
             }
         }
     }
-}
-
-/// Whether `MessageSent` follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Announce {
-    Yes,
-    No,
 }
