@@ -40,7 +40,8 @@ const OWNERS: &[(&str, &str)] = &[
     ("notify-rust", "desktop"),
 ];
 
-const CAPABILITIES: &[&str] = &["core:event:allow-listen", "core:event:allow-unlisten"];
+const CAPABILITIES: &[&str] =
+    &["allow-page", "core:event:allow-listen", "core:event:allow-unlisten"];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_path_buf()
