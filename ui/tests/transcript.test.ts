@@ -167,9 +167,9 @@ describe('the fold of a transcript', () => {
   });
 
   it('shows a result whose call was never heard, and an event nobody knows', () => {
-    const items = fold([result('lost'), { type: 'hologram', beam: 1 } as never]).items;
+    const items = fold([result('lost'), { type: 'constructor', beam: 1 } as never]).items;
     expect(items.map((item) => item.kind)).toEqual(['tool', 'raw']);
-    expect(items[1]).toMatchObject({ values: [{ kind: 'hologram', value: { beam: 1 } }] });
+    expect(items[1]).toMatchObject({ values: [{ kind: 'constructor', value: { beam: 1 } }] });
   });
 
   it('gives each answer to its request and knows who still waits', () => {

@@ -30,6 +30,12 @@ interface Node {
 }
 
 export type Applied = 'nothing' | 'changed' | 'gap';
+/** Where an event stands: the id of an item made of it alone, its time, its number. */
+interface Seen {
+  id: string;
+  at: string;
+  seq: number;
+}
 type Of<T extends AgentEvent['type']> = Extract<AgentEvent, { type: T }>;
 
 export class Transcript {
@@ -73,131 +79,75 @@ export class Transcript {
 
   private take({ seq, at, event }: EventEnvelope): void {
     if (this.turnSince === '') this.turnSince = at;
-    const id = `${event.type}:${seq}`;
-    switch (event.type) {
-      case 'message':
-        this.turnSince = at;
-        this.add(`message:${event.id}`, {
-          kind: 'user',
-          id: `message:${event.id}`,
-          at,
-          text: event.text,
-          delivery: event.delivery,
-          sent: event.delivery === 'prompt',
-        });
-        return;
-      case 'message_sent':
-        this.change(`message:${event.id}`, (item) => item.kind === 'user' && (item.sent = true));
-        return;
-      case 'message_dropped':
-        this.change(
-          `message:${event.id}`,
-          (item) => item.kind === 'user' && (item.dropped = event.why),
-        );
-        return;
-      case 'text':
-        return this.text(event, at);
-      case 'thinking':
-        return this.thinking(event, at);
-      case 'tool_call':
-        return this.toolCall(event, at);
-      case 'tool_result':
-        return this.toolResult(event, at);
-      case 'plan':
-        return this.steps(event, at);
-      case 'warning':
-      case 'error':
-        this.add(id, {
-          kind: 'trouble',
-          id,
-          at,
-          level: event.type,
-          code: event.code,
-          message: event.message,
-          hint: 'hint' in event ? event.hint : null,
-        });
-        return;
-      case 'notice':
-        return this.notice(event, id, at);
-      case 'rate_limit':
-        if (event.state !== 'allowed') this.add(id, { kind: 'limit', id, at, limit: event });
-        return;
-      case 'raw':
-        return this.raw(event.kind, event.value, seq, at);
-      default:
-        return this.takeState(event, seq, at);
-    }
+    const known = Object.hasOwn(this.takes, event.type);
+    const take = this.takes[event.type] as (event: AgentEvent, seen: Seen) => void;
+    const seen = { id: `${event.type}:${seq}`, at, seq };
+    // A newer Musher's event: shown as it is.
+    if (known) take(event, seen);
+    else this.raw(String((event as { type?: unknown }).type ?? 'unknown'), event, seen);
   }
 
-  private takeState(event: AgentEvent, seq: number, at: string): void {
-    const id = `${event.type}:${seq}`;
-    switch (event.type) {
-      case 'status':
-      case 'checkpoint':
-        return;
-      case 'session':
-        this.session = event;
-        return;
-      case 'usage':
-        this.usage = event.usage;
-        if (event.context_used && event.context_window)
-          this.context = { used: event.context_used, window: event.context_window };
-        return;
-      case 'changes':
-        this.files = event.files;
-        return;
-      case 'permission_request':
-        this.add(`ask:${event.request}`, {
-          kind: 'permission',
-          id: `ask:${event.request}`,
-          at,
-          request: event,
-        });
-        return;
-      case 'permission_answer':
-        this.change(`ask:${event.request}`, (item) => {
-          if (item.kind === 'permission')
-            item.answer = { decision: event.decision, by: event.by, message: event.message };
-        });
-        return;
-      case 'question':
-        this.add(`ask:${event.request}`, {
-          kind: 'question',
-          id: `ask:${event.request}`,
-          at,
-          question: event,
-        });
-        return;
-      case 'question_answer':
-        this.change(`ask:${event.request}`, (item) => {
-          if (item.kind === 'question') item.answer = { answers: event.answers, by: event.by };
-        });
-        return;
-      case 'gate':
-        return this.gate(event, at);
-      case 'turn_ended':
-        return this.end(id, {
-          kind: 'end',
-          id,
-          at,
-          ok: event.ok,
-          reason: event.reason,
-          since: this.turnSince,
-        });
-      case 'done':
-        return this.end(id, {
-          kind: 'end',
-          id,
-          at,
-          ok: event.outcome.reason === 'completed',
-          outcome: event.outcome,
-          since: this.turnSince,
-        });
-      default: {
-        const unknown = event as { type?: unknown };
-        return this.raw(String(unknown.type ?? 'unknown'), event, seq, at);
-      }
-    }
+  /** What each event does; those that no item shows are named too, so that none is forgotten. */
+  private readonly takes: { [T in AgentEvent['type']]?: (event: Of<T>, seen: Seen) => void } = {
+    status: () => undefined,
+    checkpoint: () => undefined,
+    session: (event) => (this.session = event),
+    changes: (event) => (this.files = event.files),
+    usage: (event) => this.used(event),
+    message: (event, seen) => this.message(event, seen),
+    message_sent: ({ id }) =>
+      this.change(`message:${id}`, (item) => item.kind === 'user' && (item.sent = true)),
+    message_dropped: ({ id, why }) =>
+      this.change(`message:${id}`, (item) => item.kind === 'user' && (item.dropped = why)),
+    text: (event, { at }) => this.text(event, at),
+    thinking: (event, { at }) => this.thinking(event, at),
+    tool_call: (event, { at }) => this.toolCall(event, at),
+    tool_result: (event, { at }) => this.toolResult(event, at),
+    plan: (event, { at }) => this.steps(event, at),
+    gate: (event, { at }) => this.gate(event, at),
+    warning: ({ code, message }, { id, at }) =>
+      void this.add({ kind: 'trouble', id, at, level: 'warning', code, message }),
+    error: ({ code, message, hint }, { id, at }) =>
+      void this.add({ kind: 'trouble', id, at, level: 'error', code, message, hint }),
+    notice: (event, { id, at }) => this.notice(event, id, at),
+    rate_limit: (limit, { id, at }) =>
+      limit.state !== 'allowed' && void this.add({ kind: 'limit', id, at, limit }),
+    raw: ({ kind, value }, seen) => this.raw(kind, value, seen),
+    permission_request: (request, { at }) =>
+      void this.add({ kind: 'permission', id: `ask:${request.request}`, at, request }),
+    permission_answer: ({ request, decision, by, message }) =>
+      this.change(`ask:${request}`, (item) => {
+        if (item.kind === 'permission') item.answer = { decision, by, message };
+      }),
+    question: (question, { at }) =>
+      void this.add({ kind: 'question', id: `ask:${question.request}`, at, question }),
+    question_answer: ({ request, answers, by }) =>
+      this.change(`ask:${request}`, (item) => {
+        if (item.kind === 'question') item.answer = { answers, by };
+      }),
+    turn_ended: ({ ok, reason }, { id, at }) =>
+      this.end({ kind: 'end', id, at, ok, reason, since: this.turnSince }),
+    done: ({ outcome }, { id, at }) =>
+      this.end({
+        kind: 'end',
+        id,
+        at,
+        ok: outcome.reason === 'completed',
+        outcome,
+        since: this.turnSince,
+      }),
+  };
+
+  private used(event: Of<'usage'>): void {
+    this.usage = event.usage;
+    if (event.context_used && event.context_window)
+      this.context = { used: event.context_used, window: event.context_window };
+  }
+
+  private message({ id, text, delivery }: Of<'message'>, { at }: Seen): void {
+    const sent = delivery === 'prompt';
+    if (sent) this.turnSince = at;
+    this.add({ kind: 'user', id: `message:${id}`, at, text, delivery, sent });
   }
 
   private text(event: Of<'text'>, at: string): void {
@@ -208,11 +158,7 @@ export class Transcript {
       text.open = event.delta === true;
     });
     if (known || event.text === '') return;
-    this.add(
-      id,
-      { kind: 'text', id, at, text: event.text, open: event.delta === true },
-      event.parent,
-    );
+    this.add({ kind: 'text', id, at, text: event.text, open: event.delta === true }, event.parent);
   }
 
   private thinking(event: Of<'thinking'>, at: string): void {
@@ -227,7 +173,6 @@ export class Transcript {
     if (known) return;
     const redacted = event.redacted === true;
     this.add(
-      id,
       {
         kind: 'thinking',
         id,
@@ -260,7 +205,6 @@ export class Transcript {
     }
     const id = `tool:${call.id}`;
     const node = this.add(
-      id,
       { kind: 'tool', id, at, uses: [{ call, startedAt: at }], children: [] },
       call.parent,
     );
@@ -284,7 +228,6 @@ export class Transcript {
     };
     const id = `tool:${result.id}`;
     const node = this.add(
-      id,
       { kind: 'tool', id, at, uses: [{ call, result, startedAt: at, endedAt: at }], children: [] },
       result.parent,
     );
@@ -298,7 +241,7 @@ export class Transcript {
       id,
       (item) => item.kind === 'steps' && (item.entries = event.entries),
     );
-    if (!known) this.add(id, { kind: 'steps', id, at, entries: event.entries });
+    if (!known) this.add({ kind: 'steps', id, at, entries: event.entries });
   }
 
   private gate(event: Of<'gate'>, at: string): void {
@@ -307,7 +250,7 @@ export class Transcript {
       if (item.kind === 'gate') Object.assign(item, { state: event.state, output: event.output });
     });
     if (!known)
-      this.add(id, {
+      this.add({
         kind: 'gate',
         id,
         at,
@@ -325,10 +268,10 @@ export class Transcript {
       if (item.kind === 'notices') item.lines.push(line);
       return;
     }
-    this.add(id, { kind: 'notices', id, at, lines: [line] });
+    this.add({ kind: 'notices', id, at, lines: [line] });
   }
 
-  private raw(kind: string, value: unknown, seq: number, at: string): void {
+  private raw(kind: string, value: unknown, { seq, at }: Seen): void {
     const entry = { seq, kind, value };
     const last = this.lastBelow(null);
     if (last?.item.kind === 'raw') {
@@ -336,11 +279,11 @@ export class Transcript {
       if (item.kind === 'raw') item.values.push(entry);
       return;
     }
-    this.add(`raw:${seq}`, { kind: 'raw', id: `raw:${seq}`, at, values: [entry] });
+    this.add({ kind: 'raw', id: `raw:${seq}`, at, values: [entry] });
   }
 
   /** The end of the run takes the place of the end of its last turn when nothing is between. */
-  private end(id: string, item: EndItem): void {
+  private end(item: EndItem): void {
     item.usage = this.usage ? usedSince(this.usage, this.usedBefore) : undefined;
     this.usedBefore = this.usage;
     this.turnSince = '';
@@ -350,7 +293,7 @@ export class Transcript {
       Object.assign(owned, { outcome: item.outcome, ok: item.ok, at: item.at });
       return;
     }
-    this.add(id, item);
+    this.add(item);
   }
 
   private nodeBelow(parent: string | null | undefined): Node | null {
@@ -364,13 +307,13 @@ export class Transcript {
     return this.lastNodes.get(this.nodeBelow(parent));
   }
 
-  private add(key: string, item: Item, below?: string | null): Node {
+  private add(item: Item, below?: string | null): Node {
     const parent = this.nodeBelow(below);
     const list = parent ? (this.own(parent) as ToolItem).children : this.items;
     this.close(this.lastNodes.get(parent));
     const node: Node = { item, index: list.length, parent };
     list.push(item);
-    this.nodes.set(key, node);
+    this.nodes.set(item.id, node);
     this.lastNodes.set(parent, node);
     this.fresh.add(node);
     return node;
