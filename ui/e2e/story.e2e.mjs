@@ -45,7 +45,7 @@ scenario('stopped with Esc, then talked on in the same session', async ({ world,
   await says(page, 'I am listening.');
   await done(page);
   await say(page, 'and answer this');
-  await says(page, 'You said: and answer this');
+  await says(page, 'You wrote:');
   await done(page);
   assert.equal(await row(page).count(), 1, 'one story');
   const runs = await world.runs();

@@ -2,8 +2,16 @@
 // the real `musher serve` in it. When the test ends, its agents are stopped, its processes are gone
 // and the folder is removed.
 import { execFile, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { chmodSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -27,7 +35,7 @@ export class World {
     this.dir = mkdtempSync(join(tmpdir(), 'musher-e2e-'));
     this.home = join(this.dir, 'home');
     this.data = join(this.dir, 'data');
-    this.bin = join(this.home, 'bin');
+    this.bin = join(this.home, '.local/bin');
     mkdirSync(this.bin, { recursive: true });
     this.env = {
       HOME: this.home,
@@ -68,6 +76,13 @@ export class World {
     await gone;
   }
 
+  /** Waits until every run is over. */
+  async allDone() {
+    const deadline = Date.now() + 2 * SOON;
+    while ((await this.call('run_list')).some((one) => one.phase !== 'done'))
+      if (Date.now() > deadline) throw new Error('a run does not end');
+  }
+
   /** One call of the API, as the page makes it. */
   async call(name, params = {}) {
     const { origin, hash } = new URL(this.url);
@@ -97,13 +112,12 @@ export class World {
   }
 
   /** Starts a run of a script that is not built in, at once and without pauses. */
-  runScript(repository, script, prompt, more = []) {
+  async runScript(repository, script, prompt, mode = 'accept-edits') {
     const file = join(this.dir, 'script.json');
     writeFileSync(file, JSON.stringify({ about: 'A test.', ...script }));
     const args = ['--demo-script', file, '--demo-speed', 'fast'];
-    const flags = args.flatMap((arg) => [`--arg=${arg}`]);
-    const repo = ['--repo', repository, '--runtime', 'demo'];
-    return this.musher('--json', 'run', prompt, ...repo, ...flags, ...more);
+    const settings = { agent_name: 'coder-1', runtime: 'demo', permission_mode: mode, args };
+    return this.call('run_start', { prompt, place: { kind: 'fresh', repository }, settings });
   }
 
   /** A repository with these files, committed. */
@@ -149,9 +163,7 @@ export class World {
   async #stopAgents() {
     const live = (await this.call('run_list')).filter((one) => one.phase !== 'done');
     for (const one of live) await this.call('run_stop', { run: one.id });
-    const deadline = Date.now() + SOON;
-    while ((await this.call('run_list')).some((one) => one.phase !== 'done'))
-      if (Date.now() > deadline) throw new Error('a run did not stop');
+    await this.allDone();
   }
 
   /** Keepers and children that still live although every run is over; they are ended here by pid. */

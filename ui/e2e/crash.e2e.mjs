@@ -1,0 +1,75 @@
+// `kill -9` of the server in the middle of a run: its agent goes on, and nothing is lost.
+import assert from 'node:assert/strict';
+import { done, id, readAll, row, say, says, scenario } from './page.mjs';
+
+const STEPS = 60;
+const step = (number) => [
+  { say: `Step ${number} of ${STEPS}.` },
+  { tools: [{ other: { name: 'Read', input: { file_path: `file-${number}` }, output: 'x' } }] },
+  { wait: 100 },
+];
+const SCRIPT = {
+  turns: [
+    Array.from({ length: STEPS }, (_, at) => step(at + 1)).flat(),
+    [{ say: 'You said: {message}' }],
+  ],
+};
+
+scenario('a crash of the server loses no event', async ({ world, open, faults }) => {
+  const repository = await world.repository('atlas');
+  const before = await open();
+  await world.runScript(repository, SCRIPT, 'Count');
+  await row(before, 'running').click();
+  await says(before, 'Step 5 of');
+  await world.kill();
+  await before.getByText('Musher does not answer.').first().waitFor();
+  faults.length = 0; // The page of a server that is gone cannot reach it.
+  await before.context().close();
+
+  await world.serve();
+  const page = await open();
+  await row(page, 'running').click();
+  await says(page, /Step \d+ of/);
+  await say(page, 'Anything else?', 'queue');
+  await says(page, `Step ${STEPS} of`);
+  await says(page, 'You said: Anything else?');
+  await done(page);
+
+  const runs = await world.runs();
+  assert.equal(runs.length, 1);
+  assert.equal(runs[0].outcome.reason, 'completed');
+  const events = await world.events(runs[0].id);
+  assert.deepEqual(
+    events.map((one) => one.seq),
+    events.map((_, at) => at + 1),
+    'no number is missing or twice',
+  );
+  const wanted = Array.from({ length: STEPS }, (_, at) => at + 1);
+  assert.deepEqual(stepsOf(whole(events)), wanted, 'in the transcript');
+  assert.deepEqual(files(events), wanted);
+  const shown = (await readAll(page)).join('\n');
+  assert.deepEqual(stepsOf(shown), wanted, 'in the page');
+  assert.equal(shown.split('You said: Anything else?').length, 2);
+  assert.equal(await id(page, 'run-row').count(), 1);
+});
+
+function stepsOf(text) {
+  return [...text.matchAll(new RegExp(`Step (\\d+) of ${STEPS}\\.`, 'g'))].map((found) =>
+    Number(found[1]),
+  );
+}
+
+/** The texts put together: pieces are joined, and a whole block takes the place of its pieces. */
+function whole(events) {
+  const blocks = new Map();
+  for (const { event } of events.filter((one) => one.event.type === 'text')) {
+    const known = event.delta ? (blocks.get(event.block) ?? '') : '';
+    blocks.set(event.block, known + event.text);
+  }
+  return [...blocks.values()].join('\n');
+}
+
+function files(events) {
+  const calls = events.filter((one) => one.event.type === 'tool_call');
+  return calls.map((one) => Number(/file-(\d+)/.exec(JSON.stringify(one.event.input))[1]));
+}
