@@ -58,7 +58,13 @@ pub enum Command {
     /// Stops a run and everything it started.
     Stop { run: String },
     /// Goes on from a run that is over, and follows it to its end.
-    Resume { run: String, prompt: Option<String> },
+    Resume {
+        run: String,
+        prompt: Option<String>,
+        /// A variable for the agent; may be given again. Values are never kept from run to run.
+        #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+        env: Vec<(String, String)>,
+    },
     /// Lists the worktrees of the repository that a folder is in.
     Worktrees { dir: PathBuf },
     /// Says what is well here and what is not.

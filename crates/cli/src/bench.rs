@@ -6,7 +6,7 @@
 //! process and of the keeper; the child's own are left out. Time is from the `starting` status to the
 //! end of the turn, both as stored.
 
-use std::{path::Path, process::ExitCode, time::Duration};
+use std::{io::BufRead, path::Path, process::ExitCode, time::Duration};
 
 use chrono::Utc;
 use musher_engine::{DEMO_REPOSITORY, Engine, EngineConfig};
@@ -182,13 +182,17 @@ fn sent_at(stamp: &str) -> Option<i64> {
 
 /// Seconds from the child's start to the end of its turn, as stored.
 fn span(transcript: &Path) -> f64 {
-    let text = std::fs::read_to_string(transcript).unwrap_or_default();
-    let at = |what: &str| {
-        let line = text.lines().find(|line| line.contains(what))?;
-        Some(serde_json::from_str::<EventEnvelope>(line).ok()?.at)
-    };
-    let ends = at(r#""phase":"starting""#).zip(at(r#""type":"turn_ended""#));
-    let span = ends.and_then(|(from, to)| (to - from).to_std().ok());
+    let (mut from, mut to) = (None, None);
+    let file = std::fs::File::open(transcript).map(std::io::BufReader::new);
+    for line in file.into_iter().flat_map(BufRead::lines).map_while(Result::ok) {
+        let mark = match () {
+            () if line.contains(r#""phase":"starting""#) => &mut from,
+            () if line.contains(r#""type":"turn_ended""#) => &mut to,
+            () => continue,
+        };
+        *mark = serde_json::from_str::<EventEnvelope>(&line).ok().map(|envelope| envelope.at);
+    }
+    let span = from.zip(to).and_then(|(from, to)| (to - from).to_std().ok());
     span.unwrap_or_default().as_secs_f64()
 }
 

@@ -23,10 +23,13 @@ pub async fn resume(
     json: bool,
     run: &str,
     prompt: Option<String>,
+    env: Vec<(String, String)>,
 ) -> Result<ExitCode, ApiError> {
     let reach = Reach::open(data_dir).await?;
     let run = reach.find_run(run).await?.id;
-    let summary: RunSummary = reach.call("run_resume", &RunResumeParams { run, prompt }).await?;
+    let summary: RunSummary = reach
+        .call("run_resume", &RunResumeParams { run, prompt, env: env.into_iter().collect() })
+        .await?;
     let code = follow::to_its_end(&reach, &summary, json).await;
     reach.close().await;
     code

@@ -1,14 +1,14 @@
 //! What the parts of an engine share.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use chrono::{DateTime, Utc};
 use musher_process::LoginPath;
-use musher_protocol::{ApiError, ErrorCode, RunId, RunSummary};
+use musher_protocol::{ApiError, ErrorCode, RunId, RunSummary, StoryId};
 use musher_runtime::Registry;
 use musher_store::{Store, TranscriptIndex};
 use musher_worktree::Git;
@@ -43,6 +43,8 @@ pub(crate) struct Core {
     pub news: NewsHub,
     pub slots: Arc<Semaphore>,
     pub runs: RunTable,
+    /// Each story's own variables. They may hold keys, so they are in memory only.
+    pub env: Mutex<HashMap<StoryId, BTreeMap<String, String>>>,
     pub tasks: TaskTracker,
     /// Cancelled when the engine lets go; agents live on in their keepers.
     pub closing: CancellationToken,
@@ -51,6 +53,21 @@ pub(crate) struct Core {
 impl Core {
     pub fn now(&self) -> DateTime<Utc> {
         (self.config.now)()
+    }
+
+    /// A story's variables, with `more` added for its runs to come.
+    pub fn env_of(
+        &self,
+        story: &StoryId,
+        more: BTreeMap<String, String>,
+    ) -> BTreeMap<String, String> {
+        let mut all = self.env.lock().unwrap_or_else(PoisonError::into_inner);
+        if more.is_empty() {
+            return all.get(story).cloned().unwrap_or_default();
+        }
+        let env = all.entry(story.clone()).or_default();
+        env.extend(more);
+        env.clone()
     }
 
     pub fn worktrees_dir(&self) -> PathBuf {

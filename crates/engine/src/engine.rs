@@ -2,7 +2,7 @@
 
 use std::{
     path::Path,
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, Mutex},
     time::Duration,
 };
 
@@ -55,6 +55,7 @@ impl Engine {
             news: NewsHub::default(),
             slots: Arc::new(Semaphore::new(config.max_live_runs.max(1))),
             runs: RunTable::default(),
+            env: Mutex::default(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             config,

@@ -1,6 +1,6 @@
 //! The commands about runs: start, list, read, speak, answer, stop, go on.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use futures::stream;
 use musher_protocol::*;
@@ -131,7 +131,7 @@ impl Engine {
             let hint = "Send it a message, or stop it first.";
             return Err(conflict("This run is not over.").with_hint(hint));
         }
-        self.go_on(&params.run, prompt).await
+        self.go_on_with(&params.run, prompt, params.env).await
     }
 
     pub async fn run_set_model(&self, params: RunSetModelParams) -> Result<Empty, ApiError> {
@@ -199,6 +199,7 @@ impl Engine {
         project: &Project,
         plan: StartPlan,
     ) -> Result<RunSummary, ApiError> {
+        self.core.env_of(&story.id, story.settings.env.clone());
         self.core.store.put_story(&crate::actor::without_env(&story)).await?;
         let summary = new_summary(&self.core, &story);
         let header = Header::new(&summary, &story, project);
@@ -210,8 +211,18 @@ impl Engine {
 
     /// The next run of a run's story: same worktree, same session if the runtime still knows it.
     pub(crate) async fn go_on(&self, run: &RunId, prompt: String) -> Result<RunSummary, ApiError> {
+        self.go_on_with(run, prompt, BTreeMap::new()).await
+    }
+
+    async fn go_on_with(
+        &self,
+        run: &RunId,
+        prompt: String,
+        env: BTreeMap<String, String>,
+    ) -> Result<RunSummary, ApiError> {
         let summary = summary_of(&self.core, run).await?;
-        let story = story_of(&self.core, &summary.story).await?;
+        let mut story = story_of(&self.core, &summary.story).await?;
+        story.settings.env = self.core.env_of(&story.id, env);
         self.wait_for_story(&story.id).await?;
         let Some(project) = self.project_by_id(&story.project).await? else {
             return Err(not_found("project", &story.project));

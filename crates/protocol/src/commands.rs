@@ -233,6 +233,11 @@ pub struct RunResumeParams {
     #[serde(default)]
     #[ts(optional)]
     pub prompt: Option<String>,
+    /// Variables for the agent. Their values are never stored, so a run that is gone on with by another
+    /// Musher needs them again.
+    #[serde(default)]
+    #[ts(as = "Option<BTreeMap<String, String>>", optional)]
+    pub env: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]

@@ -405,7 +405,12 @@ export type RunResumeParams = { run: RunId,
 /**
  * "Continue." when absent.
  */
-prompt?: string, };
+prompt?: string, 
+/**
+ * Variables for the agent. Their values are never stored, so a run that is gone on with by another
+ * Musher needs them again.
+ */
+env?: { [key in string]: string }, };
 
 export type RunSendParams = { run: RunId, text: string, 
 /**
