@@ -17,7 +17,7 @@ use std::process::ExitCode;
 const USAGE: &str = "Usage: cargo xtask <command>
 
   run [ARGS]              installs what is missing, builds, opens the window
-  test [--live] [--no-window] [FILTER]
+  test [--live] [--window | --no-window] [FILTER]
                           installs what is missing, runs every test
   bench road [--transport pty|pipe] [--lines N]
                           measures the road of an event from the agent to the page

@@ -80,13 +80,11 @@ pub const TO_TEST_WINDOWS: &[Need] = &[
         ["webkit2gtk-driver", "webkit2gtk-driver", "webkit2gtk-4.1", ""],
     ),
     need("xdotool", Present::Program(&["xdotool"]), ["xdotool", "xdotool", "xdotool", ""]),
-    need("wmctrl", Present::Program(&["wmctrl"]), ["wmctrl", "wmctrl", "wmctrl", ""]),
     need(
         "ImageMagick",
         Present::Program(&["import"]),
         ["imagemagick", "ImageMagick", "imagemagick", ""],
     ),
-    need("xprop", Present::Program(&["xprop"]), ["x11-utils", "xprop", "xorg-xprop", ""]),
     need(
         "a font",
         Present::Path("/usr/share/fonts"),

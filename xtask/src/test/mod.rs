@@ -12,15 +12,17 @@ use std::env;
 
 use session::Session;
 
-const USAGE: &str = "Usage: cargo xtask test [--live] [--no-window] [FILTER]
+const USAGE: &str = "Usage: cargo xtask test [--live] [--window | --no-window] [FILTER]
 
   --live        also the tests with the real `claude`, fetched from npm; always with CI=true
+  --window      only the tests that need a display and a browser
   --no-window   not the tests that need a display and a browser
   FILTER        only the Rust tests whose name contains it";
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options {
     live: bool,
+    window: bool,
     no_window: bool,
     filter: Option<String>,
 }
@@ -31,6 +33,7 @@ pub fn command(args: &[String]) -> Result<()> {
     let mut session = Session::new()?;
     match &options.filter {
         Some(filter) => parts::filtered(&mut session, filter),
+        None if options.window => parts::only_windows(&mut session, &options),
         None => parts::all(&mut session, &options),
     }
     session.finish()
@@ -41,6 +44,7 @@ fn parse(args: &[String]) -> Result<Options> {
     for arg in args {
         match arg.as_str() {
             "--live" => options.live = true,
+            "--window" => options.window = true,
             "--no-window" => options.no_window = true,
             filter if !filter.starts_with('-') && options.filter.is_none() => {
                 options.filter = Some(filter.to_owned());
@@ -61,7 +65,12 @@ mod tests {
     fn options_are_read_and_others_refused() {
         let read =
             |args: &[&str]| parse(&args.iter().map(|arg| arg.to_string()).collect::<Vec<_>>());
-        let wanted = Options { live: true, no_window: true, filter: Some("spool".into()) };
+        let wanted = Options {
+            live: true,
+            no_window: true,
+            filter: Some("spool".into()),
+            ..Options::default()
+        };
         assert_eq!(read(&["--live", "spool", "--no-window"]).unwrap(), wanted);
         assert!(read(&["--lives"]).is_err());
         assert!(read(&["one", "two"]).is_err());

@@ -23,6 +23,16 @@ pub fn all(session: &mut Session, options: &Options) {
     }
 }
 
+/// Only what needs a display and a browser.
+pub fn only_windows(session: &mut Session, options: &Options) {
+    if session.check("what is missing", || install(options))
+        && session.check("page build", page::build)
+        && session.check("build", build)
+    {
+        windows(session, options);
+    }
+}
+
 /// Only the Rust tests whose name contains the filter.
 pub fn filtered(session: &mut Session, filter: &str) {
     if session.check("build", build) {
