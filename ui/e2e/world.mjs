@@ -48,8 +48,8 @@ export class World {
   }
 
   /** Starts the server; resolves with the address that opens the page. */
-  async serve() {
-    const args = ['serve', '--port', '0', '--page', PAGE];
+  async serve(port = '0') {
+    const args = ['serve', '--port', port, '--page', PAGE];
     const child = spawn(MUSHER, args, { env: this.env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#serve = child;
     child.stderr.on('data', (bytes) => (this.#said += bytes));
