@@ -19,7 +19,9 @@ const SCRIPT = {
     ],
     [
       { say: 'More to come.' },
-      { repeat: { times: 12, steps: [{ say: 'Another line of the second turn.' }, { wait: 150 }] } },
+      {
+        repeat: { times: 12, steps: [{ say: 'Another line of the second turn.' }, { wait: 150 }] },
+      },
       { say: 'All of it came.' },
     ],
   ],

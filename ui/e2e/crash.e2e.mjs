@@ -21,10 +21,14 @@ scenario('a crash of the server loses no event', async ({ world, open, faults })
   await world.runScript(repository, SCRIPT, 'Count');
   await row(before, 'running').click();
   await says(before, 'Step 5 of');
+  const overview = await open();
+  await row(overview, 'running').waitFor();
   await world.kill();
   await before.getByText('Musher does not answer.').first().waitFor();
+  await overview.getByRole('alert').getByText('Musher does not answer.').waitFor();
+  await overview.getByText('Start musher serve again and open the address it prints.').waitFor();
   faults.length = 0; // The page of a server that is gone cannot reach it.
-  await before.context().close();
+  await Promise.all([before.context().close(), overview.context().close()]);
 
   await world.serve();
   const page = await open();

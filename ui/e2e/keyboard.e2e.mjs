@@ -53,30 +53,30 @@ scenario('the main flow by keys alone', async ({ open }) => {
   await page.getByText('What should be done in').waitFor();
 });
 
-scenario('a new story, the question for a folder, and every stop of the Tab key', async ({
-  world,
-  open,
-}) => {
-  const page = await open();
-  await id(page, 'dropzone').click();
-  await id(page, 'folder-path').waitFor();
-  assert.deepEqual(await accessFaults(page), []);
-  await page.keyboard.press('Escape');
-  await addRepository(page, await world.repository('atlas'));
-  await shoot(page, 'new-story');
-  assert.deepEqual(await accessFaults(page), []);
-  await id(page, 'composer-input').focus();
-  const seen = new Set();
-  for (let stop = 0; stop < 40; stop += 1) {
-    await page.keyboard.press('Tab');
-    const at = await page.evaluate(focused);
-    if (at === null) continue;
-    assert.ok(at.visible, `the focus is seen on ${at.name}`);
-    seen.add(at.name);
-  }
-  for (const name of ['new-story', 'runtime', 'place', 'base', 'dropzone', 'try-demo'])
-    assert.ok(seen.has(name), `Tab reaches ${name}, not only ${[...seen].join(', ')}`);
-});
+scenario(
+  'a new story, the question for a folder, and every stop of the Tab key',
+  async ({ world, open }) => {
+    const page = await open();
+    await id(page, 'dropzone').click();
+    await id(page, 'folder-path').waitFor();
+    assert.deepEqual(await accessFaults(page), []);
+    await page.keyboard.press('Escape');
+    await addRepository(page, await world.repository('atlas'));
+    await shoot(page, 'new-story');
+    assert.deepEqual(await accessFaults(page), []);
+    await id(page, 'composer-input').focus();
+    const seen = new Set();
+    for (let stop = 0; stop < 40; stop += 1) {
+      await page.keyboard.press('Tab');
+      const at = await page.evaluate(focused);
+      if (at === null) continue;
+      assert.ok(at.visible, `the focus is seen on ${at.name}`);
+      seen.add(at.name);
+    }
+    for (const name of ['new-story', 'runtime', 'place', 'base', 'dropzone', 'try-demo'])
+      assert.ok(seen.has(name), `Tab reaches ${name}, not only ${[...seen].join(', ')}`);
+  },
+);
 
 async function tabTo(page, testid) {
   for (let stop = 0; stop < 30; stop += 1) {

@@ -80,10 +80,16 @@ function shotPath(name) {
   return `${SHOTS}${name.replaceAll(/[^\w-]+/g, '-')}.png`;
 }
 
+/** The page follows the system's theme a moment later. */
+async function themed(page, theme) {
+  await page.emulateMedia({ colorScheme: theme });
+  await page.waitForFunction((wanted) => document.documentElement.dataset.theme === wanted, theme);
+}
+
 /** Keeps pictures of this state in both themes. */
 export async function shoot(page, name) {
   for (const theme of ['light', 'dark']) {
-    await page.emulateMedia({ colorScheme: theme });
+    await themed(page, theme);
     await page.screenshot({ path: shotPath(`${name}-${theme}`) });
   }
 }
@@ -94,7 +100,7 @@ export async function accessFaults(page) {
   // Through the debugger: the page's own policy refuses scripts from elsewhere.
   await page.evaluate(`(() => { ${AXE}; window.axe = axe; })()`);
   for (const theme of ['light', 'dark']) {
-    await page.emulateMedia({ colorScheme: theme });
+    await themed(page, theme);
     const { violations } = await page.evaluate(() =>
       window.axe.run(document, { resultTypes: ['violations'] }),
     );

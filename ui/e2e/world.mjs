@@ -30,6 +30,7 @@ export const SOON = 30_000;
 export class World {
   #serve = null;
   #said = '';
+  left = [];
 
   constructor() {
     this.dir = mkdtempSync(join(tmpdir(), 'musher-e2e-'));
@@ -154,10 +155,11 @@ export class World {
       if (this.#serve) await this.#stopAgents();
     } finally {
       await this.#ended('SIGTERM');
-      const left = this.#killLeft();
+      this.left = this.#killLeft();
       rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 });
-      if (left.length > 0) throw new Error(`processes outlived their run: ${left.join(', ')}`);
     }
+    if (this.left.length > 0)
+      throw new Error(`processes outlived their run: ${this.left.join(', ')}`);
   }
 
   async #stopAgents() {

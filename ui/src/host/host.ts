@@ -22,8 +22,9 @@ export interface Host {
   readonly kind: 'window' | 'server' | 'fake';
   /** Rejects with an `ApiError`, whatever went wrong. */
   call<K extends CommandName>(name: K, params: Params<K>): Promise<Reply<K>>;
-  /** `onGap` fires when news may have been missed and everything has to be asked again. */
-  onNews(onNews: (news: News) => void, onGap?: () => void): Unsubscribe;
+  /** `onGap` fires when news may have been missed and everything has to be asked again; `onLost`
+      each time the engine could not be reached again. */
+  onNews(onNews: (news: News) => void, onGap?: () => void, onLost?: () => void): Unsubscribe;
   onDrop(onDrop: (note: DropNote) => void): Unsubscribe;
   /** The person chose a run outside the page: in a notification or in the tray. */
   onFocusRun(onFocus: (run: string) => void): Unsubscribe;

@@ -41,7 +41,12 @@ async function post(token: string, name: string, params: unknown): Promise<unkno
 }
 
 /** Keeps one socket open; after each reconnect what happened meanwhile is unknown: `onGap`. */
-function newsSocket(token: string, onNews: (news: News) => void, onGap?: () => void): Unsubscribe {
+function newsSocket(
+  token: string,
+  onNews: (news: News) => void,
+  onGap?: () => void,
+  onLost?: () => void,
+): Unsubscribe {
   let closed = false;
   let tries = 0;
   let socket: WebSocket | undefined;
@@ -56,6 +61,7 @@ function newsSocket(token: string, onNews: (news: News) => void, onGap?: () => v
     socket.onmessage = ({ data }) => onNews(JSON.parse(String(data)) as News);
     socket.onclose = () => {
       if (closed) return;
+      if (tries > 0) onLost?.();
       timer = setTimeout(connect, RETRY_MS[Math.min(tries, RETRY_MS.length - 1)]);
       tries += 1;
     };
@@ -73,7 +79,7 @@ export function serverHost(): Host {
   return {
     kind: 'server',
     call: (name, params) => post(token, name, params) as Promise<never>,
-    onNews: (onNews, onGap) => newsSocket(token, onNews, onGap),
+    onNews: (onNews, onGap, onLost) => newsSocket(token, onNews, onGap, onLost),
     // A browser keeps the paths of dropped folders to itself: the page asks for a path instead.
     onDrop: () => () => undefined,
     onFocusRun: () => () => undefined,

@@ -72,6 +72,7 @@ export class AppState {
 
   private conversations = new Map<string, Conversation>();
   private noteId = 0;
+  private whyLost: string | null = null;
   private off: (() => void)[] = [];
 
   constructor(readonly host: Host) {
@@ -94,6 +95,7 @@ export class AppState {
       this.host.onNews(
         (news) => this.heard(news),
         () => void this.ask(),
+        () => void this.lost(),
       ),
       this.host.onFocusRun((run) => void this.openRun(run)),
       this.host.onDrop((note) => void this.drops.take(note)),
@@ -125,10 +127,28 @@ export class AppState {
       this.projects = projects;
       this.runs = merged(this.runs, runs);
       this.failure = null;
+      this.found();
       if (!this.ready) for (const text of info.notices) this.note({ level: 'info', text });
     } catch (thrown) {
       this.failure = asApiError(thrown);
     }
+  }
+
+  /** News do not come any more: says why, until everything could be asked again. */
+  private async lost(): Promise<void> {
+    try {
+      await this.host.call('app_info', {});
+    } catch (thrown) {
+      const { message, hint } = asApiError(thrown);
+      if (this.whyLost === message) return;
+      this.found();
+      this.whyLost = message;
+      this.note({ level: 'error', text: message, hint });
+    }
+  }
+  private found(): void {
+    this.notes = this.notes.filter((note) => note.text !== this.whyLost);
+    this.whyLost = null;
   }
 
   private firstPlace(): void {
