@@ -384,23 +384,25 @@ async fn ends_when_the_money_is_spent(transport: Transport) {
     assert!(over.result.token_usage.cost_microdollars >= 30_000, "{:?}", over.result);
 }
 
+/// Far enough that checkpoints are taken and spool segments go between two engines.
 async fn attaches_without_a_gap_or_a_double(transport: Transport) {
-    let setup = Setup::new(transport, "burst").env("MUSHER_DEMO_LINES", "20000");
-    let mut agent = setup.start();
-    agent.until(|event| matches!(event, AgentEvent::Text { .. } | AgentEvent::ToolCall(_))).await;
+    const LINES: &str = "60000";
+    let mut agent = Setup::new(transport, "burst").env("MUSHER_DEMO_LINES", LINES).start();
     let mut stored = Vec::new();
-    for _ in 0..6 {
+    for _ in 0..5 {
+        agent.until_count(9_000).await;
         let (setup, events) = agent.abandon();
         // What was taken from the sink is stored; a line is stored whole or not at all.
         stored.extend(events);
         let point = stored_to(&stored);
         agent = setup.with(|context| context.attach = Some(point)).start();
-        agent.until(|event| matches!(event, AgentEvent::Text { .. } | AgentEvent::ToolCall(_))).await;
     }
+    let run_dir = agent.setup.context.run_dir.clone();
     let over = agent.finish().await;
     assert_eq!(over.result.outcome, RunOutcome::Completed);
     stored.extend(over.events);
-    let again = Setup::new(transport, "burst").env("MUSHER_DEMO_LINES", "20000").start().finish().await;
+    assert!(run_dir.join("decoder.json").exists(), "no checkpoint was taken");
+    let again = Setup::new(transport, "burst").env("MUSHER_DEMO_LINES", LINES).start().finish().await;
     let words = |events: &[musher_runtime::Sourced]| -> Vec<String> {
         let text = |it: &musher_runtime::Sourced| match &it.event {
             // Pieces begin with the time of their sending; what follows is the same in every run.
@@ -415,7 +417,7 @@ async fn attaches_without_a_gap_or_a_double(transport: Transport) {
         events.iter().filter_map(text).collect()
     };
     let (seen, expected) = (words(&stored), words(&again.events));
-    assert!(expected.len() > 5000, "{}", expected.len());
+    assert!(expected.len() > 50_000, "{}", expected.len());
     let differs = seen.iter().zip(&expected).position(|(a, b)| a != b);
     assert_eq!((seen.len(), differs), (expected.len(), None));
 }
@@ -459,6 +461,10 @@ async fn attaches_to_the_second_process(transport: Transport) {
     let over = agent.end().await;
     assert_eq!(over.result.outcome, RunOutcome::Completed);
     assert!(!over.said("A fresh session."), "said twice");
+    let ends = |it: &&musher_runtime::Sourced| matches!(it.event, AgentEvent::TurnEnded { .. });
+    assert_eq!(events.iter().chain(&over.events).filter(ends).count(), 1);
+    let places = over.events.iter().filter_map(|it| it.spool).filter(|to| *to > 0);
+    assert!(places.min().is_none_or(|first| first > point.stored_to));
 }
 
 async fn a_program_that_is_not_there(transport: Transport) {

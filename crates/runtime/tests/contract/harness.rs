@@ -132,6 +132,14 @@ impl Agent {
         }
     }
 
+    /// Takes batches until there are so many events.
+    pub async fn until_count(&mut self, count: usize) {
+        while self.events.len() < count {
+            let batch = timeout(PATIENCE, self.batches.recv()).await.expect("more comes");
+            self.events.extend(batch.expect("the run goes on"));
+        }
+    }
+
     pub async fn until_said(&mut self, words: &str) {
         self.until(|event| is_text(event, words)).await;
     }
