@@ -219,7 +219,7 @@ impl RunActor {
         for Sourced { event, .. } in &mut batch {
             turn_ended |= matches!(event, AgentEvent::TurnEnded { .. });
             asked |= self.prepare_request(event);
-            self.changes.heed(event, self.core.now());
+            self.changes.heed(event);
         }
         let first = self.log.fold.phase == RunPhase::Starting;
         let session = self.log.fold.session_id().map(str::to_owned);

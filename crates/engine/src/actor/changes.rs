@@ -1,6 +1,5 @@
 //! When to ask git what changed in the worktree, and what came of it.
 
-use chrono::{DateTime, Utc};
 use musher_protocol::*;
 use tokio::time::Instant;
 
@@ -21,7 +20,7 @@ impl ChangesWatch {
         self.due.filter(|_| !self.looking)
     }
 
-    pub fn heed(&mut self, event: &AgentEvent, _now: DateTime<Utc>) {
+    pub fn heed(&mut self, event: &AgentEvent) {
         if matches!(event, AgentEvent::ToolResult(_) | AgentEvent::TurnEnded { .. }) {
             self.again |= self.looking;
             self.due.get_or_insert_with(|| Instant::now() + CHANGES_SETTLE);

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use musher_protocol::*;
 use musher_runtime::{
-    AttachPoint, EventLog, EventSink, EventStream, RuntimeContext, RuntimeKind, ToolAccess,
+    AttachPoint, EventLog, EventSink, EventStream, RuntimeContext, ToolAccess,
 };
 use musher_worktree::{CreateWorktree, Created, slug};
 
@@ -87,7 +87,6 @@ impl RunActor {
         self.slot = self.core.slots.clone().try_acquire_owned().ok();
         self.launch(None, Some(AttachPoint { stored_to })).await?;
         if self.log.fold.phase == RunPhase::Stopping {
-            self.log.fold.phase = RunPhase::Running;
             self.stop(StoppedBy::User).await?;
         }
         self.say_what_was_left().await
@@ -101,7 +100,7 @@ impl RunActor {
         let Some(kind) = self.core.registry.get(&self.story.settings.runtime) else {
             return self.could_not_start(unknown_runtime(&self.story.settings.runtime)).await;
         };
-        let context = self.context(kind.as_ref(), trust, attach);
+        let context = self.context(trust, attach);
         let runtime = kind.new_run();
         let log = StoredEvents { core: self.core.clone(), run: context.run.clone() };
         let (sink, batches) = EventSink::new(Arc::new(log));
@@ -113,7 +112,6 @@ impl RunActor {
 
     fn context(
         &self,
-        _kind: &dyn RuntimeKind,
         trust: Option<TrustDecision>,
         attach: Option<AttachPoint>,
     ) -> RuntimeContext {
