@@ -222,7 +222,9 @@ pub enum Answer {
         message: Option<String>,
     },
     /// Question text to the chosen label, or free text.
-    Answers { answers: BTreeMap<String, String> },
+    Answers {
+        answers: BTreeMap<String, String>,
+    },
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]

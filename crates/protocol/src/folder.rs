@@ -98,16 +98,31 @@ pub struct FileDiff {
 #[serde(tag = "reason", rename_all = "snake_case")]
 #[ts(export_to = "contract.ts")]
 pub enum RemovalRefusal {
-    TrackedChanges { files: Vec<String> },
-    UntrackedFiles { files: Vec<String> },
+    TrackedChanges {
+        files: Vec<String>,
+    },
+    UntrackedFiles {
+        files: Vec<String>,
+    },
     /// Commits that no other ref reaches.
-    UniqueCommits { commits: Vec<String> },
-    DetachedHead { commit: String },
-    ProcessInside { pid: u32, name: String },
-    RunUsesIt { run: String },
+    UniqueCommits {
+        commits: Vec<String>,
+    },
+    DetachedHead {
+        commit: String,
+    },
+    ProcessInside {
+        pid: u32,
+        name: String,
+    },
+    RunUsesIt {
+        run: String,
+    },
     MainCheckout,
     /// Locked by `git worktree lock`.
-    Locked { why: String },
+    Locked {
+        why: String,
+    },
 }
 
 /// What came of a removal.

@@ -26,7 +26,9 @@ pub enum RunOutcome {
         last_lines: Vec<String>,
     },
     /// The runtime does not know the session that was to be resumed.
-    ResumeRejected { session_id: String },
+    ResumeRejected {
+        session_id: String,
+    },
     /// The account's quota is used up.
     RateLimited {
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -35,14 +37,27 @@ pub enum RunOutcome {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         window: Option<String>,
     },
-    LimitReached { limit: RunLimit },
+    LimitReached {
+        limit: RunLimit,
+    },
     /// Nothing was heard for `after_secs`; `last_event` is the type of the last event.
-    Inactive { after_secs: u64, last_event: String },
-    Stopped { by: StoppedBy },
-    SpawnFailed { message: String },
-    AuthenticationRequired { message: String },
+    Inactive {
+        after_secs: u64,
+        last_event: String,
+    },
+    Stopped {
+        by: StoppedBy,
+    },
+    SpawnFailed {
+        message: String,
+    },
+    AuthenticationRequired {
+        message: String,
+    },
     /// The end could not be proved: these processes may still live.
-    Unconfirmed { left: Vec<u32> },
+    Unconfirmed {
+        left: Vec<u32>,
+    },
     /// Written by a newer Musher.
     #[serde(other)]
     Unknown,

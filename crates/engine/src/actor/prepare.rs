@@ -3,9 +3,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use musher_protocol::*;
-use musher_runtime::{
-    AttachPoint, EventLog, EventSink, EventStream, RuntimeContext, ToolAccess,
-};
+use musher_runtime::{AttachPoint, EventLog, EventSink, EventStream, RuntimeContext, ToolAccess};
 use musher_worktree::{CreateWorktree, Created, slug};
 
 use super::{CreatePlan, RunActor, StartPlan, Work};
@@ -110,11 +108,7 @@ impl RunActor {
         Ok(())
     }
 
-    fn context(
-        &self,
-        trust: Option<TrustDecision>,
-        attach: Option<AttachPoint>,
-    ) -> RuntimeContext {
+    fn context(&self, trust: Option<TrustDecision>, attach: Option<AttachPoint>) -> RuntimeContext {
         let settings = &self.story.settings;
         let run = self.log.summary().id.clone();
         RuntimeContext {
