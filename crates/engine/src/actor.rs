@@ -97,6 +97,8 @@ pub(crate) struct RunActor {
     /// Who asked for the end; the outcome says so.
     stopped_by: Option<StoppedBy>,
     input_ended: bool,
+    /// The project's own filters may run, as its user allowed.
+    trusted: bool,
     /// The worktree is being made; that is never cut off half way.
     preparing: bool,
     /// What the runtime's `start` returned; the run is over when its last batch is stored too.
@@ -129,6 +131,7 @@ impl RunActor {
             changes: ChangesWatch::default(),
             stopped_by: None,
             input_ended: false,
+            trusted: false,
             preparing: false,
             result: None,
             follow_up: None,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use musher_protocol::*;
 use musher_store::TrustAnswer;
-use musher_worktree::{RemoveWorktree, TrustItems, slug};
+use musher_worktree::{Git, RemoveWorktree, TrustItems, slug};
 
 use crate::{
     Engine,
@@ -93,13 +93,12 @@ impl Engine {
         &self,
         params: WorktreeParams,
     ) -> Result<WorktreeChanges, ApiError> {
-        let (worktree, base) = self.worktree_of(&params.run).await?;
-        Ok(self.core.git.changes(&worktree, base_of(&base)).await?)
+        let (git, worktree, base) = self.worktree_of(&params.run).await?;
+        Ok(git.changes(&worktree, base_of(&base)).await?)
     }
 
     pub async fn worktree_diff(&self, params: DiffParams) -> Result<FileDiff, ApiError> {
-        let (worktree, base) = self.worktree_of(&params.run).await?;
-        let git = &self.core.git;
+        let (git, worktree, base) = self.worktree_of(&params.run).await?;
         Ok(git.diff(&worktree, base_of(&base), &params.path, MAX_DIFF_LINES).await?)
     }
 
@@ -156,13 +155,17 @@ impl Engine {
         self.project_by_id(id).await?.ok_or_else(|| not_found("project", id))
     }
 
-    async fn worktree_of(&self, run: &RunId) -> Result<(PathBuf, Option<String>), ApiError> {
+    /// A run's worktree, git as far as its project is trusted, and what changes are compared with.
+    async fn worktree_of(&self, run: &RunId) -> Result<(Git, PathBuf, Option<String>), ApiError> {
         let summary = summary_of(&self.core, run).await?;
         let story = story_of(&self.core, &summary.story).await?;
         if story.worktree.is_empty() {
             return Err(conflict("The worktree of this run is not made yet."));
         }
-        Ok((PathBuf::from(story.worktree), story.base_commit))
+        let worktree = PathBuf::from(story.worktree);
+        let trust = trust_in(&self.core, &story.project, &worktree).await?;
+        let git = self.core.git.trusting(trust.decision == Some(TrustDecision::Trusted));
+        Ok((git, worktree, story.base_commit))
     }
 }
 

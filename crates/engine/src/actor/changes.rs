@@ -33,7 +33,7 @@ impl RunActor {
     pub(super) fn look_at_changes(&mut self) {
         self.changes.due = None;
         self.changes.looking = true;
-        let (git, story) = (self.core.git.clone(), self.story.clone());
+        let (git, story) = (self.core.git.trusting(self.trusted), self.story.clone());
         self.work.spawn(async move {
             let base = base_of(&story.base_commit);
             let found = git.changes(story.worktree.as_ref(), base).await;

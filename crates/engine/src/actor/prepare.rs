@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use musher_protocol::*;
 use musher_runtime::{AttachPoint, EventLog, EventSink, EventStream, RuntimeContext, ToolAccess};
-use musher_worktree::{CreateWorktree, Created, slug};
+use musher_worktree::{CreateWorktree, Created, WorktreeError, slug};
 
 use super::{CreatePlan, RunActor, StartPlan, Work};
 use crate::{core::Core, projects::trust_in, runs::event_stream};
@@ -76,6 +76,7 @@ impl RunActor {
         if self.stopped_by.is_some() {
             return Ok(());
         }
+        self.trusted = prepared.trust == Some(TrustDecision::Trusted);
         self.enter(RunPhase::Starting, Some("Starting the agent".into())).await?;
         self.launch(prepared.trust, None).await
     }
@@ -83,6 +84,10 @@ impl RunActor {
     /// Takes over the program of an engine that is gone.
     pub(super) async fn attach(&mut self, stored_to: u64) -> Result<(), ApiError> {
         self.slot = self.core.slots.clone().try_acquire_owned().ok();
+        let worktree = PathBuf::from(&self.story.worktree);
+        // A worktree that is gone has no settings; what the agent said is taken in all the same.
+        let trust = trust_in(&self.core, &self.story.project, &worktree).await.ok();
+        self.trusted = trust.is_some_and(|t| t.decision == Some(TrustDecision::Trusted));
         self.launch(None, Some(AttachPoint { stored_to })).await?;
         if self.log.fold.phase == RunPhase::Stopping {
             self.stop(StoppedBy::User).await?;
@@ -238,7 +243,24 @@ async fn make_worktree(
         branch: plan.branch.clone(),
         base: plan.base.clone(),
     };
-    Ok(core.git.create(request).await?)
+    let trust = trust_in(core, &story.project, project_root.as_ref()).await?;
+    if trust.decision != Some(TrustDecision::Trusted) {
+        return Ok(core.git.create(request).await?);
+    }
+    match core.git.trusting(true).create(request.clone()).await {
+        Err(WorktreeError::FilterFailed { .. }) => without_filters(core, request).await,
+        created => Ok(created?),
+    }
+}
+
+/// A filter of the project is not there (git-lfs not installed): its files stay as they are stored.
+async fn without_filters(core: &Core, request: CreateWorktree) -> Result<Created, ApiError> {
+    let mut created = core.git.create(request).await?;
+    created.warnings.push(
+        "A filter of this repository (git-lfs?) failed, so files it makes are left as they are stored."
+            .into(),
+    );
+    Ok(created)
 }
 
 /// A run's events for its runtime's `stream_events`.
