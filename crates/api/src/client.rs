@@ -113,8 +113,10 @@ impl From<Failure> for ApiError {
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Refused(error) => error,
-            Failure::NoAnswer => ApiError::new(ErrorCode::EngineGone, "The running Musher is gone.")
-                .with_hint("Try again: a new one starts."),
+            Failure::NoAnswer => {
+                ApiError::new(ErrorCode::EngineGone, "The running Musher is gone.")
+                    .with_hint("Try again: a new one starts.")
+            }
         }
     }
 }

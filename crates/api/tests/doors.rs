@@ -312,7 +312,7 @@ async fn the_end_waits_for_nobody_long() {
     let mut stream = TcpStream::connect(server.info.address).await.unwrap();
     let (host, bearer) = (server.host(), server.bearer());
     let headers = [("host", host.as_str()), ("authorization", bearer.as_str()), JSON];
-    let waiting = request("POST /rpc/wait", &headers, "{}");
+    let waiting = request("POST /rpc/run_events", &headers, "{}");
     let waiting = exchange(&mut stream, &waiting);
     let (address, serving) = (server.info.address, server.serving);
     let end = async {
@@ -323,6 +323,6 @@ async fn the_end_waits_for_nobody_long() {
     };
     let both = async { tokio::join!(waiting, end).0 };
     let answer = tokio::time::timeout(Duration::from_secs(5), both).await.expect("it ends");
-    assert_eq!(answer.status, 409);
+    assert_eq!(answer.status, 503);
     assert!(TcpStream::connect(address).await.is_err());
 }

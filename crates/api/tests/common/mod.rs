@@ -34,7 +34,7 @@ impl Api for Echo {
                 "runtimes": [], "max_live_runs": 1, "notices": [],
             })
             .to_string()),
-            "wait" => std::future::pending().await,
+            "run_events" => std::future::pending().await,
             "missing" => Err(ApiError::new(ErrorCode::NotFound, "There is no such run.")),
             _ => Ok(serde_json::json!({ "name": name, "params": params }).to_string()),
         }
