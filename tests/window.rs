@@ -141,7 +141,8 @@ fn killed_in_the_middle_it_shows_everything_at_the_next_start() {
     let asked = events.iter().filter(|event| event["event"]["type"] == "permission_request");
     assert_eq!(asked.count(), 1, "an event is doubled or missing");
     let whole = |event: &&serde_json::Value| {
-        event["event"]["text"] == "First I look at what is here." && event["event"]["delta"].is_null()
+        event["event"]["text"] == "First I look at what is here."
+            && event["event"]["delta"].is_null()
     };
     assert_eq!(events.iter().filter(whole).count(), 1, "an event is doubled or missing");
     screenshot(&picture("6-after-the-kill"));
@@ -191,6 +192,27 @@ fn closed_it_hides_and_says_who_needs_somebody() {
     tray.click("Quit Musher");
     until("the app ended", || (!alive(app)).then_some(()));
     tray.wait_until_gone();
+}
+
+#[test]
+#[ignore = "needs a display: cargo xtask test"]
+fn a_hidden_window_comes_back_when_its_tray_goes() {
+    let stage = Stage::new();
+    let page = stage.open(&[]);
+    page.part("dropzone");
+    // The panel comes later than the app, as it may at the start of a session.
+    let mut tray = Tray::start();
+    tray.wait_for_icon();
+    page.part("try-demo").click();
+    page.element(&row("running"));
+    tray.wait_for("running");
+    close_musher();
+    until("the window is hidden", || musher_window().is_none().then_some(()));
+    drop(tray);
+    until("the window is back", musher_window);
+    let mut tray = Tray::start();
+    tray.wait_for_icon();
+    tray.wait_for("Open Musher");
 }
 
 #[test]

@@ -70,3 +70,21 @@ pub(crate) fn canonical(path: &Path) -> String {
     let resolved = path.canonicalize().or_else(|_| std::path::absolute(path));
     resolved.unwrap_or_else(|_| path.to_path_buf()).to_string_lossy().into_owned()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn positions_are_in_css_pixels() {
+        let event = DragDropEvent::Over { position: PhysicalPosition::new(300.0, 150.0) };
+        let dragged = Dragged::of(&event, 1.5);
+        assert!(dragged.is_some_and(|drag| (drag.x, drag.y, drag.kind) == (200.0, 100.0, "over")));
+    }
+
+    #[test]
+    fn a_path_that_is_gone_can_still_be_named() {
+        assert_eq!(canonical(Path::new("/no/such folder/ü")), "/no/such folder/ü");
+        assert_eq!(canonical(Path::new("/tmp/..")), "/");
+    }
+}

@@ -7,13 +7,18 @@
 //! directory, that one is asked to come forward and this one ends.
 
 mod args;
+mod desk;
 mod dialog;
 mod drop;
 mod host;
 mod log;
 mod news;
 mod notify;
+mod page;
 mod rpc;
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod sample;
 mod shell;
 mod start;
 mod tray;

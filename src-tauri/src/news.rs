@@ -112,3 +112,50 @@ async fn ask_for_projects(board: &mut Board, engine: &Engine) {
         Err(error) => tracing::warn!("the projects' names are unknown: {error}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::run;
+    use musher_protocol::RunPhase;
+
+    #[tokio::test]
+    async fn the_mailbox_keeps_the_latest_of_each_run() {
+        let mailbox = Mailbox::default();
+        let news = |phase| News { runs: vec![run("a", phase)], projects: false };
+        mailbox.put(news(RunPhase::Queued));
+        mailbox.put(News { runs: vec![run("b", RunPhase::Running)], projects: true });
+        mailbox.put(news(RunPhase::Running));
+        let taken = mailbox.take().await;
+        assert!(taken.projects);
+        assert_eq!(taken.runs.len(), 2);
+        assert!(taken.runs.iter().all(|run| run.phase == RunPhase::Running));
+    }
+
+    #[tokio::test]
+    async fn who_waits_is_woken() {
+        let mailbox = Mailbox::default();
+        let put = async {
+            tokio::task::yield_now().await;
+            mailbox.put(News { runs: Vec::new(), projects: true });
+        };
+        assert!(tokio::join!(mailbox.take(), put).0.projects);
+    }
+
+    #[test]
+    fn a_note_names_the_project() {
+        let mut board = Board::default();
+        board.name_projects(vec![Project {
+            id: run("a", RunPhase::Done).project,
+            name: "sundial".into(),
+            root: "/s".into(),
+            added_at: Default::default(),
+        }]);
+        board.runs.insert(run("a", RunPhase::Running).id, run("a", RunPhase::Running));
+        let mut asks = run("a", RunPhase::WaitingPermission);
+        asks.waiting = 1;
+        let note = board.take_in(asks.clone());
+        assert!(note.is_some_and(|note| note.summary.contains("in sundial")));
+        assert_eq!(board.take_in(asks), None);
+    }
+}

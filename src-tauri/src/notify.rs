@@ -204,21 +204,8 @@ mod tests {
     use super::*;
 
     fn run(phase: RunPhase, waiting: u32, outcome: Option<RunOutcome>) -> RunSummary {
-        let mut run: RunSummary = serde_json::from_value(serde_json::json!({
-            "id": "r", "story": "s", "project": "p", "title": "Add a flag", "agent_name": "coder-1",
-            "runtime": "demo", "worktree": "/w", "branch": "musher/add", "status": "running",
-            "phase": "running", "detail": "wants to run: cargo test", "usage": {
-                "input_tokens": 0, "output_tokens": 0, "cache_creation_input_tokens": 0,
-                "cache_read_input_tokens": 0, "cost_microdollars": 0, "cost_source": "unknown" },
-            "added": 0, "removed": 0, "files_changed": 0, "waiting": 0, "unread": false,
-            "demo": false, "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z",
-            "last_seq": 1,
-        }))
-        .unwrap();
-        run.phase = phase;
-        run.waiting = waiting;
-        run.outcome = outcome;
-        run
+        let detail = Some("wants to run: cargo test".to_owned());
+        RunSummary { waiting, outcome, detail, ..crate::sample::run("r", phase) }
     }
 
     fn said(before: Option<&RunSummary>, after: &RunSummary) -> Option<String> {

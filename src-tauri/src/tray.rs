@@ -14,7 +14,7 @@ use tauri::{
     tray::{TrayIcon, TrayIconBuilder},
 };
 
-use crate::shell::{self, Shell};
+use crate::shell::Shell;
 
 const OPEN: &str = "open";
 const STOP_ALL: &str = "stop-all";
@@ -136,6 +136,11 @@ impl Tray {
         Ok(tray)
     }
 
+    /// Tauri keeps an icon until it is told.
+    pub(crate) fn remove(self, app: &AppHandle) {
+        app.remove_tray_by_id(self.icon.id());
+    }
+
     /// Draws what changed.
     pub(crate) fn show(&mut self, app: &AppHandle, view: &TrayView) {
         if self.shown != *view
@@ -219,11 +224,58 @@ pub(crate) fn on_menu(app: &AppHandle, id: &str) {
     match id {
         OPEN => shell.open_run(None),
         QUIT => shell.quit(0),
-        STOP_ALL => shell::ask_to_stop_all(shell.inner().clone()),
+        STOP_ALL => shell.ask_to_stop_all(),
         _ => {
             if let Some(run) = id.strip_prefix(RUN).and_then(RunId::parse) {
                 shell.open_run(Some(run));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sample::run;
+
+    fn view(runs: &[RunSummary]) -> TrayView {
+        TrayView::of(runs.iter())
+    }
+
+    #[test]
+    fn who_needs_a_person_is_first_and_marks_the_icon() {
+        let mut asks = run("a", RunPhase::WaitingPermission);
+        asks.waiting = 1;
+        let both = view(&[run("b", RunPhase::Running), asks]);
+        assert_eq!(both.mark, Mark::Need);
+        assert_eq!(both.live, 2);
+        let rows: Vec<_> = both.rows.iter().map(|(_, text)| text.as_str()).collect();
+        assert_eq!(rows, ["Add a flag — needs you", "Add a flag — running"]);
+        assert_eq!(view(&[run("b", RunPhase::Queued)]).mark, Mark::Running);
+    }
+
+    #[test]
+    fn what_is_over_is_not_listed() {
+        assert_eq!(view(&[run("a", RunPhase::Done)]), TrayView::default());
+    }
+
+    #[test]
+    fn only_what_a_menu_shows_changes_it() {
+        let before = run("a", RunPhase::Running);
+        let mut after = before.clone();
+        after.last_seq += 100;
+        after.detail = Some("editing src/lib.rs".into());
+        assert_eq!(view(&[before]), view(&[after]));
+    }
+
+    #[test]
+    fn a_long_menu_and_a_long_title_are_cut_and_an_underscore_is_no_key() {
+        let runs: Vec<_> = (10..40).map(|n| run(&n.to_string(), RunPhase::Running)).collect();
+        assert_eq!(view(&runs).rows.len(), MOST_ROWS);
+        assert_eq!(view(&runs).live, 30);
+        let mut named = run("a", RunPhase::Running);
+        named.title = "ü_".repeat(50);
+        let text = view(&[named]).rows.remove(0).1;
+        assert!(text.starts_with("ü__ü__") && text.contains("… — running"), "{text}");
     }
 }

@@ -141,7 +141,6 @@ impl Page {
         self.in_session("POST", "/execute/async", Some(&body)).expect("the promise ends")
     }
 
-
     /// Ends the driver; the app goes with it unless it is gone already.
     pub fn close(mut self) {
         self.end();
@@ -181,7 +180,6 @@ impl Element<'_> {
             tried = self.page.element(&self.css).act("click", json!({}));
         }
     }
-
 
     pub fn text(&self) -> String {
         let path = format!("/element/{}/text", self.id);

@@ -1,0 +1,112 @@
+//! What a person meets outside the window: the tray, notifications, and what closing means.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use tokio::sync::watch;
+
+use crate::{
+    dialog,
+    notify::Note,
+    shell::{Shell, locked},
+    tray::{Tray, TrayView},
+    tray_host, window,
+};
+
+impl Shell {
+    pub(crate) async fn watch_tray(self: Arc<Self>) {
+        let present = watch::Sender::new(false);
+        let mut changes = present.subscribe();
+        let follow = async {
+            while changes.changed().await.is_ok() {
+                let there = *changes.borrow_and_update();
+                self.on_main(move |shell| shell.make_tray(there));
+            }
+        };
+        tokio::join!(tray_host::watch(&present), follow);
+    }
+
+    fn make_tray(&self, there: bool) {
+        let view = locked(&self.tray_view).clone();
+        let mut tray = locked(&self.tray);
+        if let Some(before) = tray.take() {
+            before.remove(&self.app);
+        }
+        *tray = if there { Tray::make(&self.app, &view) } else { None };
+        if tray.is_none() && !window::is_shown(&self.app) {
+            // Whoever hid it could not bring it back any more.
+            window::show(&self.app);
+        }
+    }
+
+    fn on_main(self: &Arc<Self>, work: impl FnOnce(&Self) + Send + 'static) {
+        let shell = self.clone();
+        // Fails only when the program ends.
+        let _ = self.app.run_on_main_thread(move || work(&shell));
+    }
+
+    pub(crate) fn show_in_tray(self: &Arc<Self>, view: TrayView) {
+        self.live.store(view.live, Ordering::Relaxed);
+        let changed = {
+            let mut shown = locked(&self.tray_view);
+            let changed = *shown != view;
+            *shown = view;
+            changed
+        };
+        if changed {
+            self.on_main(|shell| {
+                let view = locked(&shell.tray_view).clone();
+                if let Some(tray) = locked(&shell.tray).as_mut() {
+                    tray.show(&shell.app, &view);
+                }
+            });
+        }
+    }
+
+    /// Only where a tray can bring it back, and only while something runs.
+    pub(crate) fn hides_on_close(&self) -> bool {
+        self.live.load(Ordering::Relaxed) > 0 && locked(&self.tray).is_some()
+    }
+
+    pub(crate) fn say_once_that_it_hides(self: &Arc<Self>) {
+        if !self.said_that_it_hides.swap(true, Ordering::Relaxed) {
+            self.notes.show(
+                self,
+                Note {
+                    run: None,
+                    summary: "Musher goes on in the tray".to_owned(),
+                    body: "Its agents work on. Open or quit it from its icon.".to_owned(),
+                },
+            );
+        }
+    }
+
+    pub(crate) fn notify(self: &Arc<Self>, note: Note) {
+        if !window::is_looked_at(&self.app) {
+            self.notes.show(self, note);
+        }
+    }
+
+    pub(crate) fn ask_to_stop_all(self: &Arc<Self>) {
+        self.own(Self::stop_all);
+    }
+
+    async fn stop_all(self: Arc<Self>) {
+        let live = self.live.load(Ordering::Relaxed);
+        let question = match live {
+            1 => "Stop the live run?".to_owned(),
+            live => format!("Stop {live} live runs?"),
+        };
+        let text = "Each agent is ended with everything it started. \
+                    What it wrote stays in its worktree.";
+        if !dialog::ask(&self.app, question, text).await {
+            return;
+        }
+        let stopped = match self.api().await {
+            Ok(api) => api.engine.run_stop_all().await.map(|_| ()),
+            Err(error) => Err(error),
+        };
+        if let Err(error) = stopped {
+            dialog::error(&self.app, &error).await;
+        }
+    }
+}
