@@ -16,13 +16,25 @@ impl AddAssign for Count {
 }
 
 /// Adds up the closing lines of nextest, `cargo test`, vitest, node's own runner, and any line that
-/// begins with `N passed` or `N failed`.
+/// begins with `N passed` or `N failed`. nextest repeats what a failed test printed, so of its
+/// output only its own summary counts.
 pub fn read(output: &str) -> Count {
+    let lines: Vec<String> = output.lines().map(without_colours).collect();
+    let summaries = lines.iter().map(|line| line.trim()).filter(|line| is_summary(line));
     let mut count = Count::default();
-    for line in output.lines() {
-        count += read_line(without_colours(line).trim());
+    for line in summaries.clone() {
+        count += in_words(line);
+    }
+    if summaries.count() == 0 {
+        for line in &lines {
+            count += read_line(line.trim());
+        }
     }
     count
+}
+
+fn is_summary(line: &str) -> bool {
+    line.starts_with("Summary [")
 }
 
 fn read_line(line: &str) -> Count {
@@ -32,8 +44,7 @@ fn read_line(line: &str) -> Count {
     if let Some(failed) = node(line, "fail") {
         return Count { passed: 0, failed };
     }
-    let closing = line.starts_with("Summary [")
-        || line.starts_with("test result:")
+    let closing = line.starts_with("test result:")
         || line.starts_with("Tests  ")
         || begins_with_a_count(line);
     if closing { in_words(line) } else { Count::default() }
@@ -95,6 +106,11 @@ mod tests {
                 "Summary [ 1s] 9 tests run: 5 passed (1 slow), 3 failed, 1 timed out, 2 skipped",
                 5,
                 4,
+            ),
+            (
+                "  test result: FAILED. 0 passed; 1 failed\n Summary [ 1s] 1 test run: 0 passed, 1 failed",
+                0,
+                1,
             ),
             ("test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured", 3, 1),
             (
