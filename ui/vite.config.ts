@@ -16,6 +16,8 @@ export default defineConfig(({ mode }) => ({
   // Component tests need the browser build of Svelte.
   resolve: mode === 'test' ? { conditions: ['browser'] } : {},
   test: {
+    // A hang ends; how long a busy machine takes is no verdict.
+    testTimeout: 120_000,
     environment: 'jsdom',
     include: ['tests/**/*.test.ts'],
     setupFiles: ['tests/setup.ts'],
