@@ -29,7 +29,10 @@ pub trait AgentRuntime: Send + Sync {
     /// starting one.
     ///
     /// Failures of the agent are outcomes, not errors: an `Err` means that the runtime itself could
-    /// not do its work, and that nothing it started is left.
+    /// not do its work, and that nothing it started is left. The exception is `SinkClosed`: the engine
+    /// is going, and the agent goes on for the next one to attach to.
+    ///
+    /// The last sink is dropped with its return: then no event follows.
     async fn start(
         &self,
         context: RuntimeContext,
@@ -37,7 +40,8 @@ pub trait AgentRuntime: Send + Sync {
     ) -> Result<RuntimeResult, RuntimeError>;
 
     /// Ends the agent: politely, then by force. `Ok` is true only when the whole tree is dead; `start`
-    /// returns in any case. Before `start`, and after the end, it does nothing.
+    /// returns in any case. Before `start` it makes sure that `start` ends at once; after the end it
+    /// does nothing. It does not wait for the sink, so it may be awaited where batches are taken.
     async fn stop(&self) -> Result<(), RuntimeError>;
 
     fn get_status(&self) -> RuntimeStatus;
@@ -47,7 +51,7 @@ pub trait AgentRuntime: Send + Sync {
     fn stream_events(&self, from_seq: u64) -> EventStream;
 
     /// Steers a live agent. `Unsupported` when this kind of agent cannot do it, `NotRunning` when
-    /// there is nothing to steer.
+    /// there is nothing to steer. It waits neither for the agent nor for the sink.
     async fn steer(&self, input: AgentInput) -> Result<(), RuntimeError>;
 }
 
@@ -56,9 +60,15 @@ pub trait AgentRuntime: Send + Sync {
 pub enum AgentInput {
     /// A person's words. The runtime emits `MessageSent{id}` once the agent has them; saying the same
     /// `id` twice says it once.
-    Message { id: String, text: String },
+    Message {
+        id: String,
+        text: String,
+    },
     /// The answer to a `PermissionRequest` or a `Question`.
-    Answer { request: String, answer: Answer },
+    Answer {
+        request: String,
+        answer: Answer,
+    },
     /// Ends the turn; the agent lives on.
     Interrupt,
     /// Nothing more will be said: the agent finishes its turn and ends.

@@ -76,20 +76,23 @@ async fn starts_streams_and_completes(transport: Transport) {
     assert!(over.said("Hello from the scripted agent. Ünïcode: 你好 🦀"));
     assert!(over.result.session_id.is_some());
     assert!(over.count(|event| matches!(event, AgentEvent::Text { delta: true, .. })) > 0);
-    assert!(over.count(|event| matches!(event, AgentEvent::Notice { .. })) == 0, "{:?}", over.events);
+    assert!(
+        over.count(|event| matches!(event, AgentEvent::Notice { .. })) == 0,
+        "{:?}",
+        over.events
+    );
     assert_eq!(over.runtime.get_status(), RuntimeStatus::Completed);
     let late = over.runtime.steer(AgentInput::Interrupt).await;
     assert!(matches!(late, Err(RuntimeError::NotRunning)));
     over.runtime.stop().await.unwrap();
-    let places: Vec<u64> = over.events.iter().filter_map(|it| it.spool).filter(|to| *to > 0).collect();
+    let places: Vec<u64> =
+        over.events.iter().filter_map(|it| it.spool).filter(|to| *to > 0).collect();
     assert!(places.is_sorted(), "{places:?}");
 }
 
 async fn the_demo_is_labelled(transport: Transport) {
     let over = Setup::new(transport, "hello").start_as(Flavour::Demo).finish().await;
-    let labelled = |event: &AgentEvent| {
-        matches!(event, AgentEvent::Session(info) if info.demo && info.billing == Billing::Free)
-    };
+    let labelled = |event: &AgentEvent| matches!(event, AgentEvent::Session(info) if info.demo && info.billing == Billing::Free);
     assert!(over.count(labelled) > 0);
     assert_eq!(over.count(|event| matches!(event, AgentEvent::Session(info) if !info.demo)), 0);
 }
@@ -105,7 +108,8 @@ async fn allows(transport: Transport) {
     let again = AgentInput::Answer { request: request.request, answer: Answer::Allow };
     let over = agent.finish().await;
     assert!(file.exists() && over.said("Written."));
-    let edit = |event: &AgentEvent| matches!(event, AgentEvent::ToolResult(it) if it.edit.is_some());
+    let edit =
+        |event: &AgentEvent| matches!(event, AgentEvent::ToolResult(it) if it.edit.is_some());
     assert_eq!(over.count(edit), 1);
     assert!(over.runtime.steer(again).await.is_err());
 }
@@ -119,9 +123,7 @@ async fn denies(transport: Transport) {
     let over = agent.finish().await;
     assert_eq!(over.result.outcome, RunOutcome::Completed, "a denial is no failure");
     assert!(over.said("Not written.") && !over.setup.context.cwd.join("edited.txt").exists());
-    let told = |event: &AgentEvent| {
-        matches!(event, AgentEvent::ToolResult(it) if it.is_error && it.text.contains("rather not"))
-    };
+    let told = |event: &AgentEvent| matches!(event, AgentEvent::ToolResult(it) if it.is_error && it.text.contains("rather not"));
     assert_eq!(over.count(told), 1);
 }
 
@@ -141,9 +143,9 @@ async fn approves_a_plan(transport: Transport) {
     let request = agent.until_request().await;
     assert_eq!(request.plan.as_deref(), Some("# Plan\n\n1. Write planned.txt"));
     agent.answer(&request.request, Answer::Allow).await;
-    let next = agent.until(|event| {
-        matches!(event, AgentEvent::PermissionRequest(it) if it.kind == ToolKind::Edit)
-    });
+    let next = agent.until(
+        |event| matches!(event, AgentEvent::PermissionRequest(it) if it.kind == ToolKind::Edit),
+    );
     let AgentEvent::PermissionRequest(write) = next.await else { panic!("no request") };
     agent.answer(&write.request, Answer::Allow).await;
     assert!(agent.finish().await.said("Plan carried out."));
@@ -152,9 +154,9 @@ async fn approves_a_plan(transport: Transport) {
 async fn answers_two_asks(transport: Transport) {
     let mut agent = Setup::new(transport, "two_asks").start();
     let first = agent.until_request().await;
-    let second = agent.until(|event| {
-        matches!(event, AgentEvent::PermissionRequest(it) if it.request != first.request)
-    });
+    let second = agent.until(
+        |event| matches!(event, AgentEvent::PermissionRequest(it) if it.request != first.request),
+    );
     let AgentEvent::PermissionRequest(second) = second.await else { panic!("no request") };
     agent.answer(&second.request, Answer::Allow).await;
     agent.answer(&first.request, Answer::Deny { message: None }).await;
@@ -172,7 +174,11 @@ async fn follows_up(transport: Transport) {
     agent.steer(AgentInput::EndOfInput).await;
     let over = agent.end().await;
     assert_eq!(over.result.outcome, RunOutcome::Completed);
-    assert_eq!(over.count(|event| is_text(event, "You said")), 1, "the same message was said twice");
+    assert_eq!(
+        over.count(|event| is_text(event, "You said")),
+        1,
+        "the same message was said twice"
+    );
 }
 
 async fn steers(transport: Transport) {
@@ -273,19 +279,17 @@ async fn says_how_it_died_in_a_turn(transport: Transport) {
         panic!("{:?}", over.result)
     };
     assert_eq!(last_lines, &["Segmentation fault"]);
-    let half = |event: &AgentEvent| {
-        matches!(event, AgentEvent::Notice { stream: Stream::Stdout, text } if text.contains("half"))
-    };
+    let half = |event: &AgentEvent| matches!(event, AgentEvent::Notice { stream: Stream::Stdout, text } if text.contains("half"));
     assert_eq!(over.count(half), 1, "the half line is not kept");
-    let stderr = |event: &AgentEvent| {
-        matches!(event, AgentEvent::Notice { stream: Stream::Stderr, text } if text.contains("fault"))
-    };
+    let stderr = |event: &AgentEvent| matches!(event, AgentEvent::Notice { stream: Stream::Stderr, text } if text.contains("fault"));
     assert_eq!(over.count(stderr), 1);
 }
 
 async fn no_result_is_a_failure(transport: Transport) {
     let over = Setup::new(transport, "exit_no_result").start().end().await;
-    let RunOutcome::Failed { exit_code, .. } = over.result.outcome else { panic!("{over:?}", over = over.result) };
+    let RunOutcome::Failed { exit_code, .. } = over.result.outcome else {
+        panic!("{over:?}", over = over.result)
+    };
     assert_eq!(exit_code, Some(0));
 }
 
@@ -304,7 +308,8 @@ async fn begins_again_when_a_resume_is_rejected(transport: Transport) {
 async fn says_that_a_resume_was_rejected(transport: Transport) {
     let id = "99999999-2222-4333-8444-555555555555";
     let setup = Setup::new(transport, "resume_rejected");
-    let over = setup.with(|context| context.session_id_to_resume = Some(id.into())).start().end().await;
+    let over =
+        setup.with(|context| context.session_id_to_resume = Some(id.into())).start().end().await;
     assert_eq!(over.result.outcome, RunOutcome::ResumeRejected { session_id: id.into() });
 }
 
@@ -318,7 +323,10 @@ async fn rate_limited_until(transport: Transport) {
 async fn overage_is_no_limit(transport: Transport) {
     let over = Setup::new(transport, "rate_overage").start().finish().await;
     assert_eq!(over.result.outcome, RunOutcome::Completed);
-    assert_eq!(over.count(|event| matches!(event, AgentEvent::RateLimit(it) if it.using_overage)), 1);
+    assert_eq!(
+        over.count(|event| matches!(event, AgentEvent::RateLimit(it) if it.using_overage)),
+        1
+    );
 }
 
 async fn needs_a_login(transport: Transport) {
@@ -339,7 +347,11 @@ async fn keeps_good_lines_between_garbage(transport: Transport) {
 
 async fn refuses_what_it_does_not_know(transport: Transport) {
     let over = Setup::new(transport, "unknown_control").start().finish().await;
-    assert!(over.said("Musher does not answer requests of the kind 'musher_test_unknown'"), "{:?}", over.events);
+    assert!(
+        over.said("Musher does not answer requests of the kind 'musher_test_unknown'"),
+        "{:?}",
+        over.events
+    );
     let raw = |event: &AgentEvent| matches!(event, AgentEvent::Raw { kind, .. } if kind.starts_with("control_request"));
     assert_eq!(over.count(raw), 1);
 }
@@ -376,7 +388,8 @@ async fn ends_when_the_time_is_up(transport: Transport) {
 
 async fn ends_when_the_money_is_spent(transport: Transport) {
     let setup = Setup::new(transport, "usage");
-    let mut agent = setup.with(|context| context.limits.max_cost_microdollars = Some(30_000)).start();
+    let mut agent =
+        setup.with(|context| context.limits.max_cost_microdollars = Some(30_000)).start();
     agent.until_turn_ends().await;
     agent.message("m1", "more").await;
     let over = agent.end().await;
@@ -402,7 +415,8 @@ async fn attaches_without_a_gap_or_a_double(transport: Transport) {
     assert_eq!(over.result.outcome, RunOutcome::Completed);
     stored.extend(over.events);
     assert!(run_dir.join("decoder.json").exists(), "no checkpoint was taken");
-    let again = Setup::new(transport, "burst").env("MUSHER_DEMO_LINES", LINES).start().finish().await;
+    let again =
+        Setup::new(transport, "burst").env("MUSHER_DEMO_LINES", LINES).start().finish().await;
     let words = |events: &[musher_runtime::Sourced]| -> Vec<String> {
         let text = |it: &musher_runtime::Sourced| match &it.event {
             // Pieces begin with the time of their sending; what follows is the same in every run.
@@ -438,6 +452,12 @@ async fn attaches_to_one_that_ended(transport: Transport) {
     };
     assert_eq!(last_lines, &["Segmentation fault"]);
     assert!(!over.said("Before the crash."), "said twice");
+    // Once more: standard error is told once, and still known.
+    let point = stored_to(&over.events);
+    let outcome = over.result.outcome;
+    let again = over.setup.with(|context| context.attach = Some(point)).start().end().await;
+    assert_eq!(again.result.outcome, outcome);
+    assert_eq!(again.events, []);
 }
 
 async fn attaches_to_the_second_process(transport: Transport) {
@@ -469,7 +489,8 @@ async fn attaches_to_the_second_process(transport: Transport) {
 
 async fn a_program_that_is_not_there(transport: Transport) {
     let setup = Setup::new(transport, "hello");
-    let over = setup.with(|context| context.command = Some("/no/such/agent".into())).start().end().await;
+    let over =
+        setup.with(|context| context.command = Some("/no/such/agent".into())).start().end().await;
     assert!(matches!(over.result.outcome, RunOutcome::SpawnFailed { .. }), "{:?}", over.result);
 }
 

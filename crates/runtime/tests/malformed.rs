@@ -11,7 +11,8 @@ use proptest::prelude::*;
 
 /// A bad line, and what of it must be readable in an event afterwards (`None`: it carries nothing).
 fn bad_lines() -> Vec<(&'static str, Vec<u8>, Option<String>)> {
-    let text = |name, line: &str, kept: &str| (name, line.as_bytes().to_vec(), Some(kept.to_owned()));
+    let text =
+        |name, line: &str, kept: &str| (name, line.as_bytes().to_vec(), Some(kept.to_owned()));
     let nothing = |name, line: &str| (name, line.as_bytes().to_vec(), None);
     let deep = format!("{{\"type\":\"x\",\"deep\":{}1{}}}", "[".repeat(5000), "]".repeat(5000));
     let long = format!("{{\"type\":\"novel\",\"text\":\"{}\"}}", "long ".repeat(1 << 20));
@@ -39,7 +40,11 @@ fn bad_lines() -> Vec<(&'static str, Vec<u8>, Option<String>)> {
         text("no type", "{\"message\":\"typeless\"}", "typeless"),
         text("type of another type", "{\"type\":17}", "17"),
         text("unheard type", "{\"type\":\"hologram\",\"beam\":1}", "hologram"),
-        text("wrong fields", "{\"type\":\"assistant\",\"message\":{\"id\":1,\"content\":\"odd\"}}", "odd"),
+        text(
+            "wrong fields",
+            "{\"type\":\"assistant\",\"message\":{\"id\":1,\"content\":\"odd\"}}",
+            "odd",
+        ),
         text("content of numbers", "{\"type\":\"user\",\"message\":{\"content\":[1,2,3]}}", "3"),
         text("request without body", "{\"type\":\"control_request\",\"request_id\":\"r9\"}", "r9"),
         text("result without subtype", "{\"type\":\"result\",\"is_error\":\"maybe\"}", "maybe"),
@@ -111,9 +116,9 @@ fn readable(events: &[serde_json::Value], kept: &str) -> bool {
     events.iter().any(|event| match event {
         serde_json::Value::String(text) => text.contains(kept),
         serde_json::Value::Array(list) => readable(list, kept),
-        serde_json::Value::Object(map) => {
-            map.iter().any(|(key, value)| key.contains(kept) || readable(std::slice::from_ref(value), kept))
-        }
+        serde_json::Value::Object(map) => map
+            .iter()
+            .any(|(key, value)| key.contains(kept) || readable(std::slice::from_ref(value), kept)),
         other => format!("{other}") == kept,
     })
 }
@@ -243,17 +248,23 @@ proptest! {
 #[test]
 #[ignore = "a measurement"]
 fn cost_of_a_line() {
-    let delta = |n: usize| format!(
-        r#"{{"type":"stream_event","event":{{"type":"content_block_delta","index":0,"delta":{{"type":"text_delta","text":"{n} words of the agent, some of them ünïcødé 你好, about as long as they come in a piece of text"}}}},"session_id":"1a36caec-fb71-4f3b-b38c-53bfb219b11c","parent_tool_use_id":null,"uuid":"fd0117e2-ff3e-4a0d-8838-f53fed34d489","api_message_id":"msg_01ABCDEFGHIJKLMNOPQRSTUV"}}"#
-    );
-    let whole = |n: usize| format!(
-        r#"{{"type":"assistant","message":{{"id":"msg_{n}","type":"message","role":"assistant","model":"claude-opus-5-5","content":[{{"type":"text","text":"{}"}}],"stop_reason":null,"usage":{{"input_tokens":120,"cache_creation_input_tokens":3000,"cache_read_input_tokens":20000,"output_tokens":1}}}},"parent_tool_use_id":null,"session_id":"1a36caec-fb71-4f3b-b38c-53bfb219b11c","uuid":"fd0117e2-ff3e-4a0d-8838-f53fed34d489"}}"#,
-        "word ".repeat(20)
-    );
-    let call = |n: usize| format!(
-        r#"{{"type":"assistant","message":{{"id":"msg_{n}","type":"message","role":"assistant","model":"claude-opus-5-5","content":[{{"type":"tool_use","id":"toolu_{n}","name":"Bash","input":{{"command":"cargo test --workspace","description":"{}"}}}}],"stop_reason":null}},"parent_tool_use_id":null,"session_id":"1a36caec-fb71-4f3b-b38c-53bfb219b11c"}}"#,
-        "word ".repeat(20)
-    );
+    let delta = |n: usize| {
+        format!(
+            r#"{{"type":"stream_event","event":{{"type":"content_block_delta","index":0,"delta":{{"type":"text_delta","text":"{n} words of the agent, some of them ünïcødé 你好, about as long as they come in a piece of text"}}}},"session_id":"1a36caec-fb71-4f3b-b38c-53bfb219b11c","parent_tool_use_id":null,"uuid":"fd0117e2-ff3e-4a0d-8838-f53fed34d489","api_message_id":"msg_01ABCDEFGHIJKLMNOPQRSTUV"}}"#
+        )
+    };
+    let whole = |n: usize| {
+        format!(
+            r#"{{"type":"assistant","message":{{"id":"msg_{n}","type":"message","role":"assistant","model":"claude-opus-5-5","content":[{{"type":"text","text":"{}"}}],"stop_reason":null,"usage":{{"input_tokens":120,"cache_creation_input_tokens":3000,"cache_read_input_tokens":20000,"output_tokens":1}}}},"parent_tool_use_id":null,"session_id":"1a36caec-fb71-4f3b-b38c-53bfb219b11c","uuid":"fd0117e2-ff3e-4a0d-8838-f53fed34d489"}}"#,
+            "word ".repeat(20)
+        )
+    };
+    let call = |n: usize| {
+        format!(
+            r#"{{"type":"assistant","message":{{"id":"msg_{n}","type":"message","role":"assistant","model":"claude-opus-5-5","content":[{{"type":"tool_use","id":"toolu_{n}","name":"Bash","input":{{"command":"cargo test --workspace","description":"{}"}}}}],"stop_reason":null}},"parent_tool_use_id":null,"session_id":"1a36caec-fb71-4f3b-b38c-53bfb219b11c"}}"#,
+            "word ".repeat(20)
+        )
+    };
     measure("delta", &delta);
     measure("text", &whole);
     measure("tool call", &call);

@@ -63,7 +63,8 @@ fn budget(context: &RuntimeContext, resume: Option<&str>) -> Option<String> {
 
 /// A flag with one argument a tool; what looks like a flag itself is no tool.
 fn list(args: &mut Vec<String>, flag: &str, tools: &[String]) {
-    let mut tools = tools.iter().filter(|tool| !tool.starts_with('-') && !tool.is_empty()).peekable();
+    let mut tools =
+        tools.iter().filter(|tool| !tool.starts_with('-') && !tool.is_empty()).peekable();
     if tools.peek().is_some() {
         args.push(flag.to_owned());
         args.extend(tools.cloned());

@@ -6,7 +6,11 @@ use musher_process::{Ending, Keeper, ProcessError};
 use musher_protocol::RunLimit;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::{live::{Live, Proof}, outcome::Cause, say};
+use super::{
+    live::{Live, Proof},
+    outcome::Cause,
+    say,
+};
 
 /// How long an interrupted turn may take to end. The agent kills its tools' trees itself meanwhile,
 /// in 1.2 to 1.7 s when measured.

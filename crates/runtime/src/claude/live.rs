@@ -216,3 +216,38 @@ impl Live {
         known.ok().and_then(|proof| proof.clone()).unwrap_or(Proof::Left(Vec::new()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use musher_protocol::RunLimit;
+
+    use super::*;
+
+    #[test]
+    fn the_first_cause_and_the_first_proof_count() {
+        let live = Live::default();
+        live.end(Cause::Limit(RunLimit::Time));
+        live.stop();
+        assert_eq!(live.cause(), Some(Cause::Limit(RunLimit::Time)));
+        live.prove(Proof::Left(vec![7]));
+        live.prove(Proof::Gone);
+        assert_eq!(*live.proof.borrow(), Some(Proof::Left(vec![7])));
+    }
+
+    #[test]
+    fn an_answered_request_is_not_open_again_before_its_result() {
+        let ask = Ask { tool: "Bash".into(), tool_call: None, input: ().into(), question: false };
+        let asks = BTreeMap::from([("r1".to_owned(), ask)]);
+        let live = Live::default();
+        live.set_asks(asks.clone());
+        assert!(live.take_ask("r1").is_some() && !live.waits_for_person());
+        live.set_asks(asks.clone());
+        assert!(
+            live.take_ask("r1").is_none(),
+            "another request came, and this one seems open again"
+        );
+        live.set_asks(BTreeMap::new());
+        live.set_asks(asks);
+        assert!(live.waits_for_person(), "the same id asked anew");
+    }
+}

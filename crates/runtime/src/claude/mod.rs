@@ -43,7 +43,9 @@ use tokio::sync::mpsc;
 pub use kind::{ClaudeCode, Demo};
 pub use program::Flavour;
 
-use crate::{AgentInput, AgentRuntime, EventLog, EventSink, EventStream, RuntimeContext, RuntimeError};
+use crate::{
+    AgentInput, AgentRuntime, EventLog, EventSink, EventStream, RuntimeContext, RuntimeError,
+};
 use live::{Live, Proof};
 use run::Run;
 use writer::{INBOX, Word};
@@ -79,7 +81,8 @@ impl AgentRuntime for ClaudeCodeRuntime {
         let Some(inbox) = inbox else { return Err(RuntimeError::Unsupported("start twice")) };
         self.live.begin();
         self.log.get_or_init(|| events.log());
-        let run = Run { flavour: self.flavour, live: &self.live, words: &self.words, sink: &events };
+        let run =
+            Run { flavour: self.flavour, live: &self.live, words: &self.words, sink: &events };
         let result = run.run(&context, inbox).await;
         let status = result.as_ref().map_or(RuntimeStatus::Failed, |it| it.outcome.status());
         self.live.over(status, proof(&result));

@@ -43,7 +43,11 @@ impl Opening {
 }
 
 /// Writes a small file of a run folder whole: a reader sees the old one or the new one.
-pub(super) async fn save(dir: &Path, name: &str, value: &impl Serialize) -> Result<(), RuntimeError> {
+pub(super) async fn save(
+    dir: &Path,
+    name: &str,
+    value: &impl Serialize,
+) -> Result<(), RuntimeError> {
     let failed = |error: &dyn std::fmt::Display| {
         RuntimeError::Process(format!("{} could not be written: {error}", dir.join(name).display()))
     };

@@ -30,7 +30,10 @@ pub struct Exit {
 pub enum Cause {
     Stopped(StoppedBy),
     /// `last_event` is the type of the last event, or `start` when there was none.
-    Inactive { after_secs: u64, last_event: String },
+    Inactive {
+        after_secs: u64,
+        last_event: String,
+    },
     Limit(RunLimit),
 }
 

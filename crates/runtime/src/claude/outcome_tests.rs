@@ -35,7 +35,8 @@ fn proof_comes_first_then_the_cause_then_the_agents_words() {
 fn the_last_result_counts_and_an_open_turn_has_none() {
     let mut open = facts(Some(result("success", false)));
     open.turn_open = true;
-    let failed = |code| RunOutcome::Failed { exit_code: Some(code), last_lines: vec!["said last".into()] };
+    let failed =
+        |code| RunOutcome::Failed { exit_code: Some(code), last_lines: vec!["said last".into()] };
     assert_eq!(of(&open, code(0), None), failed(0));
     assert_eq!(of(&facts(None), code(0), None), failed(0));
     assert_eq!(of(&facts(Some(result("error_during_execution", true))), code(1), None), failed(1));

@@ -88,6 +88,7 @@ async fn ask(program: &Path, path: &str) -> Option<String> {
     let finished = run(cmd).await.ok().filter(|finished| finished.success())?;
     // `2.1.330 (Claude Code)`
     let text = String::from_utf8_lossy(&finished.stdout);
-    let version = text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
+    let version =
+        text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()));
     version.map(str::to_owned)
 }

@@ -212,7 +212,8 @@ impl<'a> Pump<'a> {
         if self.live.is_ending() {
             return None;
         }
-        let counts = (self.live.is_busy() || self.live.input_ended()) && !self.live.waits_for_person();
+        let counts =
+            (self.live.is_busy() || self.live.input_ended()) && !self.live.waits_for_person();
         let limit = match self.silence_limit.filter(|_| counts) {
             Some(limit) if self.heard || !self.start.fresh => limit,
             Some(limit) => limit.min(START_LIMIT),

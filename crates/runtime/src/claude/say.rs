@@ -98,7 +98,10 @@ mod tests {
     fn answers_have_the_shapes_that_the_agent_takes() {
         let response = |given: &Answer| parsed(&answer("r1", &ask(), given))["response"].clone();
         let allowed = response(&Answer::Allow);
-        assert_eq!((&allowed["request_id"], &allowed["subtype"]), (&json!("r1"), &json!("success")));
+        assert_eq!(
+            (&allowed["request_id"], &allowed["subtype"]),
+            (&json!("r1"), &json!("success"))
+        );
         assert_eq!(allowed["response"], json!({"behavior": "allow", "updatedInput": ask().input}));
         let denied = response(&Answer::Deny { message: Some("use pnpm".into()) });
         assert_eq!(denied["response"], json!({"behavior": "deny", "message": "use pnpm"}));

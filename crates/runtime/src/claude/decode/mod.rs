@@ -46,7 +46,10 @@ pub struct DecoderConfig {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cue {
     /// A request that must be answered with an error, or the turn stalls.
-    Unanswerable { request: String, subtype: String },
+    Unanswerable {
+        request: String,
+        subtype: String,
+    },
     /// The requests that wait for an answer are others than before.
     Asks,
     TurnEnded,
@@ -235,8 +238,7 @@ fn raw_kind(value: &Value) -> String {
     let text = |name: &str| system::field(value, name);
     let inner = |outer: &str, name: &str| value.get(outer).and_then(|it| system::field(it, name));
     let kind = text("type").unwrap_or("untyped");
-    let subtype = text("subtype")
-        .or_else(|| inner("request", "subtype"))
-        .or_else(|| inner("event", "type"));
+    let subtype =
+        text("subtype").or_else(|| inner("request", "subtype")).or_else(|| inner("event", "type"));
     subtype.map_or_else(|| kind.to_owned(), |subtype| format!("{kind}/{subtype}"))
 }

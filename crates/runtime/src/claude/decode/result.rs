@@ -10,7 +10,10 @@ impl Decoder {
         let subtype = field(value, "subtype").ok_or(Odd)?;
         let result = TurnResult {
             subtype: subtype.to_owned(),
-            is_error: value.get("is_error").and_then(Value::as_bool).unwrap_or(subtype != "success"),
+            is_error: value
+                .get("is_error")
+                .and_then(Value::as_bool)
+                .unwrap_or(subtype != "success"),
             terminal_reason: field(value, "terminal_reason").map(str::to_owned),
             api_error_status: value.get("api_error_status").and_then(Value::as_u64),
             words: words(value),
@@ -34,7 +37,9 @@ impl Decoder {
 
     /// The agent counts on over a resumed session; this run's part is what came since it began.
     fn usage(&mut self, value: &Value) {
-        let Some(total) = totals(value.get("modelUsage"), value.get("total_cost_usd")) else { return };
+        let Some(total) = totals(value.get("modelUsage"), value.get("total_cost_usd")) else {
+            return;
+        };
         let resumed = self.config.resumed;
         let base = self.state.base.get_or_insert_with(|| base(value, &total, resumed));
         let usage = minus(&total, base);

@@ -33,7 +33,8 @@ impl Decoder {
                 self.warn("agent_note", words.ok_or(Odd)?.to_owned());
             }
             // Ticks without content; a message counts as sent when it is in the agent's pipe.
-            "session_state_changed" | "ui_invalidate" | "thinking_tokens" | "command_lifecycle" => {}
+            "session_state_changed" | "ui_invalidate" | "thinking_tokens" | "command_lifecycle" => {
+            }
             _ => return Err(Odd),
         }
         Ok(())
@@ -126,9 +127,8 @@ fn retry_sentence(value: &Value) -> String {
         (Some(attempt), Some(most)) => format!("try {attempt} of {most}"),
         _ => "another try".into(),
     };
-    let wait = number("retry_delay_ms").map_or(String::new(), |ms| {
-        format!(" in {}.{} s", ms / 1000, ms % 1000 / 100)
-    });
+    let wait = number("retry_delay_ms")
+        .map_or(String::new(), |ms| format!(" in {}.{} s", ms / 1000, ms % 1000 / 100));
     format!("The model's server did not answer as it should{cause}; {which} follows{wait}.")
 }
 
@@ -158,7 +158,8 @@ fn rate_limit(info: &Value) -> Option<RateLimit> {
     let of_window = window.as_ref().and_then(|name| info.get("unifiedWindows")?.get(name));
     let number = |name| info.get(name).or_else(|| of_window?.get(name)).and_then(Value::as_f64);
     let names = ["resetsAt", "reset_at", "resets_at"];
-    let resets_at = names.iter().find_map(|name| time(info.get(*name).or_else(|| of_window?.get(*name))?));
+    let resets_at =
+        names.iter().find_map(|name| time(info.get(*name).or_else(|| of_window?.get(*name))?));
     Some(RateLimit {
         state,
         utilization: number("utilization"),
