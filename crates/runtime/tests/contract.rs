@@ -497,9 +497,10 @@ async fn a_program_that_is_not_there(transport: Transport) {
 /// The engine calls `steer` from the loop that also takes batches, and a full disk stalls that loop:
 /// neither may wait for the other.
 async fn stops_and_hears_while_nobody_reads(transport: Transport) {
-    let mut agent = Setup::new(transport, "burst").env("MUSHER_DEMO_LINES", "10000000").start();
+    // The sink is full in no time, and what piles up meanwhile is read in a moment.
+    let setup = Setup::new(transport, "burst").env("MUSHER_DEMO_LINES", "10000000");
+    let mut agent = setup.env("MUSHER_DEMO_RATE", "5000").start();
     agent.until(|event| matches!(event, AgentEvent::ToolCall(_))).await;
-    // More than the sink holds lies behind it by now, or soon.
     let runtime = agent.runtime.clone();
     let unread = async {
         agent.message("m1", "anybody there?").await;
