@@ -8,9 +8,13 @@ const step = (number) => [
   { tools: [{ other: { name: 'Read', input: { file_path: `file-${number}` }, output: 'x' } }] },
   { wait: 100 },
 ];
+/** In the middle it waits for leave, so that the crash is in the middle on any machine. */
+const ASK = { tool: { tool: { run: { command: 'true', description: 'Goes on' } } } };
 const SCRIPT = {
   turns: [
-    Array.from({ length: STEPS }, (_, at) => step(at + 1)).flat(),
+    Array.from({ length: STEPS }, (_, at) =>
+      at === STEPS / 2 ? [ASK, ...step(at + 1)] : step(at + 1),
+    ).flat(),
     [{ say: 'You said: {message}' }],
   ],
 };
@@ -19,10 +23,10 @@ scenario('a crash of the server loses no event', async ({ world, open, faults })
   const repository = await world.repository('atlas');
   const before = await open();
   await world.runScript(repository, SCRIPT, 'Count');
-  await row(before, 'running').click();
-  await says(before, 'Step 5 of');
+  await row(before).click();
+  await says(before, /Step \d+ of/);
   const overview = await open();
-  await row(overview, 'running').waitFor();
+  await row(overview).waitFor();
   await world.kill();
   await before.getByText('Musher does not answer.').first().waitFor();
   await overview.getByRole('alert').getByText('Musher does not answer.').waitFor();
@@ -32,9 +36,10 @@ scenario('a crash of the server loses no event', async ({ world, open, faults })
 
   await world.serve();
   const page = await open();
-  await row(page, 'running').click();
+  await row(page, 'waiting_permission').click();
   await says(page, /Step \d+ of/);
   await say(page, 'Anything else?', 'queue');
+  await id(page, 'allow').click();
   await says(page, `Step ${STEPS} of`);
   await says(page, 'You said: Anything else?');
   await done(page);
@@ -74,6 +79,6 @@ function whole(events) {
 }
 
 function files(events) {
-  const calls = events.filter((one) => one.event.type === 'tool_call');
+  const calls = events.filter((one) => one.event.type === 'tool_call' && one.event.kind === 'read');
   return calls.map((one) => Number(/file-(\d+)/.exec(JSON.stringify(one.event.input))[1]));
 }

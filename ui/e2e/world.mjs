@@ -155,7 +155,7 @@ export class World {
       if (this.#serve) await this.#stopAgents();
     } finally {
       await this.#ended('SIGTERM');
-      this.left = this.#killLeft();
+      this.left = await this.#killLeft();
       rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 });
     }
     if (this.left.length > 0)
@@ -169,13 +169,19 @@ export class World {
   }
 
   /** Keepers and children that still live although every run is over; they are ended here by pid. */
-  #killLeft() {
+  async #killLeft() {
     const runs = join(this.data, 'runs');
     const files = existsSync(runs)
       ? readdirSync(runs).map((one) => join(runs, one, 'keeper.json'))
       : [];
     const pids = files.filter(existsSync).flatMap((file) => pidsOf(readFileSync(file, 'utf8')));
-    const alive = pids.filter((pid) => mentions(pid, this.dir));
+    // A keeper writes how its run ended and then goes: on a busy machine that takes a moment.
+    const deadline = Date.now() + 10_000;
+    let alive = pids;
+    while (alive.length > 0 && Date.now() < deadline) {
+      await new Promise((next) => setTimeout(next, 20));
+      alive = alive.filter((pid) => mentions(pid, this.dir));
+    }
     for (const pid of alive) process.kill(pid, 'SIGKILL');
     return alive;
   }
