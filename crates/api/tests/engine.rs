@@ -1,5 +1,7 @@
 //! The table of commands in front of a real engine.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+// A test starts real programs and waits for them itself.
+#![allow(clippy::disallowed_methods)]
 
 use std::{path::Path, process::Command, sync::Mutex};
 

@@ -43,7 +43,7 @@ pub struct Own {
 
 /// The runtimes of this program.
 pub fn registry() -> Registry {
-    Registry::default().with(ClaudeCode::default()).with(Demo::default())
+    Registry::default().with(ClaudeCode::default()).with(Demo)
 }
 
 impl Reach {

@@ -1,6 +1,8 @@
 //! `musher` from outside: what it prints, how it ends, and what is left of a run after a crash.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+// A test starts real programs and waits for them itself.
+#![allow(clippy::disallowed_methods)]
 #![cfg(unix)]
 
 mod world;

@@ -2,6 +2,8 @@
 //! engine, a later message.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+// A test starts real programs and waits for them itself.
+#![allow(clippy::disallowed_methods)]
 
 #[allow(dead_code)]
 mod world;
