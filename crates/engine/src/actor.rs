@@ -97,6 +97,8 @@ pub(crate) struct RunActor {
     /// Who asked for the end; the outcome says so.
     stopped_by: Option<StoppedBy>,
     input_ended: bool,
+    /// Messages given to the runtime by this engine; that the agent has them is told later.
+    spoken: Vec<String>,
     /// The project's own filters may run, as its user allowed.
     trusted: bool,
     /// The worktree is being made; that is never cut off half way.
@@ -131,6 +133,7 @@ impl RunActor {
             changes: ChangesWatch::default(),
             stopped_by: None,
             input_ended: false,
+            spoken: Vec::new(),
             trusted: false,
             preparing: false,
             result: None,

@@ -124,6 +124,25 @@ async fn a_request_that_nobody_answers_is_denied() {
     world.until(&run, |s| s.phase == RunPhase::Done).await;
 }
 
+/// A quick turn is over before it is confirmed that its message was said: found in a browser, on a busy
+/// machine, as a run that never ended.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_that_ends_before_its_message_is_confirmed_ends_the_input_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 4, chrono::Utc::now).await;
+    let run = world.start(|_| {}).await.id;
+    let mut agent = world.started().await;
+    send(&world, &run, "one more thing", Delivery::Queue).await;
+    agent.say(turn_ended()).await;
+    let (queued, _) = message(agent.hear().await);
+    agent.say(turn_ended()).await;
+    assert_eq!(agent.hear().await, Heard::Input(AgentInput::EndOfInput));
+    agent.say(sent(&queued)).await;
+    agent.end(RunOutcome::Completed);
+    world.until(&run, |s| s.phase == RunPhase::Done).await;
+    assert!(world.started.try_recv().is_err(), "what was said starts no next run");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_queued_message_waits_for_the_end_of_the_turn_and_then_the_input_ends() {
     let dir = tempfile::tempdir().unwrap();

@@ -27,18 +27,25 @@ impl RunActor {
     /// The message stays queued when the agent can no longer be reached: its end is near, and says
     /// what became of it.
     async fn speak(&mut self, id: String, text: String) -> Result<(), ApiError> {
-        match self.try_steer(AgentInput::Message { id, text }).await {
-            Ok(()) | Err(RuntimeError::NotRunning | RuntimeError::Process(_)) => Ok(()),
+        match self.try_steer(AgentInput::Message { id: id.clone(), text }).await {
+            Ok(()) => {
+                self.spoken.push(id);
+                Ok(())
+            }
+            Err(RuntimeError::NotRunning | RuntimeError::Process(_)) => Ok(()),
             Err(error) => Err(failed(&error)),
         }
     }
 
-    /// Says the next queued message, or ends the input: an agent that nobody talks to costs nothing.
+    /// Says the next queued message, or ends the input: an agent that nobody talks to costs nothing. A
+    /// message that was said counts as such before it is confirmed: its turn may be over by then. The
+    /// runtime ends the input behind what it was given before.
     pub(super) async fn turn_ended(&mut self) -> Result<(), ApiError> {
         if !self.can_speak() || !self.log.fold.pending.is_empty() {
             return Ok(());
         }
-        if let Some(next) = self.log.fold.queued.first().cloned() {
+        let mut queued = self.log.fold.queued.iter();
+        if let Some(next) = queued.find(|message| !self.spoken.contains(&message.id)).cloned() {
             return self.speak(next.id, next.text).await;
         }
         self.input_ended = true;
