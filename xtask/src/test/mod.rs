@@ -17,7 +17,7 @@ const USAGE: &str = "Usage: cargo xtask test [--live] [--window | --no-window] [
   --live        also the tests with the real `claude`, fetched from npm; always with CI=true
   --window      only the tests that need a display and a browser
   --no-window   not the tests that need a display and a browser
-  FILTER        only the Rust tests whose name contains it";
+  FILTER        only the Rust tests whose name contains it; with --window, of the window's";
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options {
@@ -32,8 +32,8 @@ pub fn command(args: &[String]) -> Result<()> {
     options.live |= env::var("CI").is_ok_and(|value| value == "true");
     let mut session = Session::new()?;
     match &options.filter {
+        _ if options.window => parts::only_windows(&mut session, &options),
         Some(filter) => parts::filtered(&mut session, filter),
-        None if options.window => parts::only_windows(&mut session, &options),
         None => parts::all(&mut session, &options),
     }
     session.finish()

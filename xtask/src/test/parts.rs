@@ -139,12 +139,17 @@ fn windows(session: &mut Session, options: &Options) {
         (Err(why), _) => session.skip("window tests", why),
         (_, names) if names.is_empty() => session.skip("window tests", "there are none"),
         (_, names) => match Display::start() {
-            Ok(display) => session.suite("window tests", 10, display.on(&ignored_tests(&names))),
+            Ok(display) => {
+                let mut command = ignored_tests(&names);
+                command.args(&options.filter);
+                session.suite("window tests", 10, display.on(&command));
+            }
             Err(error) => drop(session.check("window tests", || Err(error))),
         },
     }
     match possible {
         Err(why) => session.skip("browser tests", why),
+        Ok(()) if options.filter.is_some() => session.skip("browser tests", "there is a filter"),
         Ok(()) if !page::has_script("e2e") => session.skip("browser tests", "there are none"),
         Ok(()) => {
             let mut command = page::npm(["run", "e2e"]);
