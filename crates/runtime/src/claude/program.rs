@@ -29,9 +29,7 @@ impl Flavour {
     /// How to get it.
     pub fn hint(self) -> &'static str {
         match self {
-            Self::ClaudeCode => {
-                "Install it with `npm install -g @anthropic-ai/claude-code`, or name its program in the settings."
-            }
+            Self::ClaudeCode => "Install it with `npm install -g @anthropic-ai/claude-code`.",
             Self::Demo => "Reinstall Musher: musher-demo-agent belongs beside its program.",
         }
     }
