@@ -84,9 +84,9 @@ impl Client {
             .body(body.to_owned())
             .send()
             .await
-            .map_err(lost)?;
+            .map_err(|error| lost(error, path))?;
         let fine = answer.status().is_success();
-        let text = answer.text().await.map_err(lost)?;
+        let text = answer.text().await.map_err(|error| lost(error, path))?;
         if fine {
             return Ok(text);
         }
@@ -121,12 +121,17 @@ impl From<Failure> for ApiError {
     }
 }
 
-fn lost(error: reqwest::Error) -> Failure {
-    if error.is_connect() {
-        return Failure::NoAnswer;
-    }
+/// Asked twice, these do once: the next engine may be asked again when one is lost half way.
+const REPEATABLE: [&str; 6] =
+    ["app_info", "project_list", "run_events", "run_get", "run_list", "run_stop"];
+
+fn lost(error: reqwest::Error, path: &str) -> Failure {
+    let repeatable = path.strip_prefix("rpc/").is_some_and(|name| REPEATABLE.contains(&name));
     if error.is_timeout() {
         return Failure::Refused(silent());
+    }
+    if error.is_connect() || repeatable {
+        return Failure::NoAnswer;
     }
     Failure::Refused(internal("The running Musher ended the connection", &error))
 }
