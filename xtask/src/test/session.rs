@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -104,12 +104,13 @@ impl Session {
         let mut child = command.spawn().with_context(|| format!("starting {title}"))?;
         let mut shown = File::open(&log)?;
         let mut output = Vec::new();
+        let mut said = 0;
         loop {
             let ended = ended(&mut child)?;
-            shown.seek(SeekFrom::Start(output.len() as u64))?;
-            let from = output.len();
             shown.read_to_end(&mut output)?;
-            std::io::stdout().write_all(&output[from..])?;
+            let whole = output.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            print!("{}", String::from_utf8_lossy(&output[said..whole.max(said)]));
+            said = whole.max(said);
             if let Some(ended_well) = ended {
                 return Ok((ended_well, String::from_utf8_lossy(&output).into_owned()));
             }
