@@ -19,20 +19,22 @@ impl Shell {
         let follow = async {
             while changes.changed().await.is_ok() {
                 let there = *changes.borrow_and_update();
-                self.on_main(move |shell| shell.make_tray(there));
+                self.on_main(move |shell| shell.tray_host_is(there));
             }
         };
         tokio::join!(tray_host::watch(&present), follow);
     }
 
-    fn make_tray(&self, there: bool) {
-        let view = locked(&self.tray_view).clone();
+    /// The icon is made when there is a host for the first time. It stays when the host goes: the
+    /// tray library brings it to the next host by itself.
+    fn tray_host_is(&self, there: bool) {
+        tracing::debug!(there, "tray host");
+        self.tray_host.store(there, Ordering::Relaxed);
         let mut tray = locked(&self.tray);
-        if let Some(before) = tray.take() {
-            before.remove(&self.app);
+        if there && tray.is_none() {
+            *tray = Tray::make(&self.app, &locked(&self.tray_view));
         }
-        *tray = if there { Tray::make(&self.app, &view) } else { None };
-        if tray.is_none() && !window::is_shown(&self.app) {
+        if !there && !window::is_shown(&self.app) {
             // Whoever hid it could not bring it back any more.
             window::show(&self.app);
         }
@@ -64,25 +66,31 @@ impl Shell {
 
     /// Only where a tray can bring it back, and only while something runs.
     pub(crate) fn hides_on_close(&self) -> bool {
-        self.live.load(Ordering::Relaxed) > 0 && locked(&self.tray).is_some()
+        let tray = self.tray_host.load(Ordering::Relaxed) && locked(&self.tray).is_some();
+        tray && self.live.load(Ordering::Relaxed) > 0
     }
 
     pub(crate) fn say_once_that_it_hides(self: &Arc<Self>) {
         if !self.said_that_it_hides.swap(true, Ordering::Relaxed) {
-            self.notes.show(
-                self,
-                Note {
-                    run: None,
-                    summary: "Musher goes on in the tray".to_owned(),
-                    body: "Its agents work on. Open or quit it from its icon.".to_owned(),
-                },
-            );
+            self.show_note(Note {
+                run: None,
+                summary: "Musher goes on in the tray".to_owned(),
+                body: "Its agents work on. Open or quit it from its icon.".to_owned(),
+            });
         }
     }
 
     pub(crate) fn notify(self: &Arc<Self>, note: Note) {
-        if !window::is_looked_at(&self.app) {
-            self.notes.show(self, note);
+        let looked_at = window::is_looked_at(&self.app);
+        tracing::debug!(looked_at, "{}", note.summary);
+        if !looked_at {
+            self.show_note(note);
+        }
+    }
+
+    fn show_note(&self, note: Note) {
+        if self.notes.try_send(note).is_err() {
+            tracing::debug!("a notification is left out: too many wait");
         }
     }
 

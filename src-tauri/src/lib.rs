@@ -13,6 +13,7 @@ mod drop;
 mod host;
 mod log;
 mod news;
+mod notices;
 mod notify;
 mod page;
 mod rpc;

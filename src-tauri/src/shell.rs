@@ -12,10 +12,7 @@ use std::{
 use musher_api::EngineApi;
 use musher_protocol::{ApiError, ErrorCode};
 use tauri::{App, AppHandle, Manager};
-use tokio::{
-    sync::{mpsc, watch},
-    task::AbortHandle,
-};
+use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -23,7 +20,8 @@ use crate::{
     drop::{self, DRAG_DEPTH, Dragged},
     host::WindowHost,
     news::{self, Mailbox},
-    notify::Notes,
+    notices::{self, NOTES_DEPTH},
+    notify::Note,
     page::Page,
     start::{self, Opened, Opening},
     tray::{self, Tray, TrayView},
@@ -46,13 +44,14 @@ enum Engine {
 pub(crate) struct Shell {
     pub(crate) app: AppHandle,
     pub(crate) mailbox: Mailbox,
-    pub(crate) notes: Notes,
+    pub(crate) notes: mpsc::Sender<Note>,
     tasks: TaskTracker,
     cancel: CancellationToken,
     engine: watch::Sender<Engine>,
     doors: Mutex<Doors>,
     pub(crate) page: Mutex<Page>,
     pub(crate) tray: Mutex<Option<Tray>>,
+    pub(crate) tray_host: AtomicBool,
     pub(crate) tray_view: Mutex<TrayView>,
     pub(crate) live: AtomicUsize,
     pub(crate) said_that_it_hides: AtomicBool,
@@ -67,16 +66,18 @@ impl Shell {
     /// Called once, in Tauri's set-up.
     pub(crate) fn begin(app: &mut App, opening: Opening) -> tauri::Result<()> {
         let (drags, dragged) = mpsc::channel(DRAG_DEPTH);
+        let (notes, noted) = mpsc::channel(NOTES_DEPTH);
         let shell = Arc::new(Self {
             app: app.handle().clone(),
             mailbox: Mailbox::default(),
-            notes: Notes::default(),
+            notes,
             tasks: TaskTracker::new(),
             cancel: CancellationToken::new(),
             engine: watch::Sender::new(Engine::Opening),
             doors: Mutex::default(),
             page: Mutex::new(Page::with(opening.folders.clone())),
             tray: Mutex::default(),
+            tray_host: AtomicBool::new(false),
             tray_view: Mutex::default(),
             live: AtomicUsize::new(0),
             said_that_it_hides: AtomicBool::new(false),
@@ -84,6 +85,7 @@ impl Shell {
         });
         app.manage(shell.clone());
         shell.own(|shell| async move { drop::tell(&shell, dragged).await });
+        shell.own(|shell| notices::show(shell, noted));
         shell.own(|shell| async move {
             start::asked_to_end().await;
             shell.quit(0);
@@ -95,9 +97,7 @@ impl Shell {
         let early = tauri::async_runtime::block_on(opening.early(EARLY));
         match early {
             Some(Opened::HandedOver) => self.quit(0),
-            Some(Opened::Failed(error)) => {
-                self.own(|shell| shell.fail(error));
-            }
+            Some(Opened::Failed(error)) => self.own(|shell| shell.fail(error)),
             Some(opened) => {
                 window::make(&self.app)?;
                 self.own(|shell| shell.opened(opened, opening.data_dir));
@@ -117,14 +117,14 @@ impl Shell {
     pub(crate) fn own<F: Future<Output = ()> + Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(Arc<Self>) -> F,
-    ) -> AbortHandle {
+    ) {
         let cancel = self.cancel.clone();
         let work = work(self.clone());
         let task = async move {
             cancel.run_until_cancelled(work).await;
         };
         let handle = tauri::async_runtime::handle();
-        self.tasks.spawn_on(task, handle.inner()).abort_handle()
+        self.tasks.spawn_on(task, handle.inner());
     }
 
     async fn opened(self: Arc<Self>, opened: Opened, data_dir: PathBuf) {

@@ -136,11 +136,6 @@ impl Tray {
         Ok(tray)
     }
 
-    /// Tauri keeps an icon until it is told.
-    pub(crate) fn remove(self, app: &AppHandle) {
-        app.remove_tray_by_id(self.icon.id());
-    }
-
     /// Draws what changed.
     pub(crate) fn show(&mut self, app: &AppHandle, view: &TrayView) {
         if self.shown != *view

@@ -6,12 +6,15 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{Receiver, sync_channel},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
 
 use super::{PATIENCE, root, until};
+
+/// Longer than a window takes to go away.
+const PRESS_AGAIN: Duration = Duration::from_secs(5);
 
 /// A program of `tests/tools` that says one thing a line.
 pub struct Tool {
@@ -127,8 +130,8 @@ impl Notifications {
     }
 
     /// The next one.
-    pub fn next(&self) -> Value {
-        self.0.value("a notification")
+    pub fn next(&self, what: &str) -> Value {
+        self.0.value(&format!("a notification: {what}"))
     }
 
     /// None comes within `time`.
@@ -189,9 +192,18 @@ pub fn shown(title: &str) -> Option<String> {
     found.lines().last().map(str::to_owned)
 }
 
-/// With the window manager's own key.
+/// With the window manager's own key, until the window is away. On a busy machine a key may come
+/// before the window has the focus, and is lost.
 pub fn close_musher() {
-    xdotool(&["windowactivate", "--sync", &musher_window().expect("a window"), "key", "alt+F4"]);
+    let mut pressed: Option<Instant> = None;
+    until("the window is away", || {
+        let Some(window) = musher_window() else { return Some(()) };
+        if pressed.is_none_or(|pressed| pressed.elapsed() > PRESS_AGAIN) {
+            xdotool(&["windowactivate", "--sync", &window, "key", "--clearmodifiers", "alt+F4"]);
+            pressed = Some(Instant::now());
+        }
+        None
+    });
 }
 
 pub fn xdotool(args: &[&str]) -> String {

@@ -38,7 +38,10 @@ impl Stage {
 
     /// A home of its own, and a shell without start-up files: nothing of this machine's matters.
     fn prepare(&self, command: &mut Command) {
-        command.env("HOME", self.dir.path().join("home")).env("SHELL", "/bin/sh");
+        command
+            .env("HOME", self.dir.path().join("home"))
+            .env("SHELL", "/bin/sh")
+            .env("RUST_LOG", "info,musher_desktop=debug");
         for name in ["MUSHER_DATA_DIR", "CLAUDE_CONFIG_DIR", "ANTHROPIC_API_KEY", "WAYLAND_DISPLAY"]
         {
             command.env_remove(name);
@@ -142,6 +145,13 @@ impl Stage {
 impl Drop for Stage {
     /// Whatever a failed test left: everything that names the stage's folder or works in it.
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let thread = std::thread::current();
+            let name = format!("failed-{}", thread.name().unwrap_or_default());
+            super::screenshot(&super::picture(&name));
+            let log = fs::read_to_string(self.data_dir().join("logs/desktop.log"));
+            eprintln!("What the app wrote:\n{}", log.unwrap_or_default());
+        }
         let dir = self.dir.path().to_path_buf();
         let left = self.processes(|pid| {
             let cwd =
