@@ -38,6 +38,8 @@ pub(crate) fn why(answer: &Answer, dir: &Path, what: &str) -> WorktreeError {
         WorktreeError::Broken { path, said: first_line(said) }
     } else if says("No space left on device") {
         WorktreeError::DiskFull { path, free_mib: 0, need_mib: 1 }
+    } else if says("Read-only file system") {
+        WorktreeError::NoPermission(path)
     } else if is_lock_error(said) {
         WorktreeError::Locked(path)
     } else if says("Permission denied") {
@@ -48,7 +50,7 @@ pub(crate) fn why(answer: &Answer, dir: &Path, what: &str) -> WorktreeError {
 }
 
 pub(crate) fn is_lock_error(said: &str) -> bool {
-    (said.contains(".lock'") && said.contains("File exists")) || said.contains("cannot lock ref")
+    (said.contains(".lock'") && said.contains("File exists")) || (said.contains("cannot lock ref") && !said.contains("Read-only file system"))
 }
 
 /// The line that says most, as the end of a sentence: the first `fatal:` or `error:`, else the first.

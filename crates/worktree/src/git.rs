@@ -19,7 +19,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use musher_process::{Cmd, ProcessError};
+use musher_process::{Cmd, Input, ProcessError};
 
 use crate::answer::{Answer, why};
 use crate::error::{Result, WorktreeError};
@@ -127,6 +127,7 @@ pub(crate) struct Call<'a> {
     args: Vec<OsString>,
     env: Vec<(&'static str, String)>,
     overrides: Vec<(String, String)>,
+    input: Vec<u8>,
     limit: Duration,
     raw_bytes: bool,
     looks_at_files: bool,
@@ -186,6 +187,7 @@ impl Git {
             args: args.iter().map(OsString::from).collect(),
             env: Vec::new(),
             overrides: Vec::new(),
+            input: Vec::new(),
             limit: USUAL_LIMIT,
             raw_bytes: false,
             looks_at_files: true,
@@ -258,6 +260,12 @@ impl Call<'_> {
         self
     }
 
+    /// What git reads from its standard input; nothing otherwise.
+    pub(crate) fn input(mut self, bytes: Vec<u8>) -> Self {
+        self.input = bytes;
+        self
+    }
+
     pub(crate) fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
@@ -288,6 +296,7 @@ impl Call<'_> {
         }
         if self.raw_bytes {
             self.overrides.push(("core.autocrlf".into(), "false".into()));
+            self.overrides.push(("core.safecrlf".into(), "false".into()));
         }
         self.run_bare().await
     }
@@ -318,7 +327,8 @@ impl Call<'_> {
         let what = self.what();
         let mut args = location(self.place.dir());
         args.extend(self.args);
-        exec(Exec { path: &self.git.path, args, env, limit: self.limit, what }).await
+        let (input, limit) = (self.input, self.limit);
+        exec(Exec { path: &self.git.path, args, env, input, limit, what }).await
     }
 }
 
@@ -348,6 +358,7 @@ struct Exec<'a> {
     path: &'a str,
     args: Vec<OsString>,
     env: BTreeMap<String, String>,
+    input: Vec<u8>,
     limit: Duration,
     what: String,
 }
@@ -357,6 +368,9 @@ async fn exec(call: Exec<'_>) -> Result<Answer> {
         musher_process::find_program("git", call.path).ok_or(WorktreeError::GitMissing)?;
     let mut cmd = Cmd::new(program, "/").args(call.args);
     cmd.env = call.env;
+    if !call.input.is_empty() {
+        cmd.input = Input::Bytes(call.input);
+    }
     cmd.timeout = call.limit;
     cmd.output_limit = OUTPUT_LIMIT;
     let finished = musher_process::run(cmd).await.map_err(|error| match error {

@@ -22,6 +22,7 @@ mod error;
 mod files;
 mod git;
 mod inspect;
+mod kept_bytes;
 mod list;
 mod naming;
 mod occupants;

@@ -66,6 +66,7 @@ impl Git {
             return Err(WorktreeError::CannotRescue { path: dir.clone(), why });
         }
         self.prove_complete(private).await?;
+        self.keep_bytes(private, held.worktree.head.as_deref()).await?;
         let tree = self.call(private, &["write-tree"]).done().await?.line();
         if staged.code == 0 && self.adds_something(dir, &staged.line(), &tree).await {
             parents.push(self.commit(held, &staged.line(), &parents, "what was staged").await?);

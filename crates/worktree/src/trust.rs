@@ -111,15 +111,17 @@ fn hook_folders(worktree: &Path, common: &Path, settings: &[Setting]) -> Vec<Pat
     folders
 }
 
-fn hook_items(folder: &Path) -> Result<Vec<TrustItem>> {
+/// Named by folder and name: two folders may hold hooks of the same name.
+fn hook_items(worktree: &Path, folder: &Path) -> Result<Vec<TrustItem>> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Ok(Vec::new()) };
+    let shown = folder.strip_prefix(worktree).unwrap_or(folder);
     let mut items = Vec::new();
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         if !name.ends_with(".sample") && runs(&entry.path()) {
             let what = "A git hook: a program that git runs by itself.".to_owned();
             items.push(TrustItem {
-                path: format!("git hook: {name}"),
+                path: format!("git hook: {}", shown.join(&name).display()),
                 what,
                 digest: file_digest(&entry.path())?,
             });
