@@ -21,8 +21,8 @@ struct Batch {
     end: bool,
 }
 
-/// Prints a run from its first event to its end, and says with its exit code how it ended. Ctrl-C
-/// stops the run.
+/// Prints a run from its first event to its end, and says with its exit code how it ended. Ctrl-C,
+/// or the signal that ends services, stops the run.
 pub async fn to_its_end(reach: &Reach, run: &RunSummary, json: bool) -> Result<ExitCode, ApiError> {
     if !json {
         eprintln!("run {}", run.id);
@@ -31,7 +31,7 @@ pub async fn to_its_end(reach: &Reach, run: &RunSummary, json: bool) -> Result<E
     let watch = follower.follow(1, true);
     tokio::select! {
         ended = watch => ended,
-        _ = tokio::signal::ctrl_c() => {
+        () = crate::serve::interrupted() => {
             eprintln!("stopping");
             let _: RunSummary = reach.call("run_stop", &RunParams { run: run.id.clone() }).await?;
             Ok(ExitCode::from(4))
@@ -117,7 +117,7 @@ impl Follower<'_> {
     /// Prints the event; says whether it asks for something.
     fn show(&mut self, raw: &RawValue) -> bool {
         if self.json {
-            print::line(raw.get());
+            print::json_line(raw.get());
         }
         let Ok(envelope) = serde_json::from_str::<EventEnvelope>(raw.get()) else { return false };
         if !self.json {

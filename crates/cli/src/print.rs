@@ -7,12 +7,38 @@ use musher_protocol::*;
 /// A line on stdout. A reader that left ends the output, not the run.
 pub fn line(text: &str) {
     let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{}", visible(text));
+}
+
+/// What agents, files and branches say must not move a terminal's cursor, hide part of a command or
+/// turn its letters round: such characters are shown as `\u{1b}`.
+fn visible(text: &str) -> std::borrow::Cow<'_, str> {
+    let deceives = |c: char| {
+        (c.is_control() && c != '\n' && c != '\t')
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    };
+    if !text.contains(deceives) {
+        return text.into();
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match deceives(c) {
+            true => shown.extend(c.escape_unicode()),
+            false => shown.push(c),
+        }
+    }
+    shown.into()
+}
+
+/// A line of JSON on stdout, as it is.
+pub fn json_line(text: &str) {
+    let mut out = std::io::stdout().lock();
     let _ = writeln!(out, "{text}");
 }
 
 pub fn json(value: &impl serde::Serialize) {
     if let Ok(text) = serde_json::to_string(value) {
-        line(&text);
+        json_line(&text);
     }
 }
 
@@ -118,9 +144,27 @@ fn changes(files: &[FileChange]) {
 
 fn done(outcome: &RunOutcome) {
     line(&ending(outcome));
+    if let RunOutcome::SpawnFailed { message } | RunOutcome::AuthenticationRequired { message } =
+        outcome
+    {
+        line(&format!("  {message}"));
+    }
     if let RunOutcome::Failed { last_lines, .. }
     | RunOutcome::AbortedBeforeSession { last_lines, .. } = outcome
     {
         last_lines.iter().for_each(|text| line(&format!("  {text}")));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::visible;
+
+    #[test]
+    fn what_could_deceive_a_reader_is_shown() {
+        let hidden = "touch pwn #\u{1b}[1A\u{1b}[2K\rls \u{202e}txt.exe";
+        let shown = visible(hidden);
+        assert_eq!(shown, "touch pwn #\\u{1b}[1A\\u{1b}[2K\\u{d}ls \\u{202e}txt.exe");
+        assert_eq!(visible("plain ünï 你好\n\tline"), "plain ünï 你好\n\tline");
     }
 }

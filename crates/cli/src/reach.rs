@@ -115,7 +115,10 @@ impl At {
                 return Ok(At::Far(client));
             }
             match Own::open(data_dir, HostKind::Terminal).await {
-                Ok(own) => return Ok(At::Own(own)),
+                Ok(own) => {
+                    own.engine.settle().await;
+                    return Ok(At::Own(own));
+                }
                 // Its holder is just starting or just ending.
                 Err(error)
                     if error.code == ErrorCode::DataDirLocked

@@ -16,11 +16,12 @@ pub async fn serve(
     port: Option<u16>,
     page: Option<PathBuf>,
 ) -> Result<ExitCode, ApiError> {
+    let page = port.map(|_| page_dir(page)).transpose()?;
     let own = Own::open(data_dir, HostKind::Server).await?;
     print::line(&format!("socket {}", data_dir.join("engine.sock").display()));
-    let tcp = match port {
-        Some(port) => {
-            let (info, serving) = serve_tcp(own.api.clone(), port, &page_dir(page)?).await?;
+    let tcp = match port.zip(page) {
+        Some((port, page)) => {
+            let (info, serving) = serve_tcp(own.api.clone(), port, &page).await?;
             print::line(&info.url);
             Some(serving)
         }
@@ -47,7 +48,7 @@ fn page_dir(named: Option<PathBuf>) -> Result<PathBuf, ApiError> {
 }
 
 /// Waits for Ctrl-C, or for the signal that ends services.
-async fn interrupted() {
+pub async fn interrupted() {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};

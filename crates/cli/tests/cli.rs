@@ -223,3 +223,50 @@ fn what_is_there_is_shown() {
         "error: There is no run nothing.\nhint: `musher runs` lists them.\n"
     );
 }
+
+#[test]
+fn one_look_takes_in_what_the_keepers_hold() {
+    let world = World::new();
+    let mut first = world.follow("late", &["--arg", "--ms", "--arg", "800"]);
+    let run = first.until(|e| matches!(e, AgentEvent::MessageSent { .. })).run;
+    first.kill_hard();
+    let spool =
+        world.data_dir().join("runs").join(run.as_str()).join("stdout-00000000000000000000.spool");
+    let deadline = std::time::Instant::now() + world::SOON;
+    let says = |words: &str| std::fs::read_to_string(&spool).unwrap_or_default().contains(words);
+    while !says("\"type\":\"result\"") {
+        assert!(std::time::Instant::now() < deadline, "the agent ends its turn with nobody there");
+        std::thread::yield_now();
+    }
+    // One short command, and the run is over: its turn was, and nobody had more to say.
+    let listed = world.runs().remove(0);
+    assert_eq!(listed.phase, RunPhase::Done);
+    assert_eq!(listed.outcome, Some(RunOutcome::Completed));
+    let events = world.call(&["--json", "events", run.as_str()]).events();
+    assert_eq!(whole(&events), &RunOutcome::Completed);
+    nothing_left(&run);
+}
+
+#[test]
+fn followers_of_a_killed_engine_go_on_without_it() {
+    let world = World::new();
+    let mut owner = world.follow("steer", &["--arg", "--times", "--arg", "20"]);
+    let run = owner.until(|e| matches!(e, AgentEvent::ToolResult(_))).run;
+    let mut follower = Following::of(world.musher(&["--json", "events", run.as_str(), "--follow"]));
+    follower.until(|e| matches!(e, AgentEvent::ToolResult(_)));
+    owner.kill_hard();
+    follower.until(|e| matches!(e, AgentEvent::Done { .. }));
+    whole(&follower.seen);
+    assert_eq!(follower.end(), 0);
+    nothing_left(&run);
+}
+
+#[test]
+fn what_cannot_start_says_why_and_leaves_nothing() {
+    let world = World::new();
+    let repo = world.repo.path().to_string_lossy().into_owned();
+    let ran = world.call(&["run", "go", "--repo", &repo, "--command", "/no/such/program"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.starts_with("error: /no/such/program is no program that can be run.\n"));
+    assert_eq!(world.repo.git(["branch", "--list", "musher/*"]).unwrap(), "");
+}

@@ -20,6 +20,8 @@ use tokio::{
     task::JoinSet,
 };
 
+use tokio_util::sync::CancellationToken;
+
 use crate::{core::Core, log::RunLog};
 use changes::ChangesWatch;
 use prepare::Prepared;
@@ -67,6 +69,7 @@ enum Work {
     Slot(Option<OwnedSemaphorePermit>),
     Prepared(Result<Prepared, ApiError>),
     Finished(Result<RuntimeResult, RuntimeError>),
+    CaughtUp,
     Changed(Result<WorktreeChanges, String>),
     Stopped(Result<(), RuntimeError>),
 }
@@ -107,6 +110,8 @@ pub(crate) struct RunActor {
     result: Option<Result<RuntimeResult, RuntimeError>>,
     /// Words for the story's next run, known at the end.
     follow_up: Option<String>,
+    /// See [`crate::core::RunHandle`].
+    caught_up: CancellationToken,
 }
 
 impl RunActor {
@@ -116,6 +121,7 @@ impl RunActor {
         project_root: String,
         log: RunLog,
         mailbox: mpsc::Receiver<Mail>,
+        caught_up: CancellationToken,
     ) -> Self {
         let prompt_id = format!("prompt-{}", log.summary().id);
         Self {
@@ -138,6 +144,7 @@ impl RunActor {
             preparing: false,
             result: None,
             follow_up: None,
+            caught_up,
         }
     }
 
@@ -155,6 +162,7 @@ impl RunActor {
         if !ended {
             return None;
         }
+        self.caught_up.cancel();
         let follow_up = self.follow_up.take();
         self.log.close().await;
         follow_up
@@ -162,7 +170,10 @@ impl RunActor {
 
     async fn live(&mut self, beginning: Beginning) -> Result<bool, ApiError> {
         match beginning {
-            Beginning::Fresh(plan) => self.begin(plan).await?,
+            Beginning::Fresh(plan) => {
+                self.caught_up.cancel();
+                self.begin(plan).await?;
+            }
             Beginning::Attach { stored_to } => self.attach(stored_to).await?,
         }
         loop {
@@ -209,6 +220,7 @@ impl RunActor {
                 }
                 Ok(())
             }
+            Work::CaughtUp => self.caught_up().await,
             Work::Changed(changed) => self.note_changes(changed).await,
             Work::Stopped(Ok(())) => Ok(()),
             Work::Stopped(Err(error)) => {
@@ -242,6 +254,17 @@ impl RunActor {
         self.show_wait().await?;
         if turn_ended {
             self.turn_ended().await?;
+        }
+        Ok(())
+    }
+
+    /// Takes in what waits; an agent whose input was ended by that is waited for to its end.
+    async fn caught_up(&mut self) -> Result<(), ApiError> {
+        while let Some(batch) = self.batches.as_mut().and_then(|b| b.try_recv().ok()) {
+            self.take(batch).await?;
+        }
+        if !self.input_ended {
+            self.caught_up.cancel();
         }
         Ok(())
     }

@@ -84,6 +84,9 @@ pub(crate) struct RunHandle {
     pub index: Arc<TranscriptIndex>,
     /// Cancelled once the run is out of the table: its worktree and session are free.
     pub gone: CancellationToken,
+    /// Cancelled once what was said while no engine lived is taken in, and what follows from it is
+    /// done.
+    pub caught_up: CancellationToken,
 }
 
 /// The runs that have an actor. The actor alone removes itself, after its last event.

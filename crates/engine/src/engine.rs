@@ -23,6 +23,9 @@ use crate::{
 /// The login shell is asked once for the process, however many engines it opens.
 static LOGIN_PATH: LazyLock<LoginPathCache> = LazyLock::new(LoginPathCache::default);
 
+/// How long `settle` waits.
+const SETTLE_WITHIN: Duration = Duration::from_secs(5);
+
 /// How long the end of an engine waits for its actors to let go.
 const LET_GO_WITHIN: Duration = Duration::from_secs(2);
 
@@ -72,6 +75,17 @@ impl Engine {
 
     pub fn news(&self) -> NewsReader {
         self.core.news.reader()
+    }
+
+    /// Waits until what agents said and did while no engine lived is taken in; 5 s at most. For a
+    /// program that looks once and ends; a window shows it as it comes.
+    pub async fn settle(&self) {
+        let runs = self.core.runs.all();
+        let settled = runs.iter().map(|(_, handle)| handle.caught_up.cancelled());
+        let all = futures::future::join_all(settled);
+        if tokio::time::timeout(SETTLE_WITHIN, all).await.is_err() {
+            tracing::debug!("some runs are still being taken in");
+        }
     }
 
     /// Lets go: agents live on in their keepers, and the next engine goes on with them.

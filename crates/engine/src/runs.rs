@@ -163,8 +163,15 @@ impl Engine {
         let Some(kind) = self.core.registry.get(&settings.runtime) else {
             return Err(unknown_runtime(&settings.runtime));
         };
-        if settings.command.is_some() {
-            return Ok(());
+        if let Some(command) = &settings.command {
+            return match musher_process::find_program(command, &self.core.login.path) {
+                Some(_) => Ok(()),
+                None => Err(ApiError::new(
+                    ErrorCode::RuntimeMissing,
+                    format!("{command} is no program that can be run."),
+                )
+                .with_hint("Name a file that exists and is executable.")),
+            };
         }
         let info = kind.detect(&self.core.login.path).await;
         if info.found {
@@ -302,11 +309,16 @@ pub(crate) fn spawn_actor(
 ) {
     let run = log.summary().id.clone();
     let (mailbox, mails) = mpsc::channel(MAILBOX);
-    let gone = CancellationToken::new();
-    let handle =
-        RunHandle { mailbox, summary: log.watch(), index: log.index(), gone: gone.clone() };
+    let (gone, caught_up) = (CancellationToken::new(), CancellationToken::new());
+    let handle = RunHandle {
+        mailbox,
+        summary: log.watch(),
+        index: log.index(),
+        gone: gone.clone(),
+        caught_up: caught_up.clone(),
+    };
     engine.core.runs.insert(run.clone(), handle);
-    let actor = RunActor::new(engine.core.clone(), story, project_root, log, mails);
+    let actor = RunActor::new(engine.core.clone(), story, project_root, log, mails, caught_up);
     let engine = engine.clone();
     let tasks = engine.core.tasks.clone();
     tasks.spawn(async move {
@@ -405,6 +417,9 @@ async fn read_events(
     let Some(mut handle) = core.runs.get(run) else {
         let summary = summary_of(core, run).await?;
         let batch = core.store.read_events(run, from_seq, max_bytes).await?;
+        if batch.count == 0 && from_seq <= summary.last_seq {
+            return Err(missing_events(from_seq, summary.last_seq));
+        }
         let end = batch.next_seq > summary.last_seq;
         return Ok((batch, end));
     };
@@ -420,6 +435,12 @@ async fn read_events(
     let batch = handle.index.read(from_seq, max_bytes).await?;
     let end = done && batch.next_seq > last;
     Ok((batch, end))
+}
+
+fn missing_events(from: u64, to: u64) -> ApiError {
+    let message = format!("Events {from} to {to} of this run are no longer in its transcript.");
+    ApiError::new(ErrorCode::StoreFailed, message)
+        .with_hint("The file was cut or emptied from outside; what is before them is as it was.")
 }
 
 /// A run's events from `from_seq` on, to its end; an unreadable transcript ends it early.

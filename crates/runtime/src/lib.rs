@@ -50,6 +50,10 @@ pub trait AgentRuntime: Send + Sync {
     /// without a double; ends with the run. Empty before `start`.
     fn stream_events(&self, from_seq: u64) -> EventStream;
 
+    /// Waits until everything that the agent had said is handed over: after an attach, what it said
+    /// while nobody read. Returns at once when there is nothing to catch up with.
+    async fn caught_up(&self) {}
+
     /// Steers a live agent. `Unsupported` when this kind of agent cannot do it, `NotRunning` when
     /// there is nothing to steer. It waits neither for the agent nor for the sink.
     async fn steer(&self, input: AgentInput) -> Result<(), RuntimeError>;

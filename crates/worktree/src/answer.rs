@@ -50,7 +50,8 @@ pub(crate) fn why(answer: &Answer, dir: &Path, what: &str) -> WorktreeError {
 }
 
 pub(crate) fn is_lock_error(said: &str) -> bool {
-    (said.contains(".lock'") && said.contains("File exists")) || (said.contains("cannot lock ref") && !said.contains("Read-only file system"))
+    (said.contains(".lock'") && said.contains("File exists"))
+        || (said.contains("cannot lock ref") && !said.contains("Read-only file system"))
 }
 
 /// The line that says most, as the end of a sentence: the first `fatal:` or `error:`, else the first.

@@ -73,8 +73,8 @@ impl Git {
 
 fn collected(worktree: &Path, common: &Path, settings: &[Setting]) -> Result<TrustItems> {
     let mut items = setting_items(settings);
-    for hooks in hook_folders(worktree, common, settings) {
-        items.extend(hook_items(&hooks)?);
+    for (hooks, label) in hook_folders(worktree, common, settings) {
+        items.extend(hook_items(&hooks, label)?);
     }
     items.extend(file_items(worktree)?);
     items.sort_by(|a, b| (&a.path, &a.digest).cmp(&(&b.path, &b.digest)));
@@ -104,24 +104,28 @@ fn setting_items(settings: &[Setting]) -> Vec<TrustItem> {
 }
 
 /// git's own folder, and the one that `core.hooksPath` names when it is not the same.
-fn hook_folders(worktree: &Path, common: &Path, settings: &[Setting]) -> Vec<PathBuf> {
+/// The labels tell the two apart, and are the same in every worktree of a repository.
+fn hook_folders(
+    worktree: &Path,
+    common: &Path,
+    settings: &[Setting],
+) -> Vec<(PathBuf, &'static str)> {
     let named = settings.iter().rev().find(|s| s.own && s.key == "core.hookspath");
-    let mut folders = vec![common.join("hooks")];
-    folders.extend(named.map(|setting| worktree.join(&setting.value)));
+    let mut folders = vec![(common.join("hooks"), "git hook")];
+    let named = named.map(|setting| worktree.join(&setting.value));
+    folders.extend(named.map(|folder| (folder, "git hook of core.hooksPath")));
     folders
 }
 
-/// Named by folder and name: two folders may hold hooks of the same name.
-fn hook_items(worktree: &Path, folder: &Path) -> Result<Vec<TrustItem>> {
+fn hook_items(folder: &Path, label: &str) -> Result<Vec<TrustItem>> {
     let Ok(entries) = std::fs::read_dir(folder) else { return Ok(Vec::new()) };
-    let shown = folder.strip_prefix(worktree).unwrap_or(folder);
     let mut items = Vec::new();
     for entry in entries.flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         if !name.ends_with(".sample") && runs(&entry.path()) {
             let what = "A git hook: a program that git runs by itself.".to_owned();
             items.push(TrustItem {
-                path: format!("git hook: {}", shown.join(&name).display()),
+                path: format!("{label}: {name}"),
                 what,
                 digest: file_digest(&entry.path())?,
             });

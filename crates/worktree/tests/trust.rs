@@ -68,7 +68,7 @@ async fn hooks_and_settings_of_the_repository_are_items() {
         "git config: alias.x",
         "git config: core.fsmonitor",
         "git config: core.hookspath",
-        "git hook: post-checkout",
+        "git hook of core.hooksPath: post-checkout",
         "git hook: pre-commit",
     ];
     assert_eq!(paths, expected);

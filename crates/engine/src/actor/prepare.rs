@@ -92,6 +92,14 @@ impl RunActor {
         if self.log.fold.phase == RunPhase::Stopping {
             self.stop(StoppedBy::User).await?;
         }
+        if let Some(runtime) = self.runtime.clone() {
+            self.work.spawn(async move {
+                runtime.caught_up().await;
+                Work::CaughtUp
+            });
+        }
+        self.answer_by_policy().await?;
+        self.show_wait().await?;
         self.say_what_was_left().await
     }
 

@@ -47,6 +47,8 @@ pub(super) struct Live {
     busy: watch::Sender<bool>,
     /// Everything that an earlier engine stored was read again: what is open is known.
     caught_up: watch::Sender<bool>,
+    /// All that was there to read was read and handed over, once at least.
+    drained: watch::Sender<bool>,
     proof: watch::Sender<Option<Proof>>,
 }
 
@@ -66,6 +68,7 @@ impl Default for Live {
             moved: Notify::new(),
             busy: watch::Sender::new(false),
             caught_up: watch::Sender::new(false),
+            drained: watch::Sender::new(false),
             proof: watch::Sender::new(None),
         }
     }
@@ -191,6 +194,15 @@ impl Live {
 
     pub fn catch_up(&self) {
         self.caught_up.send_replace(true);
+    }
+
+    pub fn drain(&self) {
+        self.drained.send_replace(true);
+    }
+
+    pub async fn drained(&self) {
+        // The sender is ours, so the wait only ends with the value.
+        let _ = self.drained.subscribe().wait_for(|done| *done).await;
     }
 
     pub fn fall_behind(&self) {

@@ -112,6 +112,10 @@ impl AgentRuntime for ClaudeCodeRuntime {
         }
     }
 
+    async fn caught_up(&self) {
+        self.live.drained().await;
+    }
+
     /// Never waits for the agent: what is said is put in line, and said when it listens.
     async fn steer(&self, input: AgentInput) -> Result<(), RuntimeError> {
         self.live.can_hear()?;

@@ -3,6 +3,7 @@
 
 use std::{future::pending, time::Duration};
 
+use futures::FutureExt;
 use musher_process::{ProcessError, SpoolReader, Stream};
 use musher_protocol::{AgentEvent, RunLimit};
 use tokio::{
@@ -102,6 +103,13 @@ impl<'a> Pump<'a> {
         let mut bytes = Vec::new();
         loop {
             let silence = self.silence();
+            if bytes.is_empty() && self.reader.read(&mut bytes).now_or_never().is_none() {
+                self.live.drain();
+            } else if !bytes.is_empty() {
+                self.take(&bytes).await?;
+                bytes.clear();
+                continue;
+            }
             tokio::select! {
                 biased;
                 read = self.reader.read(&mut bytes) => match read {
@@ -118,7 +126,9 @@ impl<'a> Pump<'a> {
             }
         }
         let rest = self.decoder.finish();
-        self.hand_over(rest).await
+        let ended = self.hand_over(rest).await;
+        self.live.drain();
+        ended
     }
 
     async fn take(&mut self, bytes: &[u8]) -> Result<(), RuntimeError> {
