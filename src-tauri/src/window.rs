@@ -85,12 +85,10 @@ pub(crate) fn is_looked_at(app: &AppHandle) -> bool {
 pub(crate) fn on_event(app: &AppHandle, event: &WindowEvent) {
     let shell = app.state::<Arc<Shell>>();
     match event {
-        WindowEvent::CloseRequested { api, .. } => {
-            if shell.hides_on_close() {
-                api.prevent_close();
-                hide(app);
-                shell.say_once_that_it_hides();
-            }
+        WindowEvent::CloseRequested { api, .. } if shell.hides_on_close() => {
+            api.prevent_close();
+            hide(app);
+            shell.say_once_that_it_hides();
         }
         WindowEvent::DragDrop(drag) => {
             let window = app.get_webview_window(LABEL);
