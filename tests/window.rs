@@ -18,9 +18,7 @@ use std::{
 
 use serde_json::json;
 
-use desktop::{
-    Notifications, Tray, close_musher, drag_onto_musher, musher_window, screenshot, shown, xdotool,
-};
+use desktop::{Tray, close_musher, drag_onto_musher, musher_window, screenshot, shown, xdotool};
 use stage::{Stage, alive};
 
 /// The longest wait for anything that a person would wait for; a busy machine is slow.
@@ -57,7 +55,6 @@ fn row(phase: &str) -> String {
 fn drop_a_folder_start_the_demo_allow_the_command_see_the_diff() {
     let stage = Stage::new();
     let mut tray = Tray::start();
-    let notifications = Notifications::start();
     let repository = stage.repository("Sonnenuhr ü");
     let page = stage.open(&[]);
     page.part("dropzone");
@@ -91,10 +88,10 @@ fn drop_a_folder_start_the_demo_allow_the_command_see_the_diff() {
     });
     screenshot(&picture("4-diff"));
     if std::env::var_os("MUSHER_WRITE_SCREENSHOT").is_some() {
-        screenshot(&root().join("docs/screenshot.png"));
+        picture_of(&musher_window().unwrap(), &root().join("docs/screenshot.png"));
     }
     // The person looked at the window all the time.
-    notifications.none_within(Duration::from_secs(1));
+    stage.notifications.none_within(Duration::from_secs(1));
 }
 
 #[test]
@@ -153,9 +150,8 @@ fn killed_in_the_middle_it_shows_everything_at_the_next_start() {
 #[test]
 #[ignore = "needs a display: cargo xtask test"]
 fn closed_it_hides_and_says_who_needs_somebody() {
-    let stage = Stage::new();
+    let mut stage = Stage::new();
     let mut tray = Tray::start();
-    let mut notifications = Notifications::start();
     let page = stage.open(&[]);
     tray.wait_for_icon();
     let idle = tray.icon();
@@ -164,7 +160,7 @@ fn closed_it_hides_and_says_who_needs_somebody() {
     tray.wait_for("needs you");
     assert_ne!(tray.icon(), idle);
     close_musher();
-    let hidden = notifications.next("the word that it goes on");
+    let hidden = stage.notifications.next("the word that it goes on");
     assert_eq!(hidden["summary"], "Musher goes on in the tray");
 
     // Another run, started while nobody looks.
@@ -173,11 +169,11 @@ fn closed_it_hides_and_says_who_needs_somebody() {
            place: { kind: 'fresh', repository: 'demo' }, settings: { runtime: 'demo', permission_mode: 'accept-edits' } } })",
     );
     let run = started["fine"]["id"].as_str().unwrap_or_else(|| panic!("{started}"));
-    let asks = notifications.next("what the second run asks");
+    let asks = stage.notifications.next("what the second run asks");
     assert_eq!(asks["summary"], "coder-1 in demo-repository needs you");
     assert!(asks["body"].as_str().unwrap().contains("greet.sh"), "{asks}");
     assert_eq!(asks["actions"][0], "default");
-    notifications.click(&asks);
+    stage.notifications.click(&asks);
     until("the window is back", musher_window);
     let row = format!("[data-testid=\"run-row\"][data-run=\"{run}\"]");
     page.element(&format!("{row}[aria-current]"));

@@ -56,6 +56,7 @@ impl Shell {
 
     /// Gives it what waited.
     pub(crate) fn page_is_ready(&self) {
+        tracing::debug!("the page listens");
         let waited = {
             let mut page = locked(&self.page);
             page.ready = true;

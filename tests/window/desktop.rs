@@ -214,7 +214,12 @@ pub fn xdotool(args: &[&str]) -> String {
 /// A picture of the whole display. WebDriver's own never comes while WebKitGTK draws without DMA
 /// buffers, as it does on a machine without a graphics device.
 pub fn screenshot(to: &Path) {
+    picture_of("root", to);
+}
+
+/// A picture of one window, by its id.
+pub fn picture_of(window: &str, to: &Path) {
     std::fs::create_dir_all(to.parent().expect("a folder")).expect("the folder of pictures");
-    let taken = Command::new("import").args(["-window", "root"]).arg(to).status();
+    let taken = Command::new("import").args(["-window", window]).arg(to).status();
     assert!(taken.expect("imagemagick is installed").success());
 }

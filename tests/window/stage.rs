@@ -7,10 +7,13 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{root, until, webdriver::Page};
+use super::{desktop::Notifications, root, until, webdriver::Page};
 
 pub struct Stage {
     dir: tempfile::TempDir,
+    /// There from before the first app until after the last: without it the bus would start the
+    /// machine's own server, if it has one, which then keeps the name.
+    pub notifications: Notifications,
 }
 
 /// How a start of the app ended by itself.
@@ -25,7 +28,7 @@ impl Stage {
         for part in ["home", "data"] {
             fs::create_dir(dir.path().join(part)).unwrap();
         }
-        Self { dir }
+        Self { dir, notifications: Notifications::start() }
     }
 
     pub fn data_dir(&self) -> PathBuf {
