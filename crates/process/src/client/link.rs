@@ -89,6 +89,15 @@ impl Link {
         self.progress.clone()
     }
 
+    pub async fn in_trouble(&self) -> String {
+        let mut progress = self.progress.clone();
+        let seen = progress.wait_for(|progress| progress.trouble.is_some()).await;
+        match seen.ok().and_then(|progress| progress.trouble.clone()) {
+            Some(text) => text,
+            None => std::future::pending().await,
+        }
+    }
+
     pub fn trouble(&self) -> Option<String> {
         self.progress.borrow().trouble.clone()
     }

@@ -117,7 +117,12 @@ impl Keeper {
         self.link.exited().await
     }
 
-    /// Why the child's output is not being taken at the moment (a full disk), for people.
+    /// Waits until the child's output is not being taken (a full disk), and says why, for people.
+    pub async fn in_trouble(&self) -> String {
+        self.link.in_trouble().await
+    }
+
+    /// The same, now; nothing while all is well.
     pub fn trouble(&self) -> Option<String> {
         self.link.trouble()
     }

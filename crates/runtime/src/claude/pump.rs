@@ -55,6 +55,8 @@ pub(super) struct Pump<'a> {
     cost_limit: Option<u64>,
     /// It said something since this reading began.
     heard: bool,
+    /// A person was told that its output is not taken.
+    stalled: bool,
     /// When it said something last, or something was said to it.
     last: Instant,
 }
@@ -89,6 +91,7 @@ impl<'a> Pump<'a> {
             silence_limit: (inactivity > 0).then(|| Duration::from_secs(inactivity)),
             cost_limit: drive.context.limits.max_cost_microdollars,
             heard: false,
+            stalled: false,
             last: Instant::now(),
         }
     }
@@ -122,6 +125,7 @@ impl<'a> Pump<'a> {
                     Err(error) => return Err(RuntimeError::Process(error.to_string())),
                 },
                 () = self.live.moved() => self.last = Instant::now(),
+                why = in_trouble(self.child), if !self.stalled => self.tell_stall(why).await?,
                 cause = too_silent(silence) => self.live.end(cause),
             }
         }
@@ -131,6 +135,12 @@ impl<'a> Pump<'a> {
         ended
     }
 
+    /// The keeper takes no more output (a full disk): the agent waits, and nothing is lost.
+    async fn tell_stall(&mut self, why: String) -> Result<(), RuntimeError> {
+        self.stalled = true;
+        self.sink.say(AgentEvent::Warning { code: "output_stalled".into(), message: why }).await
+    }
+
     async fn take(&mut self, bytes: &[u8]) -> Result<(), RuntimeError> {
         for piece in bytes.chunks(BATCH_BYTES) {
             let decoded = self.decoder.feed(piece);
@@ -138,6 +148,7 @@ impl<'a> Pump<'a> {
             self.checkpoints.settle(&self.decoder).await;
         }
         self.heard = true;
+        self.stalled &= self.child.keeper().is_some_and(|keeper| keeper.trouble().is_some());
         self.last = Instant::now();
         Ok(())
     }
@@ -244,6 +255,13 @@ async fn too_silent(silence: Option<(Instant, Cause)>) -> Cause {
             sleep_until(at).await;
             cause
         }
+        None => pending().await,
+    }
+}
+
+async fn in_trouble(child: &Child) -> String {
+    match child.keeper() {
+        Some(keeper) => keeper.in_trouble().await,
         None => pending().await,
     }
 }
