@@ -1,6 +1,7 @@
 //! Short-lived commands, such as git: arguments and never a shell, a time limit, a limit on what they
-//! say, and a process group of their own that is killed whole when anything goes wrong, also when the
-//! future is dropped.
+//! say, and a process group of their own that is ended whole when anything goes wrong, also when the
+//! future is dropped. It is asked with TERM first: git that is killed leaves its lock files behind, and
+//! then nobody can change the ref that was locked.
 
 use std::{
     collections::BTreeMap,
@@ -21,6 +22,9 @@ use crate::{ProcessError, find_program};
 
 /// How long what a command left behind may hold its output open.
 const LEFTOVERS: Duration = Duration::from_millis(500);
+/// How long a command may tidy up after TERM. git needs some milliseconds.
+#[cfg(unix)]
+const TIDYING: Duration = Duration::from_millis(250);
 
 /// What a command reads.
 #[derive(Clone, Debug, Default)]
@@ -96,7 +100,7 @@ pub async fn run(cmd: Cmd) -> Result<Finished, ProcessError> {
             finished.map_err(ProcessError::io(format!("talking to {}", cmd.program.display())))
         }
         Err(_) => {
-            group.kill();
+            group.end();
             // Collected here, so that no zombie is left; KILL does not wait.
             let _ = timeout(LEFTOVERS, child.wait()).await;
             let program = cmd.program.display().to_string();
@@ -215,7 +219,7 @@ impl Captured {
     }
 }
 
-/// Kills a command's group when dropped, unless the command has ended.
+/// Ends a command's group when dropped, unless the command has ended.
 struct Group(Option<u32>);
 
 impl Group {
@@ -229,6 +233,15 @@ impl Group {
         }
     }
 
+    /// TERM, then KILL for what is left. Blocks its thread for `TIDYING` at most: a drop cannot wait
+    /// otherwise, and it is rare.
+    fn end(&mut self) {
+        if let Some(pid) = self.0 {
+            ask_to_end(pid);
+        }
+        self.kill();
+    }
+
     fn disarm(&mut self) {
         self.0 = None;
     }
@@ -236,9 +249,29 @@ impl Group {
 
 impl Drop for Group {
     fn drop(&mut self) {
-        self.kill();
+        self.end();
     }
 }
+
+/// Sends TERM to the group and waits until the command has gone, or for a moment.
+#[cfg(unix)]
+fn ask_to_end(pid: u32) {
+    use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
+    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
+    if kill_process_group(pid, Signal::TERM).is_err() {
+        return;
+    }
+    let deadline = std::time::Instant::now() + TIDYING;
+    // Only looked at: tokio collects it.
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    while matches!(waitid(WaitId::Pid(pid), look), Ok(None)) && std::time::Instant::now() < deadline
+    {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+#[cfg(not(unix))]
+fn ask_to_end(_pid: u32) {}
 
 /// The pid is still taken: the command was not collected, or something of its group lives.
 #[cfg(unix)]

@@ -62,6 +62,20 @@ async fn a_dropped_command_is_killed_whole() {
     until("all are gone", || alive(&test.mark).is_empty()).await;
 }
 
+/// As git does with its lock files.
+#[tokio::test]
+async fn a_dropped_command_may_tidy_up() {
+    let test = Run::new();
+    let lock = test.folder.path().join("lock");
+    let work = run(shell(&test, "trap 'rm lock; exit' TERM; touch lock; sleep 1000 & wait"));
+    tokio::select! {
+        _ = work => panic!("it sleeps"),
+        () = until("it works", || lock.exists()) => {}
+    }
+    assert!(!lock.exists(), "it was killed at once");
+    until("all are gone", || alive(&test.mark).is_empty()).await;
+}
+
 #[tokio::test]
 async fn a_command_that_says_too_much_is_ended() {
     let test = Run::new();
