@@ -18,7 +18,9 @@ use std::{
 
 use serde_json::json;
 
-use desktop::{Tray, close_musher, drag_onto_musher, musher_window, screenshot, shown, xdotool};
+use desktop::{
+    Tray, close_musher, drag_onto_musher, musher_window, picture_of, screenshot, shown, xdotool,
+};
 use stage::{Stage, alive};
 
 /// The longest wait for anything that a person would wait for; a busy machine is slow.
