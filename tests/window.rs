@@ -149,6 +149,44 @@ fn killed_in_the_middle_it_shows_everything_at_the_next_start() {
     screenshot(&picture("6-after-the-kill"));
 }
 
+/// The same job by the real program, against a scripted model on this machine.
+#[test]
+#[ignore = "needs a display, and the claude package: cargo xtask test --live"]
+fn the_real_claude_works_in_the_window() {
+    let Ok(live) = musher_testkit::Live::new() else {
+        assert!(std::env::var_os("CI").is_none(), "the claude package is fetched before this test");
+        eprintln!("skipped: `cargo xtask test --live` fetches the claude package");
+        return;
+    };
+    let stage = Stage::new();
+    let page = stage.open(&[]);
+    page.part("dropzone");
+    let params = json!({ "name": "run_start", "params": {
+        "prompt": "Write a greeting [[model:agentic]]",
+        "place": { "kind": "fresh", "repository": live.repo.path() },
+        "settings": { "runtime": "claude-code", "command": live.claude, "env": live.env() },
+    } });
+    let started = page.promise(&format!("window.__TAURI_INTERNALS__.invoke('rpc', {params})"));
+    let run = started["fine"]["id"].as_str().unwrap_or_else(|| panic!("{started}"));
+    page.element(&format!("[data-testid=\"run-row\"][data-run=\"{run}\"]")).click();
+    // It asks for the file and for the change; a command that only looks needs no leave.
+    for asked in ["greeting.txt"; 2] {
+        until(asked, || page.part("permission").text().contains(asked).then_some(()));
+        screenshot(&picture("claude-asks"));
+        let before = page.text();
+        page.part("allow").click();
+        until("the card is answered", || (page.text() != before).then_some(()));
+    }
+    page.element(&row("done"));
+    page.says("Done: written, edited and seen by git.");
+    page.element("[data-testid=\"changed-file\"][data-path=\"greeting.txt\"]").click();
+    until("the diff shows the greeting", || {
+        page.part("diff").text().contains("planet").then_some(())
+    });
+    screenshot(&picture("claude-done"));
+    assert!(stage.agents().is_empty(), "something of the run is left");
+}
+
 #[test]
 #[ignore = "needs a display: cargo xtask test"]
 fn closed_it_hides_and_says_who_needs_somebody() {
