@@ -180,7 +180,10 @@ impl RunActor {
             match self.step().await {
                 Step::Mail(Some(mail)) => self.open(mail).await?,
                 // The table holds a sender as long as the actor lives.
-                Step::Mail(None) | Step::Closing => return Ok(false),
+                Step::Mail(None) | Step::Closing => {
+                    self.let_go().await?;
+                    return Ok(false);
+                }
                 Step::Batch(Some(batch)) => self.take(batch).await?,
                 Step::Batch(None) => self.batches = None,
                 Step::Work(work) => self.worked(work).await?,

@@ -192,6 +192,24 @@ async fn a_lock_of_another_git_is_waited_for() {
     assert_eq!(made.branch, "musher/x");
 }
 
+/// git makes the file empty first, and cannot list meanwhile.
+#[tokio::test]
+async fn a_worktree_that_another_git_has_half_made_is_waited_for() {
+    let repo = Repo::new();
+    let half = repo.root.join(".git/worktrees/half");
+    write(&half, "commondir", "");
+    write(&half, "gitdir", "/nowhere/half/.git\n");
+    write(&half, "HEAD", "ref: refs/heads/half\n");
+    let refused = repo.try_in(&repo.root, &["worktree", "list"]);
+    assert!(!refused.status.success(), "git can list it now: the wait is not needed any more");
+    let finish = async {
+        tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+        write(&half, "commondir", "../..\n");
+    };
+    let (made, ()) = tokio::join!(repo.git.create(repo.wanted("x")), finish);
+    made.unwrap();
+}
+
 #[tokio::test]
 async fn bases_are_listed_with_the_current_branch_first() {
     let origin = Repo::new();

@@ -66,6 +66,24 @@ impl RunActor {
         }
     }
 
+    /// A worktree that is being made is made to its end, within the time that the engine has: git that
+    /// is cut off leaves locks, and the next engine would make a second one.
+    pub(super) async fn let_go(&mut self) -> Result<(), ApiError> {
+        while self.preparing {
+            match self.work.join_next().await {
+                Some(Ok(Work::Prepared(prepared))) => {
+                    self.preparing = false;
+                    if let Ok(Prepared { created: Some(created), .. }) = prepared {
+                        self.note_worktree(created).await?;
+                    }
+                }
+                Some(_) => {}
+                None => self.preparing = false,
+            }
+        }
+        Ok(())
+    }
+
     async fn start(&mut self, prepared: Prepared) -> Result<(), ApiError> {
         if let Some(created) = prepared.created {
             self.note_worktree(created).await?;
