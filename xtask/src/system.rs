@@ -3,7 +3,7 @@
 
 use anyhow::{Result, bail};
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::shell;
 
@@ -105,12 +105,15 @@ pub const TO_TEST_WINDOWS: &[Need] = &[
         Present::Python("gi; gi.require_version('Gtk', '3.0'); from gi.repository import Gtk"),
         ["python3-gi gir1.2-gtk-3.0", "python3-gobject gtk3", "python-gobject gtk3", ""],
     ),
-    need(
-        "Chromium",
-        Present::Program(&["chromium", "chromium-browser", "google-chrome"]),
-        ["chromium", "chromium", "chromium", "chromium"],
-    ),
+    need("Chromium", Present::Program(CHROMIUM), ["chromium", "chromium", "chromium", "chromium"]),
 ];
+
+const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
+
+/// The browser of the tests.
+pub fn chromium() -> Option<PathBuf> {
+    CHROMIUM.iter().find_map(|name| shell::find(name))
+}
 
 impl Need {
     fn is_missing(&self) -> bool {

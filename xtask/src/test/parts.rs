@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::{Options, display::Display, live, session::Session};
@@ -18,8 +18,9 @@ pub fn all(session: &mut Session, options: &Options) {
     licences(session);
     if session.check("build", build) {
         rust(session);
-        live_tests(session, options);
-        windows(session, options);
+        let claude = claude(session, options);
+        live_tests(session, claude.as_deref());
+        windows(session, options, claude.as_deref());
     }
 }
 
@@ -29,7 +30,8 @@ pub fn only_windows(session: &mut Session, options: &Options) {
         && session.check("page build", page::build)
         && session.check("build", build)
     {
-        windows(session, options);
+        let claude = claude(session, options);
+        windows(session, options, claude.as_deref());
     }
 }
 
@@ -106,57 +108,69 @@ fn rust(session: &mut Session) {
     }
 }
 
-fn live_tests(session: &mut Session, options: &Options) {
-    const TITLE: &str = "live tests";
+/// The real claude, when it is asked for and can be had.
+fn claude(session: &mut Session, options: &Options) -> Option<PathBuf> {
+    const TITLE: &str = "the real claude";
+    if !options.live {
+        session.skip(TITLE, "its tests run with --live");
+        return None;
+    }
+    if !live::is_possible() {
+        session.skip(TITLE, "the pinned one is for Linux on x86-64");
+        return None;
+    }
+    let mut found = None;
+    session.check(TITLE, || {
+        found = Some(live::fetch()?);
+        Ok(())
+    });
+    found
+}
+
+fn live_tests(session: &mut Session, claude: Option<&Path>) {
     let names = test_files("live");
-    if names.is_empty() {
-        session.skip(TITLE, "there are none");
-    } else if !options.live {
-        session.skip(TITLE, "they run with --live");
-    } else if !live::is_possible() {
-        session.skip(TITLE, "the pinned claude is for Linux on x86-64");
-    } else {
-        match live::fetch() {
-            Ok(claude) => {
-                let mut command = ignored_tests(&names);
-                command.env("MUSHER_LIVE_CLAUDE", claude);
-                session.suite(TITLE, 6, command);
-            }
-            Err(error) => drop(session.check(TITLE, || Err(error))),
-        }
+    if let Some(claude) = claude.filter(|_| !names.is_empty()) {
+        let mut command = ignored_tests(&names);
+        command.env("MUSHER_LIVE_CLAUDE", claude);
+        session.suite("live tests", 6, command);
     }
 }
 
-fn windows(session: &mut Session, options: &Options) {
-    let possible = if options.no_window {
-        Err("--no-window was given")
-    } else if !cfg!(target_os = "linux") {
-        Err("they need Xvfb and WebKitWebDriver")
+fn windows(session: &mut Session, options: &Options, claude: Option<&Path>) {
+    if options.no_window {
+        session.skip("window and browser tests", "--no-window was given");
+    } else if cfg!(target_os = "linux") {
+        window(session, options, claude);
+        browser(session, options);
     } else {
-        Ok(())
-    };
-    match (possible, test_files("window")) {
-        (Err(why), _) => session.skip("window tests", why),
-        (_, names) if names.is_empty() => session.skip("window tests", "there are none"),
-        (_, names) => match Display::start() {
-            Ok(display) => {
-                let mut command = ignored_tests(&names);
-                command.args(&options.filter);
-                session.suite("window tests", 10, display.on(&command));
-            }
-            Err(error) => drop(session.check("window tests", || Err(error))),
-        },
+        session.skip("window and browser tests", "they need Xvfb and WebKitWebDriver");
     }
-    match possible {
-        Err(why) => session.skip("browser tests", why),
-        Ok(()) if options.filter.is_some() => session.skip("browser tests", "there is a filter"),
-        Ok(()) if !page::has_script("e2e") => session.skip("browser tests", "there are none"),
-        Ok(()) => {
-            let mut command = page::npm(["run", "e2e"]);
-            command.env("MUSHER", place::program("debug", "musher"));
-            session.suite("browser tests", 8, command);
-        }
+}
+
+fn window(session: &mut Session, options: &Options, claude: Option<&Path>) {
+    const TITLE: &str = "window tests";
+    let mut command = ignored_tests(&test_files("window"));
+    command.args(&options.filter);
+    if let Some(claude) = claude {
+        command.env("MUSHER_LIVE_CLAUDE", claude);
     }
+    match Display::start() {
+        Ok(display) => session.suite(TITLE, 10, display.on(&command)),
+        Err(error) => drop(session.check(TITLE, || Err(error))),
+    }
+}
+
+fn browser(session: &mut Session, options: &Options) {
+    if options.filter.is_some() {
+        session.skip("browser tests", "there is a filter");
+        return;
+    }
+    let mut command = page::npm(["run", "e2e"]);
+    command.env("MUSHER", place::program("debug", "musher"));
+    if let Some(chromium) = system::chromium() {
+        command.env("CHROMIUM", chromium);
+    }
+    session.suite("browser tests", 8, command);
 }
 
 /// Cargo without what would make tests depend on who runs them.
