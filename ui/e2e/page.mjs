@@ -40,12 +40,22 @@ export function scenario(name, body) {
       assert.deepEqual(faults, [], 'nothing goes wrong in the page');
     } catch (error) {
       await shown?.screenshot({ path: shotPath(`failed-${name}`) }).catch(() => undefined);
+      await tell(world, shown).catch((why) => console.log(`and no more is known: ${why}`));
       throw error;
     } finally {
       for (const context of contexts) await context.close();
       await world.end();
     }
   });
+}
+
+/** What a failure looked like, in words: pictures do not leave the machine that made them. */
+async function tell(world, page) {
+  if (page) console.log(`the page says: ${(await page.innerText('body')).slice(-1500)}`);
+  for (const one of await world.call('run_list')) {
+    const tail = (await world.events(one.id)).slice(-5);
+    console.log(`run ${one.phase}, ${one.last_seq} events: ${JSON.stringify(tail)}`);
+  }
 }
 
 async function newPage(world, { theme = 'dark', width = 1440, height = 900 }, faults) {
