@@ -81,6 +81,14 @@ pub enum AgentEvent {
     },
     ToolCall(ToolCall),
     ToolResult(ToolResult),
+    /// One whole answer of a model that is reached over HTTP, see the type.
+    ModelStep(ModelStep),
+    /// Why a tool call was allowed, refused, or put before a person.
+    ToolDecision(ToolDecision),
+    /// What came before was too long for the model: from here on it knows this in its place.
+    Summary {
+        text: String,
+    },
     /// The agent's list of steps, whole each time.
     Plan {
         entries: Vec<PlanEntry>,
@@ -267,6 +275,40 @@ pub struct ToolResult {
     pub edit: Option<EditDiff>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
+}
+
+/// What a model answered to one request, in its provider's own words. The next request repeats the
+/// items as they are: signatures and encrypted thoughts in them are lost otherwise. A step is
+/// committed by this event; a tool of it runs only once it is stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export_to = "contract.ts")]
+pub struct ModelStep {
+    /// `openai-responses`, `openai-chat`, `gemini`: how `items` are to be read.
+    pub dialect: String,
+    /// Whose opaque items these are; they are worth nothing to another model.
+    pub model: String,
+    #[ts(type = "unknown[]")]
+    pub items: Vec<Value>,
+}
+
+/// How a tool call was judged before it ran.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
+#[ts(export_to = "contract.ts")]
+pub struct ToolDecision {
+    pub tool_call: String,
+    pub verdict: ToolVerdict,
+    /// One clause: the rule as it is written, or the mode.
+    pub reason: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export_to = "contract.ts")]
+pub enum ToolVerdict {
+    Allowed,
+    Asked,
+    #[serde(other)]
+    Denied,
 }
 
 /// What an edit changed in one file.
@@ -510,6 +552,9 @@ impl AgentEvent {
             AgentEvent::Thinking { .. } => "thinking",
             AgentEvent::ToolCall(_) => "tool_call",
             AgentEvent::ToolResult(_) => "tool_result",
+            AgentEvent::ModelStep(_) => "model_step",
+            AgentEvent::ToolDecision(_) => "tool_decision",
+            AgentEvent::Summary { .. } => "summary",
             AgentEvent::Plan { .. } => "plan",
             AgentEvent::PermissionRequest(_) => "permission_request",
             AgentEvent::PermissionAnswer { .. } => "permission_answer",

@@ -8,13 +8,16 @@
 mod context;
 mod registry;
 mod sink;
+mod tools;
 
 pub mod claude;
+pub mod model;
 
 pub use context::*;
 pub use musher_protocol::{RuntimeResult, RuntimeStatus};
 pub use registry::*;
 pub use sink::*;
+pub use tools::*;
 
 use async_trait::async_trait;
 use musher_protocol::{Answer, PermissionMode};

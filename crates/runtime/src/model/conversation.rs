@@ -1,0 +1,258 @@
+//! What the model is told: the conversation so far, made from stored events and nothing else. So a
+//! stop, a crash, a resume and a replay are the same thing.
+
+use std::collections::BTreeSet;
+
+use musher_protocol::{AgentEvent, EventEnvelope, ModelStep, RunId};
+use serde_json::Value;
+
+use super::codec::Dialect;
+
+/// What a call that nobody knows the end of is answered with.
+pub const INTERRUPTED: &str = "Interrupted before it had a result: whether it had an effect is \
+                               unknown. Look before you do it again.";
+
+/// One entry after the other, oldest first.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Conversation {
+    pub entries: Vec<Entry>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Entry {
+    /// A person's words, or Musher's.
+    User { text: String },
+    /// One answer of a model.
+    Step(Step),
+    /// What came of a call of the step before.
+    Result { call: String, text: String, is_error: bool },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// Whose `items` these are; `None` for a runtime that has no items.
+    pub origin: Option<Origin>,
+    /// The provider's own words, to be repeated as they are to the same model.
+    pub items: Vec<Value>,
+    /// What they say, for everybody else.
+    pub parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    pub dialect: Dialect,
+    pub model: String,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Part {
+    Text(String),
+    Call { id: String, name: String, input: Value },
+}
+
+impl Step {
+    pub fn calls(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Call { id, .. } => Some(id.as_str()),
+            Part::Text(_) => None,
+        })
+    }
+
+    /// Whether the items may be repeated to this model.
+    pub fn is_native(&self, dialect: Dialect, model: &str) -> bool {
+        self.origin.as_ref().is_some_and(|it| it.dialect == dialect && it.model == model)
+    }
+}
+
+impl Conversation {
+    pub fn say(&mut self, text: impl Into<String>) {
+        self.entries.push(Entry::User { text: text.into() });
+    }
+
+    /// The calls that have no result yet, in order.
+    pub fn open_calls(&self) -> Vec<String> {
+        let mut open = Vec::new();
+        for entry in &self.entries {
+            match entry {
+                Entry::Step(step) => open.extend(step.calls().map(str::to_owned)),
+                Entry::Result { call, .. } => open.retain(|id| id != call),
+                Entry::User { .. } => {}
+            }
+        }
+        open
+    }
+
+    /// Gives each call that has no result the one that says so, where it belongs: behind the results
+    /// of its step. Results that answer no call, and second ones, are dropped.
+    pub fn mend(&mut self) {
+        let mut mended: Vec<Entry> = Vec::with_capacity(self.entries.len());
+        let mut open: Vec<String> = Vec::new();
+        for entry in self.entries.drain(..) {
+            match entry {
+                Entry::Result { ref call, .. } => {
+                    let Some(at) = open.iter().position(|id| id == call) else { continue };
+                    open.remove(at);
+                    mended.push(entry);
+                }
+                entry => {
+                    mended.extend(open.drain(..).map(interrupted));
+                    if let Entry::Step(step) = &entry {
+                        open.extend(step.calls().map(str::to_owned));
+                    }
+                    mended.push(entry);
+                }
+            }
+        }
+        mended.extend(open.drain(..).map(interrupted));
+        self.entries = mended;
+    }
+
+    /// Whether a request may be made of it: it begins and ends with words or results, each call has
+    /// exactly one result directly behind its step, and no id is used twice.
+    pub fn check(&self) -> Result<(), Invalid> {
+        let mut seen = BTreeSet::new();
+        let mut open: Vec<&str> = Vec::new();
+        match self.entries.first() {
+            None => return Err(Invalid::Empty),
+            Some(Entry::User { .. }) => {}
+            Some(_) => return Err(Invalid::NoBeginning),
+        }
+        for entry in &self.entries {
+            match entry {
+                Entry::Result { call, .. } => match open.iter().position(|id| id == call) {
+                    Some(at) => drop(open.remove(at)),
+                    None => return Err(Invalid::Orphan(call.clone())),
+                },
+                _ if !open.is_empty() => return Err(Invalid::Open(open[0].to_owned())),
+                Entry::Step(step) => {
+                    open.extend(step.calls());
+                    if let Some(twice) = step.calls().find(|id| !seen.insert(*id)) {
+                        return Err(Invalid::Twice(twice.to_owned()));
+                    }
+                }
+                Entry::User { .. } => {}
+            }
+        }
+        match (open.first(), self.entries.last()) {
+            (Some(id), _) => Err(Invalid::Open((*id).to_owned())),
+            (None, Some(Entry::Step(_))) => Err(Invalid::NothingAsked),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether steps in it hold opaque items that this model cannot take.
+    pub fn has_foreign_items(&self, dialect: Dialect, model: &str) -> bool {
+        self.entries.iter().any(|entry| match entry {
+            Entry::Step(step) => step.origin.is_some() && !step.is_native(dialect, model),
+            _ => false,
+        })
+    }
+}
+
+fn interrupted(call: String) -> Entry {
+    Entry::Result { call, text: INTERRUPTED.to_owned(), is_error: true }
+}
+
+/// Why no request can be made of a conversation. A fault of ours: it is never sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    #[error("nothing was said yet")]
+    Empty,
+    #[error("it does not begin with a person's words")]
+    NoBeginning,
+    #[error("the call {0} has no result")]
+    Open(String),
+    #[error("a result answers no call: {0}")]
+    Orphan(String),
+    #[error("the call {0} is there twice")]
+    Twice(String),
+    #[error("the model has the last word already")]
+    NothingAsked,
+}
+
+/// Makes a conversation of stored events, run by run. A run that has model steps is told by them; one
+/// that has none (another kind of agent) by its texts and calls.
+#[derive(Debug, Default)]
+pub struct Fold {
+    done: Conversation,
+    run: Option<RunId>,
+    /// Words that were given and that the agent does not have yet.
+    given: Vec<(String, String)>,
+    native: Vec<Entry>,
+    neutral: Vec<Entry>,
+}
+
+impl Fold {
+    pub fn push(&mut self, envelope: EventEnvelope) {
+        if self.run.as_ref() != Some(&envelope.run) {
+            self.end_run();
+            self.run = Some(envelope.run);
+        }
+        match envelope.event {
+            AgentEvent::Message { id, text, .. } => self.given.push((id, text)),
+            AgentEvent::MessageSent { id } => self.sent(&id),
+            AgentEvent::ModelStep(step) => self.native.extend(stored_step(step).map(Entry::Step)),
+            AgentEvent::Text { text, delta: false, parent: None, .. } => {
+                self.part(Part::Text(text));
+            }
+            AgentEvent::ToolCall(call) if call.parent.is_none() => {
+                self.part(Part::Call { id: call.id, name: call.name, input: call.input });
+            }
+            AgentEvent::ToolResult(result) if result.parent.is_none() => {
+                let is_error = result.is_error;
+                let entry = Entry::Result { call: result.id, text: result.text, is_error };
+                self.both(entry);
+            }
+            AgentEvent::Summary { text } => {
+                self.done.entries.clear();
+                self.native.clear();
+                self.neutral.clear();
+                self.both(Entry::User { text });
+            }
+            _ => {}
+        }
+    }
+
+    pub fn finish(mut self) -> Conversation {
+        self.end_run();
+        self.done.mend();
+        self.done
+    }
+
+    fn sent(&mut self, id: &str) {
+        let Some(at) = self.given.iter().position(|(known, _)| known == id) else { return };
+        let (_, text) = self.given.remove(at);
+        self.both(Entry::User { text });
+    }
+
+    fn both(&mut self, entry: Entry) {
+        self.neutral.push(entry.clone());
+        self.native.push(entry);
+    }
+
+    fn part(&mut self, part: Part) {
+        match self.neutral.last_mut() {
+            Some(Entry::Step(step)) => step.parts.push(part),
+            _ => self.neutral.push(Entry::Step(Step {
+                origin: None,
+                items: Vec::new(),
+                parts: vec![part],
+            })),
+        }
+    }
+
+    fn end_run(&mut self) {
+        let is_native = self.native.iter().any(|entry| matches!(entry, Entry::Step(_)));
+        let (native, neutral) =
+            (std::mem::take(&mut self.native), std::mem::take(&mut self.neutral));
+        self.done.entries.extend(if is_native { native } else { neutral });
+        self.given.clear();
+    }
+}
+
+/// `None` for a dialect that a newer Musher knows.
+fn stored_step(step: ModelStep) -> Option<Step> {
+    let dialect = Dialect::of(&step.dialect)?;
+    let parts = dialect.codec().parts(&step.items);
+    Some(Step { origin: Some(Origin { dialect, model: step.model }), items: step.items, parts })
+}
