@@ -52,6 +52,10 @@ pub enum AgentEvent {
     MessageSent {
         id: String,
     },
+    /// Musher's own words to the agent.
+    Instruction {
+        text: String,
+    },
     /// The run ended before the agent got this message; the text stays readable above.
     MessageDropped {
         id: String,
@@ -88,6 +92,8 @@ pub enum AgentEvent {
     /// What came before was too long for the model: from here on it knows this in its place.
     Summary {
         text: String,
+        /// How many of the latest entries of the conversation it knows whole as well.
+        kept: u32,
     },
     /// The agent's list of steps, whole each time.
     Plan {
@@ -552,6 +558,7 @@ impl AgentEvent {
             AgentEvent::Thinking { .. } => "thinking",
             AgentEvent::ToolCall(_) => "tool_call",
             AgentEvent::ToolResult(_) => "tool_result",
+            AgentEvent::Instruction { .. } => "instruction",
             AgentEvent::ModelStep(_) => "model_step",
             AgentEvent::ToolDecision(_) => "tool_decision",
             AgentEvent::Summary { .. } => "summary",

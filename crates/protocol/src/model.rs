@@ -70,6 +70,8 @@ pub struct RunSettings {
     pub allowed_tools: Vec<String>,
     pub disallowed_tools: Vec<String>,
     pub append_system_prompt: Option<String>,
+    /// Where the model is, for runtimes that reach it over HTTP.
+    pub endpoint: EndpointSettings,
     /// A file or JSON text of tool servers, passed on to the runtime.
     pub mcp_config: Option<String>,
 }
@@ -91,9 +93,24 @@ impl Default for RunSettings {
             allowed_tools: Vec::new(),
             disallowed_tools: Vec::new(),
             append_system_prompt: None,
+            endpoint: EndpointSettings::default(),
             mcp_config: None,
         }
     }
+}
+
+/// Where a model is reached; empty is the provider itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(default)]
+#[ts(export_to = "contract.ts")]
+pub struct EndpointSettings {
+    /// `http://127.0.0.1:11434/v1`.
+    pub base_url: Option<String>,
+    /// `openai-responses` or `openai-chat`, where an endpoint speaks only one of them.
+    pub dialect: Option<String>,
+    /// Sent with each request. They may hold secrets: in memory only, never shown again.
+    #[ts(skip)]
+    pub headers: BTreeMap<String, String>,
 }
 
 /// What a run may spend. `None` is no limit.
@@ -101,7 +118,12 @@ impl Default for RunSettings {
 #[serde(default)]
 #[ts(export_to = "contract.ts")]
 pub struct RunLimits {
+    /// Answers of the model.
     pub max_turns: Option<u32>,
+    pub max_tool_calls: Option<u32>,
+    /// Of all answers together, in and out, the cached ones included.
+    #[ts(type = "number | null")]
+    pub max_tokens: Option<u64>,
     #[ts(type = "number | null")]
     pub max_cost_microdollars: Option<u64>,
     #[ts(type = "number | null")]

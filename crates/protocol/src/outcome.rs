@@ -69,6 +69,8 @@ pub enum RunOutcome {
 #[ts(export_to = "contract.ts")]
 pub enum RunLimit {
     Turns,
+    ToolCalls,
+    Tokens,
     Money,
     Time,
     #[serde(other)]

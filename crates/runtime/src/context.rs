@@ -1,11 +1,15 @@
 //! What a runtime is told about its run.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use musher_protocol::{PermissionMode, RunId, RunLimits, StoryId, Transport, TrustDecision};
+use musher_protocol::{EndpointSettings, PermissionMode, RunId, RunLimits, StoryId, Transport, TrustDecision};
+
+use secrecy::SecretString;
+
+use crate::ToolHost;
 
 /// All that a runtime needs to know to run one agent once.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RuntimeContext {
     pub run: RunId,
     pub story_id: StoryId,
@@ -37,6 +41,10 @@ pub struct RuntimeContext {
     pub trust: Option<TrustDecision>,
     pub transport: Transport,
     pub append_system_prompt: Option<String>,
+    /// For agents whose model is reached over HTTP, when it is not where it usually is.
+    pub endpoint: EndpointSettings,
+    /// Variables that were named for this run alone; keys may be among them.
+    pub secrets: BTreeMap<String, SecretString>,
     /// The run's own folder: keeper's socket, spools, exit record. Exists, mode 0700.
     pub run_dir: PathBuf,
     /// Take over the process of this run folder in place of starting one.
@@ -44,12 +52,14 @@ pub struct RuntimeContext {
 }
 
 /// Which tools the agent may use.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct ToolAccess {
     pub allowed: Vec<String>,
     pub disallowed: Vec<String>,
     /// A file or JSON text of tool servers.
     pub mcp_config: Option<String>,
+    /// For agents that have no tools of their own.
+    pub host: Option<Arc<dyn ToolHost>>,
 }
 
 /// Where a runtime goes on with a process that outlived its engine.

@@ -53,6 +53,11 @@ pub trait AgentRuntime: Send + Sync {
     /// without a double; ends with the run. Empty before `start`.
     fn stream_events(&self, from_seq: u64) -> EventStream;
 
+    /// Whether the agent goes on when the engine lets go. One that does not is stopped then.
+    fn outlives_engine(&self) -> bool {
+        true
+    }
+
     /// Waits until everything that the agent had said is handed over: after an attach, what it said
     /// while nobody read. Returns at once when there is nothing to catch up with.
     async fn caught_up(&self) {}

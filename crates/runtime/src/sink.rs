@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use futures::Stream;
 use musher_protocol::{AgentEvent, EventEnvelope};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::RuntimeError;
 
@@ -30,21 +30,39 @@ impl From<AgentEvent> for Sourced {
 /// enough that a stalled disk stalls the reader and, through it, the child.
 pub const SINK_DEPTH: usize = 16;
 
+/// Events that are stored together, and who waits until they are.
+#[derive(Debug, Default)]
+pub struct Batch {
+    pub events: Vec<Sourced>,
+    /// Told once they are stored; dropped unused when they cannot be.
+    pub stored: Option<oneshot::Sender<()>>,
+}
+
 /// Takes a run's events from its runtime. Cloned freely; one run, one order.
 #[derive(Clone)]
 pub struct EventSink {
-    batches: mpsc::Sender<Vec<Sourced>>,
+    batches: mpsc::Sender<Batch>,
     log: std::sync::Arc<dyn EventLog>,
 }
 
 /// Reads a run's stored and coming events; the engine's side of [`EventSink::subscribe`].
 pub trait EventLog: Send + Sync {
     fn subscribe(&self, from_seq: u64) -> EventStream;
+
+    /// What the run has stored so far; ends there.
+    fn stored(&self) -> EventStream {
+        Box::pin(futures::stream::empty())
+    }
+
+    /// What the earlier runs of the story have stored, oldest first; ends there.
+    fn earlier(&self) -> EventStream {
+        Box::pin(futures::stream::empty())
+    }
 }
 
 impl EventSink {
     /// A sink, and where its batches come out.
-    pub fn new(log: std::sync::Arc<dyn EventLog>) -> (Self, mpsc::Receiver<Vec<Sourced>>) {
+    pub fn new(log: std::sync::Arc<dyn EventLog>) -> (Self, mpsc::Receiver<Batch>) {
         let (batches, out) = mpsc::channel(SINK_DEPTH);
         (Self { batches, log }, out)
     }
@@ -54,7 +72,16 @@ impl EventSink {
         if batch.is_empty() {
             return Ok(());
         }
+        let batch = Batch { events: batch, stored: None };
         self.batches.send(batch).await.map_err(|_| RuntimeError::SinkClosed)
+    }
+
+    /// Hands over a batch and waits until it is stored: before an effect that must not be forgotten.
+    pub async fn commit(&self, events: Vec<Sourced>) -> Result<(), RuntimeError> {
+        let (stored, known) = oneshot::channel();
+        let batch = Batch { events, stored: Some(stored) };
+        self.batches.send(batch).await.map_err(|_| RuntimeError::SinkClosed)?;
+        known.await.map_err(|_| RuntimeError::SinkClosed)
     }
 
     /// Hands over one event that did not come from the child's output.

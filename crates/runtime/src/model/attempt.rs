@@ -1,0 +1,229 @@
+//! A question until it is answered: what is tried again, after how long, and what is given up.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+
+use chrono::Utc;
+use musher_protocol::{AgentEvent, RunOutcome, RunPhase, RuntimeStatus};
+
+use super::{
+    codec::{Answer, Ask, Fault, FaultKind, Finish, Piece},
+    conversation::Conversation,
+    exchange::{Trouble, at},
+    run::{Over, Run},
+};
+use crate::{RuntimeError, ToolSpec};
+
+/// Requests for one answer, the first included.
+const TRIES: u32 = 6;
+/// Of these, how many may be made after something of the answer was shown.
+const TRIES_AFTER_WORDS: u32 = 2;
+/// The longest wait that is waited; a server that asks for more has used up its quota for now.
+const LONGEST_WAIT: Duration = Duration::from_secs(120);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+
+/// Why there is no answer.
+pub(super) enum NoAnswer {
+    /// More than the model can hold.
+    TooLong,
+    Over(Over),
+}
+
+impl<E: Into<Over>> From<E> for NoAnswer {
+    fn from(over: E) -> Self {
+        Self::Over(over.into())
+    }
+}
+
+impl Run<'_> {
+    /// Asks until there is an answer that the provider ended.
+    pub(super) async fn answer(
+        &mut self,
+        talk: &Conversation,
+        tools: &[ToolSpec],
+    ) -> Result<Answer, NoAnswer> {
+        let (mut made, mut after_words) = (0, 0);
+        loop {
+            self.step += 1;
+            made += 1;
+            let (shown, answered) = self.guarded(self.attempt(talk, tools)).await?;
+            let trouble = match answered.map(ended) {
+                Ok(Ok(answer)) => return Ok(answer),
+                Ok(Err(fault)) => Trouble { fault, retry_after: None },
+                Err(trouble) => trouble,
+            };
+            if trouble.fault.kind == FaultKind::ContextTooLong {
+                return Err(NoAnswer::TooLong);
+            }
+            after_words += u32::from(shown);
+            let may = made < TRIES && after_words <= TRIES_AFTER_WORDS;
+            match wait_for(&trouble, made, self.backoff, jitter()).filter(|_| may) {
+                Some(wait) => self.wait(&trouble.fault, wait, made).await?,
+                None => return Err(self.give_up(trouble).await?.into()),
+            }
+        }
+    }
+
+    /// One request. Says whether anything of the answer was shown.
+    async fn attempt(
+        &self,
+        talk: &Conversation,
+        tools: &[ToolSpec],
+    ) -> (bool, Result<Answer, Trouble>) {
+        let codec = self.dialect().codec();
+        let instructions = &self.instructions;
+        let ask = Ask { model: &self.model, instructions, conversation: talk, tools };
+        let shown = AtomicBool::new(false);
+        let show = |pieces: Vec<Piece>| {
+            shown.store(true, Ordering::Relaxed);
+            let events = pieces.into_iter().map(|piece| self.piece(piece).into()).collect();
+            async move { self.sink.emit(events).await.is_ok() }
+        };
+        let path = codec.path(&self.model);
+        let answer = self.exchange.stream(&path, &codec.body(&ask), codec.reader(), show).await;
+        (shown.into_inner(), answer)
+    }
+
+    fn piece(&self, piece: Piece) -> AgentEvent {
+        let (delta, parent) = (true, None);
+        match piece {
+            Piece::Text { block, delta: text } => {
+                AgentEvent::Text { block: self.block(block), text, delta, parent }
+            }
+            Piece::Thinking { block, delta: text } => {
+                let block = self.block(block);
+                AgentEvent::Thinking { block, text, delta, redacted: false, parent }
+            }
+        }
+    }
+
+    /// The id of a block: its request and its number in the answer.
+    pub(super) fn block(&self, block: u32) -> String {
+        format!("{}.{block}", self.step)
+    }
+
+    /// The window says what is waited for, and until when.
+    async fn wait(&mut self, fault: &Fault, wait: Duration, made: u32) -> Result<(), Over> {
+        let message = format!("{} Tries again ({made} of {}).", fault.message, TRIES - 1);
+        self.sink.say(AgentEvent::Warning { code: "retry".into(), message }).await?;
+        let phase = match fault.kind {
+            FaultKind::RateLimited { .. } => RunPhase::WaitingRateLimit,
+            _ => RunPhase::Running,
+        };
+        let detail = Some("Waits to ask the model again".to_owned());
+        self.say_phase(phase, detail, Some(at(Utc::now(), wait))).await?;
+        self.guarded(tokio::time::sleep(wait)).await?;
+        self.say_phase(RunPhase::Running, None, None).await
+    }
+
+    async fn say_phase(
+        &self,
+        phase: RunPhase,
+        detail: Option<String>,
+        until: Option<chrono::DateTime<Utc>>,
+    ) -> Result<(), Over> {
+        let status = RuntimeStatus::Running;
+        Ok(self.sink.say(AgentEvent::Status { status, phase, detail, until }).await?)
+    }
+
+    /// The outcome of a fault that no further try mends, told in the provider's words.
+    async fn give_up(&self, trouble: Trouble) -> Result<Over, RuntimeError> {
+        let Fault { kind, message } = trouble.fault;
+        let after = trouble.retry_after.map(|wait| at(Utc::now(), wait));
+        let (code, hint, outcome) = match kind {
+            FaultKind::RateLimited { retry_at: resets_at }
+            | FaultKind::QuotaUsedUp { resets_at } => {
+                let outcome = RunOutcome::RateLimited { resets_at: resets_at.or(after), window: None };
+                ("rate_limited", "Resume it when the quota is back.", outcome)
+            }
+            FaultKind::Authentication => {
+                let outcome = RunOutcome::AuthenticationRequired { message: message.clone() };
+                ("authentication", "Check the key: `musher doctor` shows what is known.", outcome)
+            }
+            FaultKind::NotFound => {
+                ("not_found", "Check the model's name and the address.", failed(&message))
+            }
+            _ => ("model_failed", "Send it a message to go on from the last step.", failed(&message)),
+        };
+        let (code, hint) = (code.to_owned(), Some(hint.to_owned()));
+        self.sink.say(AgentEvent::Error { code, message, hint }).await?;
+        Ok(Over::Outcome(outcome))
+    }
+}
+
+pub(super) fn failed(message: &str) -> RunOutcome {
+    RunOutcome::Failed { exit_code: None, last_lines: vec![message.to_owned()] }
+}
+
+/// An answer that the provider ended, or what broke it off.
+fn ended(answer: Answer) -> Result<Answer, Fault> {
+    match answer.finish {
+        Finish::Failed(fault) => Err(fault),
+        Finish::Cut => Err(Fault {
+            kind: FaultKind::Transient,
+            message: "The server ended its answer in the middle.".into(),
+        }),
+        _ => Ok(answer),
+    }
+}
+
+/// How long to wait before the next try; `None` when none would help.
+fn wait_for(trouble: &Trouble, made: u32, backoff: Duration, jitter: f64) -> Option<Duration> {
+    let said = match trouble.fault.kind {
+        FaultKind::Transient => trouble.retry_after,
+        FaultKind::RateLimited { retry_at } => trouble.retry_after.or_else(|| {
+            retry_at.map(|at| (at - Utc::now()).to_std().unwrap_or_default())
+        }),
+        _ => return None,
+    };
+    match said {
+        Some(said) if said > LONGEST_WAIT => None,
+        // Not all of those who were sent away at once come back at once.
+        Some(said) => Some(said + backoff.mul_f64(jitter / 4.0)),
+        None => {
+            let doubled = backoff.saturating_mul(1 << (made - 1).min(16));
+            Some(doubled.min(LONGEST_BACKOFF).mul_f64(0.5 + jitter / 2.0))
+        }
+    }
+}
+
+/// From 0 to 1.
+fn jitter() -> f64 {
+    f64::from(getrandom::u32().unwrap_or(u32::MAX / 2)) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn trouble(kind: FaultKind, retry_after: Option<u64>) -> Trouble {
+        let retry_after = retry_after.map(Duration::from_secs);
+        Trouble { fault: Fault { kind, message: String::new() }, retry_after }
+    }
+
+    #[test]
+    fn waits_double_and_have_an_end() {
+        let trouble = trouble(FaultKind::Transient, None);
+        let waits: Vec<_> = (1..8).filter_map(|made| wait_for(&trouble, made, SECOND, 1.0)).collect();
+        assert_eq!(waits.iter().map(Duration::as_secs).collect::<Vec<_>>(), [1, 2, 4, 8, 16, 30, 30]);
+        assert_eq!(wait_for(&trouble, 1, SECOND, 0.0), Some(SECOND / 2));
+    }
+
+    #[test]
+    fn the_server_s_own_figure_is_kept_unless_it_is_hours() {
+        let limited = FaultKind::RateLimited { retry_at: None };
+        assert_eq!(wait_for(&trouble(limited, Some(7)), 1, SECOND, 0.0), Some(7 * SECOND));
+        assert_eq!(wait_for(&trouble(limited, Some(3600)), 1, SECOND, 0.0), None);
+    }
+
+    #[test]
+    fn what_a_second_try_does_not_mend_is_not_tried() {
+        for kind in [FaultKind::Authentication, FaultKind::Refused, FaultKind::NotFound] {
+            assert_eq!(wait_for(&trouble(kind, Some(1)), 1, SECOND, 0.0), None);
+        }
+    }
+}

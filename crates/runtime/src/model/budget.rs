@@ -1,0 +1,172 @@
+//! What a run has used, and whether it may go on. Asked before each request and before each tool.
+
+use std::time::Duration;
+
+use musher_protocol::{AgentEvent, CostSource, RunLimit, RunLimits, TokenUsage};
+use tokio::time::Instant;
+
+use super::{codec::Usage, prices::Price};
+
+/// At this share of a limit the agent is told to come to an end.
+const WIND_DOWN: f64 = 0.8;
+
+#[derive(Debug)]
+pub(super) struct Budget {
+    limits: RunLimits,
+    began: Instant,
+    turns: u32,
+    calls: u32,
+    usage: TokenUsage,
+    /// An answer whose cost is not known: then the sum is not either.
+    unpriced: bool,
+    context: u64,
+    told: bool,
+}
+
+impl Budget {
+    pub fn new(limits: RunLimits, began: Instant) -> Self {
+        Self {
+            limits,
+            began,
+            turns: 0,
+            calls: 0,
+            usage: TokenUsage::default(),
+            unpriced: false,
+            context: 0,
+            told: false,
+        }
+    }
+
+    /// Counts an answer. `price` is `None` for a model whose price nobody knows.
+    pub fn answered(&mut self, usage: Option<Usage>, price: Option<Price>) {
+        self.turns += 1;
+        let Some(used) = usage else {
+            self.unpriced = true;
+            return;
+        };
+        self.usage.input_tokens += used.input;
+        self.usage.cache_read_input_tokens += used.cached;
+        self.usage.output_tokens += used.output;
+        self.context = used.input + used.cached + used.output;
+        match price {
+            Some(price) => self.usage.cost_microdollars += price.of(used),
+            None => self.unpriced = true,
+        }
+    }
+
+    pub fn called(&mut self) {
+        self.calls += 1;
+    }
+
+    pub fn usage(&self) -> TokenUsage {
+        let known = self.turns > 0 && !self.unpriced;
+        let cost_source = if known { CostSource::Estimated } else { CostSource::Unknown };
+        let cost_microdollars = if known { self.usage.cost_microdollars } else { 0 };
+        TokenUsage { cost_source, cost_microdollars, ..self.usage.clone() }
+    }
+
+    pub fn event(&self, context_window: Option<u64>) -> AgentEvent {
+        let context_used = (self.context > 0).then_some(self.context);
+        AgentEvent::Usage { usage: self.usage(), context_window, context_used }
+    }
+
+    /// The limit that is used up.
+    pub fn reached(&self, now: Instant) -> Option<RunLimit> {
+        self.shares(now).into_iter().find(|(_, share)| *share >= 1.0).map(|(limit, _)| limit)
+    }
+
+    /// Once, when a limit is nearly used up: which one.
+    pub fn wind_down(&mut self, now: Instant) -> Option<RunLimit> {
+        let near = self.shares(now).into_iter().find(|(_, share)| *share >= WIND_DOWN)?.0;
+        (!std::mem::replace(&mut self.told, true)).then_some(near)
+    }
+
+    /// What is left of the time, if there is a limit.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.limits.max_seconds.map(|secs| self.began + Duration::from_secs(secs))
+    }
+
+    /// Of each limit that is set, how much is used: 1 is all of it.
+    fn shares(&self, now: Instant) -> Vec<(RunLimit, f64)> {
+        let used = &self.usage;
+        let tokens = used.input_tokens + used.output_tokens + used.cache_read_input_tokens;
+        let seconds = now.duration_since(self.began).as_secs_f64();
+        let limits = &self.limits;
+        [
+            (RunLimit::Turns, limits.max_turns.map(|max| share(self.turns, max))),
+            (RunLimit::ToolCalls, limits.max_tool_calls.map(|max| share(self.calls, max))),
+            (RunLimit::Tokens, limits.max_tokens.map(|max| share(tokens, max))),
+            (
+                RunLimit::Money,
+                limits.max_cost_microdollars.map(|max| share(used.cost_microdollars, max)),
+            ),
+            (RunLimit::Time, limits.max_seconds.map(|max| seconds / (max as f64).max(0.001))),
+        ]
+        .into_iter()
+        .filter_map(|(limit, share)| Some((limit, share?)))
+        .collect()
+    }
+}
+
+fn share(used: impl TryInto<u64>, max: impl TryInto<u64>) -> f64 {
+    let number = |value: Result<u64, _>| value.unwrap_or(u64::MAX) as f64;
+    let (used, max) = (used.try_into().map_err(drop), max.try_into().map_err(drop));
+    match number(max) {
+        0.0 => 1.0,
+        max => number(used) / max,
+    }
+}
+
+/// A limit in words, for the agent and the window.
+pub(super) fn in_words(limit: RunLimit) -> &'static str {
+    match limit {
+        RunLimit::Turns => "answers",
+        RunLimit::ToolCalls => "tool calls",
+        RunLimit::Tokens => "tokens",
+        RunLimit::Money => "money",
+        RunLimit::Time => "time",
+        RunLimit::Unknown => "its limit",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn budget(limits: RunLimits) -> Budget {
+        Budget::new(limits, Instant::now())
+    }
+
+    #[test]
+    fn a_limit_of_turns_is_told_once_and_then_bites() {
+        let mut budget = budget(RunLimits { max_turns: Some(5), ..RunLimits::default() });
+        let now = Instant::now();
+        for _ in 0..4 {
+            assert_eq!(budget.reached(now), None);
+            budget.answered(None, None);
+        }
+        assert_eq!(budget.wind_down(now), Some(RunLimit::Turns));
+        assert_eq!(budget.wind_down(now), None);
+        budget.answered(None, None);
+        assert_eq!(budget.reached(now), Some(RunLimit::Turns));
+    }
+
+    #[test]
+    fn a_cost_that_is_not_known_is_never_zero_and_known() {
+        let mut budget = budget(RunLimits::default());
+        let price = Price { input: 1_000_000, cached: 100_000, output: 10_000_000 };
+        let used = Usage { input: 1_000, cached: 500, output: 100, reasoning: 50 };
+        budget.answered(Some(used), Some(price));
+        assert_eq!(budget.usage().cost_microdollars, 1_000 + 50 + 1_000);
+        assert_eq!(budget.usage().cost_source, CostSource::Estimated);
+        budget.answered(Some(used), None);
+        assert_eq!(budget.usage().cost_source, CostSource::Unknown);
+    }
+
+    #[test]
+    fn a_limit_of_zero_lets_nothing_begin() {
+        let limits = RunLimits { max_cost_microdollars: Some(0), ..RunLimits::default() };
+        assert_eq!(budget(limits).reached(Instant::now()), Some(RunLimit::Money));
+    }
+}

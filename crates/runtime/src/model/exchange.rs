@@ -1,0 +1,275 @@
+//! One request and its streamed answer: bytes, events, and what goes wrong on the way. Nothing is
+//! tried again here.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use chrono::{DateTime, Utc};
+use eventsource_stream::{EventStreamError, Eventsource};
+use futures::{Stream, StreamExt, TryStreamExt};
+use reqwest::{
+    Client, Response,
+    header::{ACCEPT, CONTENT_TYPE, HeaderMap},
+    redirect,
+};
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::{
+    codec::{Answer, Fault, FaultKind, Finish, Piece, Reader},
+    endpoint::{Endpoint, Patience},
+    faults::fault,
+};
+
+/// The largest single event, and the largest answer. A model's longest answer is some 128,000 tokens,
+/// about half a megabyte of text; each token may come in an event of its own of 200 to 500 bytes.
+const MAX_EVENT: usize = 8 << 20;
+const MAX_ANSWER: usize = 256 << 20;
+/// How much of an error's body is read.
+const MAX_ERROR: usize = 64 << 10;
+
+/// What went wrong, and what the server said about trying again.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trouble {
+    pub fault: Fault,
+    pub retry_after: Option<Duration>,
+}
+
+impl Trouble {
+    fn new(kind: FaultKind, message: impl Into<String>) -> Self {
+        Self { fault: Fault { kind, message: message.into() }, retry_after: None }
+    }
+}
+
+/// Asks one endpoint.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    client: Client,
+    endpoint: Endpoint,
+    patience: Patience,
+}
+
+impl Exchange {
+    pub fn new(endpoint: Endpoint, patience: Patience) -> Result<Self, reqwest::Error> {
+        let client = Client::builder()
+            .connect_timeout(patience.connect)
+            // A key would follow a redirect to wherever it leads.
+            .redirect(redirect::Policy::none())
+            .user_agent(concat!("musher/", env!("CARGO_PKG_VERSION")))
+            .build()?;
+        Ok(Self { client, endpoint, patience })
+    }
+
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// Streams an answer; `show` gets its pieces as they come. An answer that the provider did not end
+    /// comes back as one, with [`Finish::Cut`] or [`Finish::Failed`].
+    pub async fn stream<S, F>(
+        &self,
+        path: &str,
+        body: &Value,
+        reader: Box<dyn Reader>,
+        show: S,
+    ) -> Result<Answer, Trouble>
+    where
+        S: FnMut(Vec<Piece>) -> F,
+        F: Future<Output = bool>,
+    {
+        let response = self.send(path, body).await?;
+        read(response, reader, self.patience.between, show).await
+    }
+
+    async fn send(&self, path: &str, body: &Value) -> Result<Response, Trouble> {
+        let request = self
+            .client
+            .post(self.endpoint.url(path))
+            .headers(self.endpoint.headers())
+            .header(ACCEPT, "text/event-stream")
+            .json(body);
+        let response = match timeout(self.patience.first_byte, request.send()).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return Err(unreachable_server(&self.endpoint, &error)),
+            Err(_) => return Err(silent(self.patience.first_byte, "anything")),
+        };
+        let status = response.status();
+        if status.is_redirection() {
+            let message = format!("{} sends the request elsewhere; it was not followed.", self.endpoint);
+            return Err(Trouble::new(FaultKind::Refused, message));
+        }
+        match status.is_success() {
+            true if is_event_stream(response.headers()) => Ok(response),
+            true => Err(self.no_stream(response).await),
+            false => Err(self.refused(response).await),
+        }
+    }
+
+    async fn refused(&self, response: Response) -> Trouble {
+        let status = response.status().as_u16();
+        let retry_after = retry_after(response.headers(), SystemTime::now());
+        let body = self.error_body(response).await;
+        Trouble { fault: fault(self.endpoint.dialect, Some(status), &body), retry_after }
+    }
+
+    /// Some servers put an error into an answer that claims success.
+    async fn no_stream(&self, response: Response) -> Trouble {
+        let kind = content_type(response.headers()).to_owned();
+        let body = self.error_body(response).await;
+        if serde_json::from_str::<Value>(&body).is_ok_and(|it| it.get("error").is_some()) {
+            let fault = fault(self.endpoint.dialect, None, &body);
+            return Trouble { fault, retry_after: None };
+        }
+        let message = format!(
+            "{} answered with {kind} where a stream of events was asked for. Is the address right?",
+            self.endpoint
+        );
+        Trouble::new(FaultKind::Refused, message)
+    }
+
+    async fn error_body(&self, response: Response) -> String {
+        let mut body = Vec::new();
+        let mut bytes = response.bytes_stream();
+        while body.len() < MAX_ERROR {
+            match timeout(self.patience.between, bytes.next()).await {
+                Ok(Some(Ok(more))) => body.extend_from_slice(&more),
+                _ => break,
+            }
+        }
+        body.truncate(MAX_ERROR);
+        String::from_utf8_lossy(&body).into_owned()
+    }
+}
+
+async fn read<S, F>(
+    response: Response,
+    mut reader: Box<dyn Reader>,
+    between: Duration,
+    mut show: S,
+) -> Result<Answer, Trouble>
+where
+    S: FnMut(Vec<Piece>) -> F,
+    F: Future<Output = bool>,
+{
+    let held = Arc::new(AtomicUsize::new(0));
+    let mut events = std::pin::pin!(capped(response, held.clone()).eventsource());
+    while !reader.is_done() {
+        let event = match timeout(between, events.next()).await {
+            Ok(Some(Ok(event))) => event,
+            Ok(None) => break,
+            Ok(Some(Err(error))) => return Ok(failed(reader, broken(&error))),
+            Err(_) => return Ok(failed(reader, silent(between, "more").fault)),
+        };
+        held.store(0, Ordering::Relaxed);
+        match reader.read(&event.data) {
+            Ok(pieces) if pieces.is_empty() => {}
+            Ok(pieces) => {
+                if !show(pieces).await {
+                    break;
+                }
+            }
+            Err(why) => {
+                let message = format!("The server sent an event that cannot be read: {why}.");
+                return Ok(failed(reader, Fault { kind: FaultKind::Transient, message }));
+            }
+        }
+    }
+    Ok(reader.answer())
+}
+
+/// What was said before it went wrong stays readable; why it went wrong is the finish.
+fn failed(reader: Box<dyn Reader>, fault: Fault) -> Answer {
+    Answer { finish: Finish::Failed(fault), ..reader.answer() }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ByteError {
+    #[error("{0}")]
+    Http(#[from] reqwest::Error),
+    #[error("the answer does not end")]
+    TooLong,
+}
+
+/// The bytes, until more of them are held back than an event may have: `held` is set to 0 by whoever
+/// takes an event out.
+fn capped(
+    response: Response,
+    held: Arc<AtomicUsize>,
+) -> impl Stream<Item = Result<bytes::Bytes, ByteError>> {
+    let mut whole = 0;
+    response.bytes_stream().map_err(ByteError::from).and_then(move |bytes| {
+        whole += bytes.len();
+        let waiting = held.fetch_add(bytes.len(), Ordering::Relaxed) + bytes.len();
+        let fits = waiting <= MAX_EVENT && whole <= MAX_ANSWER;
+        futures::future::ready(if fits { Ok(bytes) } else { Err(ByteError::TooLong) })
+    })
+}
+
+fn broken(error: &EventStreamError<ByteError>) -> Fault {
+    let (kind, message) = match error {
+        EventStreamError::Transport(ByteError::TooLong) => {
+            (FaultKind::Refused, "The server's answer does not end.".to_owned())
+        }
+        EventStreamError::Transport(ByteError::Http(error)) => {
+            (FaultKind::Transient, format!("The connection broke: {}.", cause(error)))
+        }
+        EventStreamError::Utf8(_) => {
+            (FaultKind::Transient, "The server sent bytes that are no text.".to_owned())
+        }
+        EventStreamError::Parser(_) => {
+            (FaultKind::Transient, "The server's events cannot be read.".to_owned())
+        }
+    };
+    Fault { kind, message }
+}
+
+fn unreachable_server(endpoint: &Endpoint, error: &reqwest::Error) -> Trouble {
+    let kind = if error.is_builder() { FaultKind::Refused } else { FaultKind::Transient };
+    Trouble::new(kind, format!("{endpoint} cannot be reached: {}.", cause(error)))
+}
+
+/// The innermost reason; the outer ones repeat the address.
+fn cause(error: &reqwest::Error) -> String {
+    let mut inner: &dyn std::error::Error = error;
+    while let Some(source) = inner.source() {
+        inner = source;
+    }
+    inner.to_string()
+}
+
+fn silent(after: Duration, what: &str) -> Trouble {
+    let message = format!("The server did not say {what} for {} s.", after.as_secs());
+    Trouble::new(FaultKind::Transient, message)
+}
+
+fn content_type(headers: &HeaderMap) -> &str {
+    headers.get(CONTENT_TYPE).and_then(|it| it.to_str().ok()).unwrap_or("nothing named")
+}
+
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    content_type(headers).trim_start().to_ascii_lowercase().starts_with("text/event-stream")
+}
+
+/// `retry-after-ms`, then `Retry-After` in seconds (whole or not) or as a date (RFC 9110, 10.2.3).
+pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = |name| headers.get(name).and_then(|it| it.to_str().ok()).map(str::trim);
+    if let Some(ms) = text("retry-after-ms").and_then(|it| it.parse::<f64>().ok()) {
+        return Duration::try_from_secs_f64(ms / 1000.0).ok();
+    }
+    let said = text("retry-after")?;
+    if let Ok(seconds) = said.parse::<f64>() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let at = httpdate::parse_http_date(said).ok()?;
+    Some(at.duration_since(now).unwrap_or_default())
+}
+
+/// The moment that lies `after` from now.
+pub(super) fn at(now: DateTime<Utc>, after: Duration) -> DateTime<Utc> {
+    chrono::TimeDelta::from_std(after).ok().and_then(|it| now.checked_add_signed(it)).unwrap_or(now)
+}

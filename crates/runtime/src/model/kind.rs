@@ -1,0 +1,164 @@
+//! The two kinds that this runtime is registered as, and where their keys come from.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use musher_protocol::{EndpointSettings, RuntimeInfo};
+use secrecy::SecretString;
+
+use super::{
+    ModelRuntime, TOOLS,
+    codec::Dialect,
+    endpoint::{Endpoint, EndpointError, Patience},
+    prices::Prices,
+};
+use crate::{AgentRuntime, RuntimeContext, RuntimeKind};
+
+/// Where keys are kept. Found anew for each run, never kept by a runtime.
+#[async_trait]
+pub trait Keys: Send + Sync {
+    /// The key that was stored for this provider (`openai`, `gemini`) or for this address; an address
+    /// never gets the provider's.
+    async fn key(&self, place: &str) -> Option<SecretString>;
+}
+
+/// OpenAI and what speaks like it, or Gemini.
+#[derive(Clone)]
+pub struct ModelKind {
+    family: Family,
+    keys: Arc<dyn Keys>,
+    /// The user's own prices.
+    prices: PathBuf,
+    patience: Patience,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    OpenAi,
+    Gemini,
+}
+
+impl ModelKind {
+    pub fn openai(keys: Arc<dyn Keys>, prices: PathBuf) -> Self {
+        Self { family: Family::OpenAi, keys, prices, patience: Patience::default() }
+    }
+
+    pub fn gemini(keys: Arc<dyn Keys>, prices: PathBuf) -> Self {
+        Self { family: Family::Gemini, keys, prices, patience: Patience::default() }
+    }
+
+    /// For tests: other limits of time.
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Self { patience, ..self }
+    }
+
+    pub(super) fn patience(&self) -> Patience {
+        self.patience
+    }
+
+    pub(super) fn prices(&self) -> Result<Prices, String> {
+        Prices::with_file(&self.prices)
+    }
+
+    pub(super) fn default_model(&self) -> &'static str {
+        match self.family {
+            Family::OpenAi => "gpt-5.4",
+            Family::Gemini => "gemini-3.5-flash",
+        }
+    }
+
+    /// The variables that hold the provider's key.
+    fn variables(&self) -> &'static [&'static str] {
+        match self.family {
+            Family::OpenAi => &["OPENAI_API_KEY"],
+            Family::Gemini => &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+        }
+    }
+
+    fn dialect(&self, settings: &EndpointSettings) -> Result<Dialect, String> {
+        let named = settings.dialect.as_deref();
+        match (self.family, named) {
+            (Family::Gemini, None) => Ok(Dialect::Gemini),
+            // What is not OpenAI's own mostly has only the older dialect.
+            (Family::OpenAi, None) if settings.base_url.is_some() => Ok(Dialect::OpenAiChat),
+            (Family::OpenAi, None) => Ok(Dialect::OpenAiResponses),
+            (_, Some(name)) => Dialect::of(name).ok_or_else(|| {
+                let known = Dialect::ALL.map(Dialect::name).join(", ");
+                format!("There is no dialect {name}. Choose one of {known}.")
+            }),
+        }
+    }
+
+    /// Where a run's model is, with what opens it. `Err` is a sentence for the person.
+    pub(super) async fn endpoint(&self, context: &RuntimeContext) -> Result<Endpoint, String> {
+        let settings = &context.endpoint;
+        let dialect = self.dialect(settings)?;
+        let base = settings.base_url.as_deref().unwrap_or(Endpoint::default_base(dialect));
+        let wrong = |error: EndpointError| error.to_string();
+        let mut endpoint = Endpoint::new(base, dialect).map_err(wrong)?;
+        if let Some(key) = self.key(settings.base_url.as_deref(), context).await {
+            endpoint = endpoint.with_key(&key).map_err(wrong)?;
+        }
+        for (name, value) in &settings.headers {
+            endpoint = endpoint.with_header(name, value).map_err(wrong)?;
+        }
+        Ok(endpoint)
+    }
+
+    /// The key that was named for this run, else the stored one, else the one of the environment. An
+    /// address of the user's gets the environment's key too: who names both means them together.
+    async fn key(&self, base: Option<&str>, context: &RuntimeContext) -> Option<SecretString> {
+        let given = self.variables().iter().find_map(|name| context.secrets.get(*name));
+        if let Some(given) = given {
+            return Some(given.clone());
+        }
+        if let Some(stored) = self.keys.key(base.unwrap_or(self.name())).await {
+            return Some(stored);
+        }
+        let set = |name: &&str| std::env::var(name).ok().filter(|key| !key.trim().is_empty());
+        self.variables().iter().find_map(set).map(SecretString::from)
+    }
+}
+
+#[async_trait]
+impl RuntimeKind for ModelKind {
+    fn name(&self) -> &'static str {
+        match self.family {
+            Family::OpenAi => "openai",
+            Family::Gemini => "gemini",
+        }
+    }
+
+    fn new_run(&self) -> Arc<dyn AgentRuntime> {
+        Arc::new(ModelRuntime::new(self.clone()))
+    }
+
+    /// Always there: an endpoint of the user's own may need no key.
+    async fn detect(&self, _path: &str) -> RuntimeInfo {
+        let set = |name: &&str| std::env::var(name).is_ok_and(|key| !key.trim().is_empty());
+        let has_key =
+            self.variables().iter().any(|it| set(&it)) || self.keys.key(self.name()).await.is_some();
+        let label = match self.family {
+            Family::OpenAi => "OpenAI",
+            Family::Gemini => "Gemini",
+        };
+        let hint = format!("No key yet: `musher keys set {}`, or {}.", self.name(), self.variables()[0]);
+        RuntimeInfo {
+            name: self.name().to_owned(),
+            label: label.to_owned(),
+            found: true,
+            path: None,
+            version: None,
+            hint: (!has_key).then_some(hint),
+            models: vec![self.default_model().to_owned()],
+        }
+    }
+
+    /// The run had begun, and its engine is gone.
+    fn left_something(&self, run_dir: &Path) -> bool {
+        run_dir.join(TOOLS).exists()
+    }
+}

@@ -1,0 +1,187 @@
+//! A conversation that no longer fits: summed up once by the model, then cut, then given up. It never
+//! goes round: each step makes it shorter, and there are two.
+
+use std::fmt::Write;
+
+use musher_protocol::AgentEvent;
+
+use super::{
+    attempt::{NoAnswer, failed},
+    codec::Block,
+    conversation::{Conversation, Entry, Part},
+    run::{Over, Room, Run},
+};
+
+/// What of the old conversation is shown to the model that sums it up, in characters: some 20,000
+/// tokens, which every model holds that is of use here.
+const TO_SUM: usize = 80_000;
+/// Of one entry in it.
+const OF_ENTRY: usize = 2_000;
+/// The entries that a cut keeps, at most.
+const KEPT: usize = 8;
+/// Of the person's words, in a cut's place holder.
+const OF_TASK: usize = 4_000;
+
+const ASK: &str = "The conversation below has become too long to go on with. Write what whoever goes \
+                   on with the work must know: the task in the person's own words, what was decided \
+                   and why, what was changed in which files, what was found out, what failed, and what \
+                   is left to do. Leave nothing out that cannot be looked up in the files.\n\n";
+
+impl Run<'_> {
+    pub(super) async fn make_room(&mut self) -> Result<(), Over> {
+        match self.room {
+            Room::Whole => {
+                self.room = Room::Summed;
+                match self.sum_up().await? {
+                    Some(summary) => self.shorten(summary, 0).await,
+                    None => self.cut().await,
+                }
+            }
+            Room::Summed => self.cut().await,
+            Room::Cut => {
+                let message = "The conversation is too long for this model, also when it is cut.";
+                Err(Over::Outcome(failed(message)))
+            }
+        }
+    }
+
+    /// The model's own words for what was; `None` when it has none.
+    async fn sum_up(&mut self) -> Result<Option<String>, Over> {
+        let mut talk = Conversation::default();
+        talk.say(format!("{ASK}{}", in_words(&self.talk)));
+        let answer = match self.answer(&talk, &[]).await {
+            Ok(answer) => answer,
+            Err(NoAnswer::TooLong) => return Ok(None),
+            Err(NoAnswer::Over(over)) => return Err(over),
+        };
+        self.count(&answer);
+        let texts = answer.blocks.iter().filter_map(|block| match block {
+            Block::Text { text, .. } => Some(text.as_str()),
+            _ => None,
+        });
+        let text = texts.collect::<Vec<_>>().join("\n");
+        Ok((!text.trim().is_empty()).then_some(text))
+    }
+
+    /// Drops the oldest entries but the task; a call is never parted from its results.
+    async fn cut(&mut self) -> Result<(), Over> {
+        self.room = Room::Cut;
+        let task = self.talk.entries.iter().find_map(|entry| match entry {
+            Entry::User { text } => Some(shortened(text, OF_TASK)),
+            _ => None,
+        });
+        let task = task.unwrap_or_default();
+        let text = format!(
+            "The beginning of this conversation was cut: the model cannot hold it. Look at the files \
+             for what was done. The task was:\n\n{task}"
+        );
+        let kept = kept(&self.talk);
+        self.shorten(text, kept).await
+    }
+
+    async fn shorten(&mut self, summary: String, kept: usize) -> Result<(), Over> {
+        let event = AgentEvent::Summary { text: summary.clone(), kept: kept as u32 };
+        self.sink.commit(vec![event.into()]).await?;
+        self.talk.shorten(summary, kept);
+        Ok(())
+    }
+}
+
+/// How many of the last entries a cut keeps: at most [`KEPT`], from the beginning of a step on, and
+/// fewer than there are.
+fn kept(talk: &Conversation) -> usize {
+    let entries = &talk.entries;
+    let most = KEPT.min(entries.len() / 2);
+    let first = entries.len() - most;
+    let begins = (first..entries.len()).find(|at| matches!(entries[*at], Entry::Step(_)));
+    begins.map_or(0, |at| entries.len() - at)
+}
+
+/// The conversation as text, its middle left out when it is long.
+fn in_words(talk: &Conversation) -> String {
+    let lines: Vec<String> = talk.entries.iter().map(entry_in_words).collect();
+    let whole: usize = lines.iter().map(String::len).sum();
+    if whole <= TO_SUM {
+        return lines.concat();
+    }
+    let (mut head, mut tail, mut room) = (0, lines.len(), TO_SUM);
+    // From both ends, so that the task and the latest steps stay.
+    while head < tail {
+        let (from_head, line) = match head + (lines.len() - tail) {
+            taken if taken % 4 == 0 => (true, &lines[head]),
+            _ => (false, &lines[tail - 1]),
+        };
+        if line.len() > room {
+            break;
+        }
+        room -= line.len();
+        if from_head { head += 1 } else { tail -= 1 }
+    }
+    format!("{}[{} entries left out]\n{}", lines[..head].concat(), tail - head, lines[tail..].concat())
+}
+
+fn entry_in_words(entry: &Entry) -> String {
+    match entry {
+        Entry::User { text } => format!("Person: {}\n", shortened(text, OF_ENTRY)),
+        Entry::Result { text, .. } => format!("Result: {}\n", shortened(text, OF_ENTRY)),
+        Entry::Step(step) => step.parts.iter().fold(String::new(), |mut said, part| {
+            let _ = match part {
+                Part::Text(text) => writeln!(said, "Agent: {}", shortened(text, OF_ENTRY)),
+                Part::Call { name, input, .. } => {
+                    writeln!(said, "Agent calls {name} {}", shortened(&input.to_string(), OF_ENTRY))
+                }
+            };
+            said
+        }),
+    }
+}
+
+fn shortened(text: &str, chars: usize) -> String {
+    match text.char_indices().nth(chars) {
+        Some((cut, _)) => format!("{} …", &text[..cut]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::conversation::Step;
+
+    fn talk(steps: usize, words: usize) -> Conversation {
+        let mut talk = Conversation::default();
+        talk.say("the task");
+        for at in 0..steps {
+            let call = Part::Call { id: format!("c{at}"), name: "t".into(), input: "x".into() };
+            let parts = vec![Part::Text("a".repeat(words)), call];
+            talk.entries.push(Entry::Step(Step { origin: None, items: Vec::new(), parts }));
+            let (call, text) = (format!("c{at}"), "r".repeat(words));
+            talk.entries.push(Entry::Result { call, text, is_error: false });
+        }
+        talk
+    }
+
+    proptest! {
+        #[test]
+        fn a_cut_conversation_is_valid_and_shorter(steps in 1..60_usize) {
+            let mut talk = talk(steps, 3);
+            let before = talk.entries.len();
+            let kept = kept(&talk);
+            talk.shorten("cut".into(), kept);
+            prop_assert!(talk.entries.len() <= before);
+            prop_assert!(talk.entries.len() < before || before <= 3);
+            prop_assert_eq!(talk.check(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn what_is_summed_up_is_bounded_and_keeps_both_ends() {
+        let words = in_words(&talk(500, 1_000));
+        assert!(words.len() < TO_SUM + 100);
+        assert!(words.starts_with("Person: the task"));
+        assert!(words.contains("entries left out"));
+        assert!(words.trim_end().ends_with("rrr"));
+    }
+}

@@ -1,0 +1,363 @@
+//! The loop: ask the model, commit what it said, run its calls, until it has nothing more to do, a
+//! limit bites, or somebody ends it.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use musher_protocol::*;
+use tokio::{sync::mpsc, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    attempt::{NoAnswer, failed},
+    budget::{Budget, in_words},
+    calls::Planned,
+    codec::{Answer, Block, Dialect, Finish},
+    conversation::{Conversation, Entry, Fold, Origin, Step},
+    exchange::Exchange,
+    live::{Live, Word},
+    prices::{Price, Prices},
+};
+use crate::{EventSink, RuntimeContext, RuntimeError, Sourced, ToolHost};
+
+/// How often a turn may end badly (cut, malformed, empty) before that is the end.
+const BAD_ENDINGS: u32 = 2;
+
+/// What one run works with.
+pub(super) struct Run<'a> {
+    pub context: &'a RuntimeContext,
+    pub live: &'a Live,
+    pub sink: &'a EventSink,
+    pub exchange: Exchange,
+    pub tools: Arc<dyn ToolHost>,
+    pub prices: Prices,
+    pub inbox: mpsc::Receiver<Word>,
+    /// Nothing more will be said.
+    pub input_ended: bool,
+    pub model: String,
+    pub instructions: String,
+    pub talk: Conversation,
+    pub budget: Budget,
+    /// The turn that runs; cancelled by an interrupt and by the end of the run.
+    pub turn: CancellationToken,
+    /// Requests made so far; blocks are named by it.
+    pub step: u32,
+    /// Processes of tools that would not end.
+    pub left: Vec<u32>,
+    pub room: Room,
+    pub backoff: Duration,
+}
+
+/// What was done already to make the conversation fit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Room {
+    #[default]
+    Whole,
+    Summed,
+    Cut,
+}
+
+/// Why the loop is left.
+#[derive(Debug)]
+pub(super) enum Over {
+    Outcome(RunOutcome),
+    /// A person interrupted the turn; the run goes on when they speak.
+    Interrupted,
+    Error(RuntimeError),
+}
+
+impl From<RuntimeError> for Over {
+    fn from(error: RuntimeError) -> Self {
+        Self::Error(error)
+    }
+}
+
+/// How a turn ended that ended by itself.
+struct TurnEnd {
+    reason: Option<String>,
+    outcome: RunOutcome,
+}
+
+impl Run<'_> {
+    pub fn dialect(&self) -> Dialect {
+        self.exchange.endpoint().dialect
+    }
+
+    pub async fn run(&mut self) -> Result<RunOutcome, RuntimeError> {
+        match self.turns().await {
+            Ok(outcome) | Err(Over::Outcome(outcome)) => Ok(outcome),
+            Err(Over::Interrupted) => Ok(RunOutcome::Stopped { by: StoppedBy::User }),
+            Err(Over::Error(error)) => Err(error),
+        }
+    }
+
+    async fn turns(&mut self) -> Result<RunOutcome, Over> {
+        self.begin().await?;
+        loop {
+            self.turn = self.live.new_turn();
+            let end = match self.turn().await {
+                Ok(end) => end,
+                Err(Over::Interrupted) => TurnEnd {
+                    reason: Some("interrupted".into()),
+                    outcome: RunOutcome::Stopped { by: StoppedBy::User },
+                },
+                Err(over) => return Err(over),
+            };
+            let ok = end.outcome.exit_ok();
+            self.sink.say(AgentEvent::TurnEnded { ok, reason: end.reason }).await?;
+            match self.next_word().await? {
+                Word::End => return Ok(end.outcome),
+                Word::Message { id, text } => self.hear(id, text).await?,
+            }
+        }
+    }
+
+    /// Remembers, says which session it is, and hears the prompt.
+    async fn begin(&mut self) -> Result<(), Over> {
+        let resumed = self.context.session_id_to_resume.clone();
+        if resumed.is_some() {
+            let mut fold = Fold::default();
+            let mut earlier = self.sink.log().earlier();
+            while let Some(envelope) = earlier.next().await {
+                fold.push(envelope);
+            }
+            self.talk = fold.finish();
+        }
+        let session_id = resumed.unwrap_or_else(|| uuid::Uuid::now_v7().to_string());
+        let billing = match self.exchange.endpoint().has_key {
+            true => Billing::ApiKey,
+            false => Billing::Free,
+        };
+        let session = SessionInfo {
+            session_id,
+            model: Some(self.model.clone()),
+            billing,
+            ..SessionInfo::default()
+        };
+        self.sink.say(AgentEvent::Session(session)).await?;
+        if self.talk.has_foreign_items(self.dialect(), &self.model) {
+            let message = "Another model's hidden thoughts cannot be taken over; its words and what \
+                           its tools found are."
+                .to_owned();
+            self.sink.say(AgentEvent::Warning { code: "model_changed".into(), message }).await?;
+        }
+        self.hear(self.context.prompt_id.clone(), self.context.prompt.clone()).await
+    }
+
+    /// The agent has these words from here on.
+    async fn hear(&mut self, id: String, text: String) -> Result<(), Over> {
+        self.sink.commit(vec![AgentEvent::MessageSent { id }.into()]).await?;
+        self.talk.say(text);
+        Ok(())
+    }
+
+    async fn next_word(&mut self) -> Result<Word, Over> {
+        if self.input_ended {
+            return Ok(Word::End);
+        }
+        let ending = self.live.ending.clone();
+        let deadline = self.budget.deadline();
+        tokio::select! {
+            biased;
+            () = ending.cancelled() => Err(stopped()),
+            () = until(deadline) => Err(limit(RunLimit::Time)),
+            word = self.inbox.recv() => Ok(word.unwrap_or(Word::End)),
+        }
+    }
+
+    async fn turn(&mut self) -> Result<TurnEnd, Over> {
+        let mut bad = 0;
+        loop {
+            while let Ok(word) = self.inbox.try_recv() {
+                match word {
+                    Word::Message { id, text } => self.hear(id, text).await?,
+                    Word::End => self.input_ended = true,
+                }
+            }
+            self.check_budget().await?;
+            let answer = self.ask().await?;
+            let has_calls = answer.blocks.iter().any(|b| matches!(b, Block::Call { .. }));
+            match answer.finish.clone() {
+                Finish::Done | Finish::Other(_) if has_calls => {
+                    let planned = self.plan(&answer).await;
+                    self.commit(&answer, &planned).await?;
+                    self.run_calls(planned).await?;
+                    bad = 0;
+                }
+                Finish::Done => {
+                    self.commit(&answer, &[]).await?;
+                    return Ok(TurnEnd { reason: None, outcome: RunOutcome::Completed });
+                }
+                finish => {
+                    bad += 1;
+                    if let Some(why) = hopeless(&finish, bad) {
+                        return self.ended_badly(why).await;
+                    }
+                    self.mend_ending(&answer, has_calls).await?;
+                }
+            }
+        }
+    }
+
+    /// Before each request: a limit that is used up ends the run, one that nearly is is told.
+    async fn check_budget(&mut self) -> Result<(), Over> {
+        if let Some(reached) = self.budget.reached(Instant::now()) {
+            return Err(limit(reached));
+        }
+        if let Some(near) = self.budget.wind_down(Instant::now()) {
+            let text = format!(
+                "Most of what you may use ({}) is used up. Come to an end now: finish the step you \
+                 are in, leave the files in a state that works, and say what is left to do.",
+                in_words(near)
+            );
+            self.instruct(text).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn instruct(&mut self, text: String) -> Result<(), Over> {
+        self.sink.commit(vec![AgentEvent::Instruction { text: text.clone() }.into()]).await?;
+        self.talk.say(text);
+        Ok(())
+    }
+
+    /// One answer to the conversation as it is; makes room when it is too long.
+    async fn ask(&mut self) -> Result<Answer, Over> {
+        let mut specs = self.tools.specs(self.live.mode());
+        specs.push(super::ask_user::spec());
+        if let Some(model) = self.live.model() {
+            self.model = model;
+        }
+        loop {
+            self.talk.mend();
+            if let Err(invalid) = self.talk.check() {
+                let message = format!("The conversation cannot be sent: {invalid}.");
+                return Err(Over::Outcome(failed(&message)));
+            }
+            let talk = self.talk.clone();
+            match self.answer(&talk, &specs).await {
+                Ok(answer) => {
+                    self.count(&answer);
+                    return Ok(answer);
+                }
+                Err(NoAnswer::TooLong) => self.make_room().await?,
+                Err(NoAnswer::Over(over)) => return Err(over),
+            }
+        }
+    }
+
+    pub(super) fn count(&mut self, answer: &Answer) {
+        let local = self.exchange.endpoint().is_local();
+        let known = self.prices.of(answer.model.as_deref().unwrap_or(&self.model));
+        let known = known.or_else(|| self.prices.of(&self.model));
+        let price = match (local, answer.usage, known) {
+            (true, ..) => Some(Price::FREE),
+            (_, Some(usage), Some(known)) => Some(known.price(usage)),
+            _ => None,
+        };
+        self.budget.answered(answer.usage, price);
+    }
+
+    /// Stores an answer whole; only then may it have an effect.
+    async fn commit(&mut self, answer: &Answer, planned: &[Planned]) -> Result<(), Over> {
+        let mut events: Vec<Sourced> =
+            answer.blocks.iter().filter_map(|block| self.whole(block)).map(Into::into).collect();
+        let dialect = self.dialect();
+        let step = ModelStep {
+            dialect: dialect.name().into(),
+            model: self.model.clone(),
+            items: answer.items.clone(),
+        };
+        events.push(AgentEvent::ModelStep(step).into());
+        events.extend(planned.iter().map(|planned| planned.event().into()));
+        let window = self.prices.of(&self.model).and_then(|known| known.context);
+        events.push(self.budget.event(window).into());
+        self.sink.commit(events).await?;
+        self.talk.entries.push(Entry::Step(Step {
+            origin: Some(Origin { dialect, model: self.model.clone() }),
+            items: answer.items.clone(),
+            parts: dialect.codec().parts(&answer.items),
+        }));
+        Ok(())
+    }
+
+    fn whole(&self, block: &Block) -> Option<AgentEvent> {
+        let (delta, parent) = (false, None);
+        Some(match block {
+            Block::Text { block, text } => {
+                AgentEvent::Text { block: self.block(*block), text: text.clone(), delta, parent }
+            }
+            Block::Thinking { block, text } => {
+                let (block, text) = (self.block(*block), text.clone());
+                AgentEvent::Thinking { block, text, delta, redacted: false, parent }
+            }
+            Block::Call { .. } => return None,
+        })
+    }
+
+    /// A cut answer goes on; a malformed or empty one is asked for again.
+    async fn mend_ending(&mut self, answer: &Answer, has_calls: bool) -> Result<(), Over> {
+        if answer.finish != Finish::Length {
+            let message = "The model's answer could not be used; it is asked again.".to_owned();
+            let code = "bad_answer".to_owned();
+            return Ok(self.sink.say(AgentEvent::Warning { code, message }).await?);
+        }
+        let text = match has_calls || answer.items.is_empty() {
+            true => "Your answer was longer than allowed and was dropped. Work in smaller parts.",
+            false => {
+                self.commit(answer, &[]).await?;
+                "Your answer was longer than allowed and was cut. Go on where it ended."
+            }
+        };
+        self.instruct(text.to_owned()).await
+    }
+
+    async fn ended_badly(&mut self, why: String) -> Result<TurnEnd, Over> {
+        let outcome = failed(&why);
+        let (code, hint) = ("model_ended".to_owned(), None);
+        self.sink.say(AgentEvent::Error { code, message: why.clone(), hint }).await?;
+        Ok(TurnEnd { reason: Some(why), outcome })
+    }
+
+    /// Waits for `work`, until the turn or the run is to end.
+    pub(super) async fn guarded<T>(&self, work: impl Future<Output = T>) -> Result<T, Over> {
+        tokio::select! {
+            biased;
+            () = self.turn.cancelled() => Err(self.cut_off()),
+            () = until(self.budget.deadline()) => Err(limit(RunLimit::Time)),
+            done = work => Ok(done),
+        }
+    }
+
+    /// Why the turn was cancelled.
+    pub(super) fn cut_off(&self) -> Over {
+        if self.live.ending.is_cancelled() { stopped() } else { Over::Interrupted }
+    }
+}
+
+/// Why an ending that came for the `bad`th time is the end; `None` while it may be mended.
+fn hopeless(finish: &Finish, bad: u32) -> Option<String> {
+    let why = match finish {
+        Finish::Refused(why) => return Some(format!("The model does not want to answer: {why}")),
+        Finish::Other(why) => return Some(format!("The model ended for a reason of its own: {why}")),
+        Finish::Length => "The model's answers are longer than allowed.".to_owned(),
+        Finish::Malformed(why) => format!("The model's calls cannot be read: {why}"),
+        _ => "The model says nothing.".to_owned(),
+    };
+    (bad > BAD_ENDINGS).then_some(why)
+}
+
+fn stopped() -> Over {
+    Over::Outcome(RunOutcome::Stopped { by: StoppedBy::User })
+}
+
+pub(super) fn limit(limit: RunLimit) -> Over {
+    Over::Outcome(RunOutcome::LimitReached { limit })
+}
+
+pub(super) async fn until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
