@@ -14,6 +14,7 @@ mod data_dir;
 mod database;
 mod error;
 pub mod fold;
+pub mod keys;
 mod transcript;
 
 pub use data_dir::{DataDirLock, prepare_data_dir};

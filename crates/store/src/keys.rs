@@ -1,0 +1,230 @@
+//! Keys of model providers: in the system's keychain, or, where there is none and the person agreed,
+//! in a file that only they can read. A key is handed out as a secret and is in no event, no log and no
+//! error.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, OpenOptions},
+    io::{self, Write},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use secrecy::{ExposeSecret, SecretString};
+
+/// What keys are filed under in the system's keychain.
+const SERVICE: &str = "musher";
+/// A keychain may ask a person to unlock it; who waits for a key waits no longer than this.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where a key was put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeptIn {
+    Keychain,
+    File,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    #[error("this system has no keychain that answers ({0})")]
+    NoKeychain(String),
+    #[error("the file of keys {} cannot be used: {source}", .path.display())]
+    File { path: PathBuf, source: io::Error },
+    #[error("a key is one line of letters, digits and signs")]
+    NoKey,
+}
+
+/// The keys of one data directory.
+#[derive(Clone, Debug)]
+pub struct KeyRing {
+    file: PathBuf,
+}
+
+impl KeyRing {
+    pub fn new(data_dir: &Path) -> Self {
+        Self { file: data_dir.join("keys.json") }
+    }
+
+    /// The key of a provider (`openai`) or of an address. The file is asked first: who put a key
+    /// there did so because the keychain does not answer.
+    pub async fn get(&self, place: &str) -> Option<SecretString> {
+        match self.read() {
+            Ok(mut keys) if keys.contains_key(place) => keys.remove(place).map(SecretString::from),
+            Ok(_) => self.from_keychain(place).await,
+            Err(error) => {
+                tracing::warn!(%error, "keys not read");
+                None
+            }
+        }
+    }
+
+    async fn from_keychain(&self, place: &str) -> Option<SecretString> {
+        let place = place.to_owned();
+        let read = move || keyring::Entry::new(SERVICE, &place)?.get_password();
+        match in_time(read).await {
+            Ok(key) => Some(SecretString::from(key)),
+            Err(error) => {
+                tracing::debug!(%error, "no key from the keychain");
+                None
+            }
+        }
+    }
+
+    /// Keeps a key. `file` is the person's consent to a file where there is no keychain.
+    pub async fn set(
+        &self,
+        place: &str,
+        key: &SecretString,
+        file: bool,
+    ) -> Result<KeptIn, KeyError> {
+        let text = key.expose_secret().trim().to_owned();
+        if text.is_empty() || !text.chars().all(|c| c.is_ascii_graphic()) {
+            return Err(KeyError::NoKey);
+        }
+        let (name, secret) = (place.to_owned(), text.clone());
+        let write = move || keyring::Entry::new(SERVICE, &name)?.set_password(&secret);
+        match in_time(write).await {
+            Ok(()) => {
+                self.change(|keys| keys.remove(place).is_some())?;
+                Ok(KeptIn::Keychain)
+            }
+            Err(_) if file => {
+                self.change(|keys| {
+                    keys.insert(place.to_owned(), text);
+                    true
+                })?;
+                Ok(KeptIn::File)
+            }
+            Err(why) => Err(KeyError::NoKeychain(why)),
+        }
+    }
+
+    /// Forgets a key wherever it is. Says whether there was one.
+    pub async fn remove(&self, place: &str) -> Result<bool, KeyError> {
+        let mut was = false;
+        self.change(|keys| {
+            was = keys.remove(place).is_some();
+            was
+        })?;
+        let name = place.to_owned();
+        let forget = move || keyring::Entry::new(SERVICE, &name)?.delete_credential();
+        Ok(in_time(forget).await.is_ok() || was)
+    }
+
+    fn read(&self) -> Result<BTreeMap<String, String>, KeyError> {
+        match fs::read(&self.file) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| self.broken(error.into())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+            Err(error) => Err(self.broken(error)),
+        }
+    }
+
+    /// Writes the file anew when `change` says that something is different; removes an empty one.
+    fn change(
+        &self,
+        change: impl FnOnce(&mut BTreeMap<String, String>) -> bool,
+    ) -> Result<(), KeyError> {
+        let mut keys = self.read()?;
+        if !change(&mut keys) {
+            return Ok(());
+        }
+        let done = match keys.is_empty() {
+            true => fs::remove_file(&self.file),
+            false => self.write(&keys),
+        };
+        done.map_err(|error| self.broken(error))
+    }
+
+    fn write(&self, keys: &BTreeMap<String, String>) -> io::Result<()> {
+        let new = self.file.with_extension("json.new");
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        let mut file = options.open(&new)?;
+        file.write_all(&serde_json::to_vec_pretty(keys)?)?;
+        file.sync_all()?;
+        fs::rename(&new, &self.file)
+    }
+
+    fn broken(&self, source: io::Error) -> KeyError {
+        KeyError::File { path: self.file.clone(), source }
+    }
+}
+
+/// Asks the keychain on a thread of its own: its calls block, and it may wait for a person.
+async fn in_time<T: Send + 'static>(
+    ask: impl FnOnce() -> keyring::Result<T> + Send + 'static,
+) -> Result<T, String> {
+    match tokio::time::timeout(PATIENCE, tokio::task::spawn_blocking(ask)).await {
+        Ok(Ok(Ok(answer))) => Ok(answer),
+        // Only the kind: an error of the keychain may hold what was asked of it.
+        Ok(Ok(Err(keyring::Error::NoEntry))) => Err("no such entry".into()),
+        Ok(Ok(Err(keyring::Error::NoDefaultStore))) => Err("none is installed".into()),
+        Ok(Ok(Err(_))) => Err("it refuses".into()),
+        Ok(Err(_)) => Err("it fails".into()),
+        Err(_) => Err("it does not answer".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    const CANARY: &str = "sk-canary-7f3a9c";
+
+    fn ring() -> (tempfile::TempDir, KeyRing) {
+        let dir = tempfile::tempdir().unwrap();
+        let ring = KeyRing::new(dir.path());
+        (dir, ring)
+    }
+
+    /// As where there is no keychain: what `set` does then.
+    fn put(ring: &KeyRing, place: &str, key: &str) {
+        ring.change(|keys| keys.insert(place.to_owned(), key.to_owned()).is_none()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_key_in_the_file_is_found_again_and_only_its_user_can_read_it() {
+        let (_dir, ring) = ring();
+        put(&ring, "openai", CANARY);
+        assert_eq!(ring.get("openai").await.unwrap().expose_secret(), CANARY);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            assert_eq!(fs::metadata(&ring.file).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+        assert!(ring.remove("openai").await.unwrap());
+        assert!(!ring.file.exists());
+    }
+
+    #[tokio::test]
+    async fn a_broken_file_says_so_and_is_kept() {
+        let (_dir, ring) = ring();
+        fs::write(&ring.file, "{").unwrap();
+        let error = ring.change(|_| true).unwrap_err().to_string();
+        assert!(error.contains("keys.json"), "{error}");
+        assert_eq!(fs::read_to_string(&ring.file).unwrap(), "{");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_key_is_refused() {
+        let (_dir, ring) = ring();
+        for wrong in ["", " ", "two words", "line\nbreak", "kéy"] {
+            let kept = ring.set("openai", &SecretString::from(wrong), true).await;
+            assert!(matches!(kept, Err(KeyError::NoKey)), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_of_a_key_is_printed() {
+        let (_dir, ring) = ring();
+        put(&ring, "openai", CANARY);
+        assert!(!format!("{ring:?}").contains(CANARY));
+    }
+}
