@@ -1,10 +1,13 @@
-//! For tests only: a scripted model server ([`ScriptedModel`]), throw-away repositories ([`Repo`]),
+//! For tests only: a scripted model server for the real `claude` ([`ScriptedModel`]), scripted servers
+//! of OpenAI's and Gemini's dialects ([`dialects`]), throw-away repositories ([`Repo`]),
 //! proofs that a process is gone ([`proof`]), our own executables ([`executable`]), and the real
 //! `claude` in a home of its own ([`Live`]).
 //!
 //! Nothing here knows the engine, so that the engine's own tests can use it.
 
+pub mod dialects;
 mod live;
+mod loopback;
 mod model;
 mod programs;
 pub mod proof;

@@ -1,15 +1,12 @@
-//! The server: a thread with a small runtime of its own, so that any test can have one.
+//! The server.
 
 use std::{
     collections::BTreeMap,
-    convert::Infallible,
-    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
-    thread::JoinHandle,
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use axum::{
     Router,
     body::{Body, Bytes},
@@ -19,12 +16,12 @@ use axum::{
 };
 use futures::{Stream, StreamExt, stream};
 use serde_json::{Value, json};
-use tokio::sync::oneshot;
 
 use super::{
     scenario::{Action, Reply, Scenario, scenarios},
     wire,
 };
+use crate::loopback::Loopback;
 
 /// A request as it came.
 #[derive(Clone, Debug)]
@@ -38,10 +35,8 @@ pub struct Recorded {
 
 /// A running server; gone when dropped.
 pub struct ScriptedModel {
-    address: SocketAddr,
+    server: Loopback,
     desk: Arc<Desk>,
-    stop: Option<oneshot::Sender<Infallible>>,
-    thread: Option<JoinHandle<()>>,
 }
 
 struct Desk {
@@ -60,49 +55,24 @@ impl ScriptedModel {
         let mut scenarios = scenarios();
         scenarios.extend(more);
         let desk = Arc::new(Desk { scenarios, requests: Mutex::default() });
-        let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
-        listener.set_nonblocking(true)?;
-        let address = listener.local_addr()?;
-        let (stop, stopped) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let served = Arc::clone(&desk);
-        let thread = std::thread::Builder::new().name("scripted model".into());
-        let thread = thread.spawn(move || {
-            runtime.block_on(async {
-                tokio::select! {
-                    _ = serve(listener, served) => {}
-                    _ = stopped => {}
-                }
-            });
+        let server = Loopback::start("scripted model", |listener| async {
+            let app = Router::new().fallback(answer).with_state(served);
+            // Ends when the server is dropped.
+            let _ = axum::serve(listener, app).await;
         })?;
-        Ok(Self { address, desk, stop: Some(stop), thread: Some(thread) })
+        Ok(Self { server, desk })
     }
 
     /// For `ANTHROPIC_BASE_URL`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.server.address)
     }
 
     /// All requests so far, in order.
     pub fn requests(&self) -> Vec<Recorded> {
         self.desk.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
-}
-
-impl Drop for ScriptedModel {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // A panic in there was printed already.
-            let _ = thread.join();
-        }
-    }
-}
-
-async fn serve(listener: std::net::TcpListener, desk: Arc<Desk>) -> Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    let app = Router::new().fallback(answer).with_state(desk);
-    axum::serve(listener, app).await.context("the server ended")
 }
 
 async fn answer(State(desk): State<Arc<Desk>>, method: Method, uri: Uri, body: Bytes) -> Response {
