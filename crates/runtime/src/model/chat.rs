@@ -1,11 +1,25 @@
-//! To be written.
+//! Chat Completions, for OpenAI and for everybody who speaks like it:
+//! <https://platform.openai.com/docs/api-reference/chat>, as the types of its Python library 3.54.0
+//! (November 2026) have it, and what Ollama, llama.cpp, LM Studio, vLLM, OpenRouter, DeepSeek and
+//! Mistral make of it.
+//!
+//! An answer is one item: the assistant's message. Thoughts are repeated in the member that they came
+//! in: DeepSeek refuses calls without theirs
+//! (<https://api-docs.deepseek.com/guides/thinking_mode>), OpenRouter needs `reasoning_details`, and
+//! whoever needs none passes over it.
 
-use serde_json::Value;
+mod calls;
+mod reader;
+
+use serde_json::{Value, json};
 
 use super::{
     codec::{Ask, Codec, Dialect, Reader},
     conversation::Part,
+    speech::{arguments, text},
+    turns::{StepTurn, Turn, arguments_text, turns},
 };
+use crate::ToolSpec;
 
 pub struct Chat;
 
@@ -15,18 +29,161 @@ impl Codec for Chat {
     }
 
     fn path(&self, _model: &str) -> String {
-        String::new()
+        "/chat/completions".to_owned()
     }
 
-    fn body(&self, _ask: &Ask<'_>) -> Value {
-        Value::Null
+    fn body(&self, ask: &Ask<'_>) -> Value {
+        let mut messages = Vec::new();
+        if !ask.instructions.is_empty() {
+            messages.push(json!({ "role": "system", "content": ask.instructions }));
+        }
+        for turn in turns(ask, self.dialect()) {
+            match turn {
+                Turn::User(texts) => {
+                    messages.push(json!({ "role": "user", "content": texts.join("\n\n") }));
+                }
+                Turn::Step(turn) => {
+                    assistant(&turn, &mut messages);
+                    messages.extend(turn.results.iter().map(|result| {
+                        json!({
+                            "role": "tool",
+                            "tool_call_id": result.call,
+                            "content": result.text,
+                        })
+                    }));
+                }
+            }
+        }
+        thoughts_everywhere(&mut messages);
+        let mut body = json!({
+            "model": ask.model,
+            "messages": messages,
+            "stream": true,
+            "stream_options": { "include_usage": true },
+        });
+        if !ask.tools.is_empty() {
+            body["tools"] = ask.tools.iter().map(tool).collect();
+        }
+        body
     }
 
     fn reader(&self) -> Box<dyn Reader> {
-        unreachable!()
+        Box::new(reader::ChatReader::default())
     }
 
-    fn parts(&self, _items: &[Value]) -> Vec<Part> {
-        Vec::new()
+    fn parts(&self, items: &[Value]) -> Vec<Part> {
+        items.iter().flat_map(parts_of).collect()
     }
+}
+
+fn tool(spec: &ToolSpec) -> Value {
+    json!({
+        "type": "function",
+        "function": {
+            "name": spec.name,
+            "description": spec.description,
+            "parameters": spec.parameters,
+        },
+    })
+}
+
+/// The step's message. Two without words between them become one: many templates of local models take
+/// roles only in turns.
+fn assistant(turn: &StepTurn<'_>, messages: &mut Vec<Value>) {
+    let messages_of_step = if turn.is_native { native(turn) } else { foreign(turn) };
+    for message in messages_of_step {
+        match messages.last_mut() {
+            Some(last) if is_assistant(last) && last.get("tool_calls").is_none() => {
+                join(last, message);
+            }
+            _ => messages.push(message),
+        }
+    }
+}
+
+fn is_assistant(message: &Value) -> bool {
+    text(message, "role") == Some("assistant")
+}
+
+fn join(first: &mut Value, second: Value) {
+    let (Some(into), Value::Object(members)) = (first.as_object_mut(), second) else { return };
+    for (name, value) in members {
+        let joined = match (into.get(&name).and_then(Value::as_str), value.as_str()) {
+            (Some(a), Some(b)) if name != "role" && !a.is_empty() && !b.is_empty() => {
+                Value::from(format!("{a}\n\n{b}"))
+            }
+            (Some(a), Some("")) => a.into(),
+            _ => value,
+        };
+        into.insert(name, joined);
+    }
+}
+
+fn native(turn: &StepTurn<'_>) -> Vec<Value> {
+    let mut ids = turn.step.calls();
+    let mut messages: Vec<Value> = turn.step.items.iter().filter(|it| it.is_object()).cloned().collect();
+    for message in &mut messages {
+        let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut);
+        for call in calls.into_iter().flatten().filter(|call| call.is_object()) {
+            call["id"] = ids.next().unwrap_or_default().into();
+            let said = arguments(text(&call["function"], "arguments").unwrap_or_default());
+            if said.is_err() {
+                call["function"]["arguments"] = "{}".into();
+            }
+        }
+    }
+    messages.retain(says_something);
+    messages
+}
+
+fn says_something(message: &Value) -> bool {
+    message.get("tool_calls").is_some() || text(message, "content").is_some_and(|it| !it.is_empty())
+}
+
+fn foreign(turn: &StepTurn<'_>) -> Vec<Value> {
+    let (mut texts, mut calls) = (Vec::new(), Vec::new());
+    for part in &turn.step.parts {
+        match part {
+            Part::Text(text) if text.trim().is_empty() => {}
+            Part::Text(text) => texts.push(text.as_str()),
+            Part::Call { id, name, input } => calls.push(json!({
+                "id": id,
+                "type": "function",
+                "function": { "name": name, "arguments": arguments_text(input) },
+            })),
+        }
+    }
+    if texts.is_empty() && calls.is_empty() {
+        return Vec::new();
+    }
+    // An empty text rather than null: templates of local models write null as a word.
+    let mut message = json!({ "role": "assistant", "content": texts.join("\n\n") });
+    if !calls.is_empty() {
+        message["tool_calls"] = calls.into();
+    }
+    vec![message]
+}
+
+/// Where thoughts belong to calls, calls that came without any need empty ones: DeepSeek takes none
+/// without the member.
+fn thoughts_everywhere(messages: &mut [Value]) {
+    const THOUGHTS: &str = "reasoning_content";
+    if messages.iter().any(|it| it.get(THOUGHTS).is_some()) {
+        let calling = messages.iter_mut().filter(|it| it.get("tool_calls").is_some());
+        for message in calling.filter_map(Value::as_object_mut) {
+            message.entry(THOUGHTS).or_insert_with(|| "".into());
+        }
+    }
+}
+
+fn parts_of(message: &Value) -> Vec<Part> {
+    let said = text(message, "content").filter(|it| !it.is_empty());
+    let calls = message.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
+    let calls = calls.map(|call| Part::Call {
+        id: text(call, "id").unwrap_or_default().to_owned(),
+        name: text(&call["function"], "name").unwrap_or_default().to_owned(),
+        input: arguments(text(&call["function"], "arguments").unwrap_or_default())
+            .unwrap_or_default(),
+    });
+    said.map(|it| Part::Text(it.to_owned())).into_iter().chain(calls).collect()
 }

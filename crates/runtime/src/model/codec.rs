@@ -1,7 +1,7 @@
 //! What differs between the dialects: how a request is written, how an answer is read. A codec knows
 //! its provider's items and nothing of tools, money or the network.
 
-use std::fmt;
+use std::{collections::BTreeSet, fmt};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -77,6 +77,10 @@ pub trait Codec: Send + Sync {
 
 /// Reads one answer, event by event.
 pub trait Reader: Send {
+    /// The ids that calls of the run have already: a call of this answer gets another one. To be said
+    /// before anything is read.
+    fn avoid(&mut self, taken: BTreeSet<String>);
+
     /// The `data` of one server-sent event. What it does not know it ignores; what is no JSON is
     /// `Err`, in words.
     fn read(&mut self, data: &str) -> Result<Vec<Piece>, String>;
@@ -98,7 +102,8 @@ pub enum Piece {
 /// A whole answer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// The provider's items as they are to be repeated.
+    /// The provider's items as they are to be repeated. None for an answer that is not to be built on:
+    /// those with another finish than `Done`, `Length` and `Other`, which have no calls either.
     pub items: Vec<Value>,
     /// What they say, in order, in blocks of the same numbers as the pieces.
     pub blocks: Vec<Block>,
