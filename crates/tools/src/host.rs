@@ -1,0 +1,166 @@
+//! The tools of one run, as its runtime sees them.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use musher_protocol::PermissionMode;
+use musher_runtime::{Call, Intent, ToolHost, ToolOutcome, ToolSpec, Verdict};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Demand, Rules, Tool,
+    edit::EditFile,
+    fetch::FetchUrl,
+    list::ListFiles,
+    paths::{PathError, Root},
+    plan::UpdatePlan,
+    read::ReadFile,
+    run::RunCommand,
+    search::Search,
+    site::Site,
+};
+
+/// Judgements that may wait for their calls: more than a model calls at once.
+const MOST_JUDGED: usize = 512;
+
+/// What the tools of one run are made of.
+#[derive(Clone, Debug)]
+pub struct HostConfig {
+    /// Absolute. Files are reached beneath it, commands run in it.
+    pub worktree: PathBuf,
+    /// The run's own folder; each command gets one of its own in `tools/` there.
+    pub run_dir: PathBuf,
+    /// A command's whole environment: cleaned, and without keys of providers.
+    pub env: BTreeMap<String, String>,
+    /// Unique to the run; goes into every command's environment (see `SpawnSpec::mark`).
+    pub mark: String,
+    pub rules: Rules,
+    /// Whether pages of the network may be fetched.
+    pub fetch: bool,
+    /// The keeper's program, when it is not the one that is found.
+    pub keeper: Option<PathBuf>,
+}
+
+/// Why a run cannot be given its tools.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    #[error("the worktree cannot be opened: {0}")]
+    Worktree(#[from] PathError),
+}
+
+/// The tools of one run.
+pub struct Host {
+    tools: Vec<Arc<dyn Tool>>,
+    rules: Rules,
+    judged: Mutex<VecDeque<Judged>>,
+}
+
+/// A call that was judged and is yet to come.
+struct Judged {
+    call: Call,
+    demand: Demand,
+    denied: bool,
+}
+
+impl Host {
+    /// The engine's own tools.
+    ///
+    /// # Errors
+    /// When the worktree cannot be opened.
+    pub fn new(config: HostConfig) -> Result<Self, HostError> {
+        let rules = config.rules.clone();
+        let site = Arc::new(Site::new(Root::open(&config.worktree)?, rules.clone()));
+        let mut tools: Vec<Arc<dyn Tool>> = vec![
+            Arc::new(ReadFile(site.clone())),
+            Arc::new(ListFiles(site.clone())),
+            Arc::new(Search(site.clone())),
+            Arc::new(EditFile(site.clone())),
+        ];
+        if config.fetch {
+            tools.push(Arc::new(FetchUrl));
+        }
+        tools.push(Arc::new(RunCommand::new(site, config)));
+        tools.push(Arc::new(UpdatePlan));
+        Ok(Self::of(tools, rules))
+    }
+
+    /// These tools and no others.
+    pub fn of(tools: Vec<Arc<dyn Tool>>, rules: Rules) -> Self {
+        Self { tools, rules, judged: Mutex::default() }
+    }
+
+    /// More tools behind the ones that are there, such as those of a tool server.
+    #[must_use]
+    pub fn with(mut self, tools: impl IntoIterator<Item = Arc<dyn Tool>>) -> Self {
+        self.tools.extend(tools);
+        self
+    }
+
+    fn tool(&self, name: &str) -> Result<&Arc<dyn Tool>, String> {
+        self.tools.iter().find(|tool| tool.spec().name == name).ok_or_else(|| {
+            let names: Vec<String> = self.tools.iter().map(|tool| tool.spec().name).collect();
+            format!("There is no tool of this name; there are {}.", names.join(", "))
+        })
+    }
+
+    fn remember(&self, judged: Judged) {
+        let mut all = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|other| other.call.id != judged.call.id);
+        if all.len() >= MOST_JUDGED {
+            all.pop_front();
+        }
+        all.push_back(judged);
+    }
+
+    /// What was judged of exactly this call, once.
+    fn judged(&self, call: &Call) -> Option<Judged> {
+        let mut all = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = all.iter().position(|judged| judged.call == *call)?;
+        all.remove(at)
+    }
+}
+
+#[async_trait]
+impl ToolHost for Host {
+    fn specs(&self, mode: PermissionMode) -> Vec<ToolSpec> {
+        let offered =
+            self.tools.iter().filter(|tool| mode != PermissionMode::Plan || tool.only_reads());
+        offered.map(|tool| tool.spec()).collect()
+    }
+
+    async fn intent(&self, call: &Call, mode: PermissionMode) -> Result<Intent, String> {
+        let planned = self.tool(&call.name)?.plan(&call.input).await?;
+        let verdict = self.rules.judge(&planned.demand, mode);
+        let denied = matches!(verdict, Verdict::Deny { .. });
+        self.remember(Judged { call: call.clone(), demand: planned.demand, denied });
+        let (kind, title, effect) = (planned.kind, planned.title, planned.effect);
+        Ok(Intent { kind, title, effect, verdict })
+    }
+
+    /// Does only what `intent` has judged, word for word, and not denied.
+    async fn call(&self, call: &Call, stop: CancellationToken) -> ToolOutcome {
+        let tool = match self.tool(&call.name) {
+            Ok(tool) => tool,
+            Err(text) => return ToolOutcome::error(text),
+        };
+        match self.judged(call) {
+            Some(Judged { demand, denied: false, .. }) => {
+                tool.call(call, Some(&demand), stop).await
+            }
+            Some(_) => ToolOutcome::error("This call is denied."),
+            None => ToolOutcome::error("This call was not judged, so it was not done."),
+        }
+    }
+
+    async fn end_left_over(&self) -> Vec<u32> {
+        let mut left = Vec::new();
+        for tool in &self.tools {
+            left.extend(tool.end_left_over().await);
+        }
+        left
+    }
+}

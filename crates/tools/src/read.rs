@@ -1,0 +1,168 @@
+//! `read_file`: a file's lines, numbered.
+
+use std::{fmt::Write, io::Read, sync::Arc};
+
+use async_trait::async_trait;
+use musher_protocol::ToolKind;
+use musher_runtime::{Call, Effect, ToolOutcome, ToolSpec};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Demand, Planned, Tool,
+    rules::Access,
+    schema,
+    show::visible,
+    site::{LARGEST, Site, cut, is_binary},
+    tool::{arguments, blocking},
+};
+
+const MOST_LINES: usize = 2000;
+const MOST_BYTES: usize = 100_000;
+const LONGEST_LINE: usize = 2000;
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Arguments {
+    /// The file, from the worktree's folder on.
+    path: String,
+    /// The first line to read; the first of the file is 1, which is also the default.
+    first_line: Option<usize>,
+    /// How many lines to read; at most 2000, which is also the default.
+    lines: Option<usize>,
+}
+
+pub struct ReadFile(pub Arc<Site>);
+
+#[async_trait]
+impl Tool for ReadFile {
+    fn spec(&self) -> ToolSpec {
+        ToolSpec {
+            name: "read_file".to_owned(),
+            description: "Reads a text file of the worktree. Each line has its number and a tab \
+                          before it; they are not part of the file. Long lines are cut."
+                .to_owned(),
+            parameters: schema::of::<Arguments>(),
+        }
+    }
+
+    fn only_reads(&self) -> bool {
+        true
+    }
+
+    async fn plan(&self, input: &Value) -> Result<Planned, String> {
+        let wanted: Arguments = arguments(input)?;
+        let spot = self.0.spot(&wanted.path)?;
+        let mut title = visible(&wanted.path);
+        if wanted.first_line.is_some() || wanted.lines.is_some() {
+            let (first, count) = range(&wanted)?;
+            let _ = write!(title, ":{first}-{}", first.saturating_add(count - 1));
+        }
+        let demand = Demand::Path(Access::Read, spot);
+        Ok(Planned { kind: ToolKind::Read, title, effect: Effect::Reads, demand })
+    }
+
+    async fn call(
+        &self,
+        call: &Call,
+        demand: Option<&Demand>,
+        _stop: CancellationToken,
+    ) -> ToolOutcome {
+        let (site, demand, input) = (self.0.clone(), demand.cloned(), call.input.clone());
+        blocking(move || {
+            let wanted: Arguments = arguments(&input)?;
+            read(&site, demand.as_ref(), &wanted).map(ToolOutcome::text)
+        })
+        .await
+    }
+}
+
+fn range(wanted: &Arguments) -> Result<(usize, usize), String> {
+    let first = wanted.first_line.unwrap_or(1);
+    let count = wanted.lines.unwrap_or(MOST_LINES).min(MOST_LINES);
+    if first == 0 || count == 0 {
+        return Err("Lines are counted from 1, and at least one is read.".to_owned());
+    }
+    Ok((first, count))
+}
+
+fn read(site: &Site, demand: Option<&Demand>, wanted: &Arguments) -> Result<String, String> {
+    let path = site.root.relative(&wanted.path).map_err(|error| error.to_string())?;
+    let mut opened = site.root.open_file(&path).map_err(|error| error.to_string())?;
+    site.admit(Access::Read, demand, &opened.place)?;
+    let shown = visible(&wanted.path);
+    if opened.stamp.size > LARGEST {
+        return Err(format!(
+            "{shown} has {} bytes, more than the {LARGEST} that can be read; look at parts of it \
+             with run_command.",
+            opened.stamp.size
+        ));
+    }
+    let mut bytes = Vec::new();
+    let taken = (&mut opened.file).take(LARGEST).read_to_end(&mut bytes);
+    taken.map_err(|error| format!("{shown} could not be read: {error}."))?;
+    if is_binary(&bytes) {
+        return Err(format!("{shown} is binary ({} bytes); it cannot be shown.", bytes.len()));
+    }
+    let page = Page::of(&bytes, range(wanted)?);
+    if page.whole {
+        site.saw(&opened.place, &bytes);
+    }
+    Ok(page.text)
+}
+
+/// What the model is shown of a file.
+struct Page {
+    text: String,
+    /// It is all of the file, as it is.
+    whole: bool,
+}
+
+impl Page {
+    fn of(bytes: &[u8], (first, count): (usize, usize)) -> Self {
+        let body = bytes.strip_prefix(BOM).unwrap_or(bytes);
+        let decoded = String::from_utf8_lossy(body);
+        let lines: Vec<&str> = decoded.lines().collect();
+        let mut page = Self { text: String::new(), whole: first == 1 };
+        let mut last = first - 1;
+        for line in lines.iter().skip(first - 1).take(count) {
+            let shown = cut(line, LONGEST_LINE);
+            page.whole &= shown.len() == line.len();
+            if page.text.len() + shown.len() > MOST_BYTES {
+                break;
+            }
+            last += 1;
+            let _ = writeln!(page.text, "{last:>6}\t{shown}");
+        }
+        page.whole &= last == lines.len() && matches!(decoded, std::borrow::Cow::Borrowed(_));
+        page.note(bytes, first, last, lines.len());
+        page
+    }
+
+    fn note(&mut self, bytes: &[u8], first: usize, last: usize, all: usize) {
+        let mut notes = Vec::new();
+        match all {
+            0 => notes.push("the file is empty".to_owned()),
+            all if first > all => notes.push(format!("the file has only {all} lines")),
+            all if last < all => {
+                notes.push(format!("{all} lines in all; go on with first_line {}", last + 1));
+            }
+            _ => {}
+        }
+        if bytes.starts_with(BOM) {
+            notes.push("it begins with a byte order mark, which edits keep".to_owned());
+        }
+        if memchr::memmem::find(bytes, b"\r\n").is_some() {
+            notes.push("its lines end with CRLF, which edits keep".to_owned());
+        }
+        if std::str::from_utf8(bytes).is_err() {
+            notes.push("it is not all UTF-8: what is not is shown as \u{fffd}".to_owned());
+        }
+        for note in notes {
+            let _ = writeln!(self.text, "[{note}]");
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! A command line as the rules see it: the commands in it, the files that the shell opens for them,
+//! or why that cannot be told.
+
+use super::{
+    Access, Spot,
+    pattern::CommandPattern,
+    shell::{self, Redirect, Simple},
+};
+
+/// Programs that run what their arguments, their input or a file tells them to: what then runs is not
+/// judged by their own name.
+const CARRIERS: &[&str] = &[
+    "ash",
+    "at",
+    "bash",
+    "batch",
+    "busybox",
+    "chroot",
+    "csh",
+    "dash",
+    "doas",
+    "entr",
+    "env",
+    "expect",
+    "fish",
+    "flock",
+    "ionice",
+    "ksh",
+    "mksh",
+    "nice",
+    "nohup",
+    "nsenter",
+    "parallel",
+    "pkexec",
+    "rbash",
+    "runuser",
+    "script",
+    "setarch",
+    "setpriv",
+    "setsid",
+    "sh",
+    "ssh",
+    "stdbuf",
+    "strace",
+    "su",
+    "sudo",
+    "systemd-run",
+    "taskset",
+    "tcsh",
+    "time",
+    "timeout",
+    "tmux",
+    "toybox",
+    "unshare",
+    "watch",
+    "xargs",
+    "xonsh",
+    "yash",
+    "zsh",
+];
+
+/// The shell's own that run something, or change what the words behind them mean.
+const CHANGERS: &[&str] = &[
+    ".",
+    "alias",
+    "bind",
+    "builtin",
+    "command",
+    "complete",
+    "declare",
+    "enable",
+    "eval",
+    "exec",
+    "export",
+    "fc",
+    "hash",
+    "let",
+    "local",
+    "mapfile",
+    "read",
+    "readarray",
+    "readonly",
+    "set",
+    "shopt",
+    "source",
+    "trap",
+    "typeset",
+    "unalias",
+    "unset",
+];
+
+/// After these a relative path names another file.
+const MOVERS: &[&str] = &["cd", "chdir", "popd", "pushd"];
+
+const MOST_BYTES: usize = 32 << 10;
+/// How deep commands within commands are looked for when something is denied.
+const DEEPEST: usize = 8;
+
+/// A command line, looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    text: String,
+    commands: Vec<Vec<String>>,
+    opens: Vec<(Access, Spot)>,
+    unclear: Option<String>,
+}
+
+impl Script {
+    /// `spot` finds a file that the shell would open.
+    pub fn look(text: &str, spot: impl Fn(&str) -> Result<Spot, String>) -> Self {
+        let mut script =
+            Self { text: text.to_owned(), commands: vec![], opens: vec![], unclear: None };
+        if text.len() > MOST_BYTES {
+            script.unclear = Some("it is too long to be judged".to_owned());
+            return script;
+        }
+        match shell::split(text) {
+            Ok(commands) => script.take(commands, spot),
+            Err(why) => script.unclear = Some(why.to_owned()),
+        }
+        script
+    }
+
+    fn take(&mut self, commands: Vec<Simple>, spot: impl Fn(&str) -> Result<Spot, String>) {
+        let mut moved = false;
+        for command in commands {
+            for redirect in &command.redirects {
+                self.open(redirect, moved, &spot);
+            }
+            let program = command.words.first().map_or("", String::as_str);
+            let name = program.rsplit('/').next().unwrap_or_default();
+            moved |= MOVERS.contains(&name);
+            if is_carrier(name) || name == "find" && command.words.iter().any(|word| runs(word)) {
+                self.doubt(format!("`{name}` runs other commands"));
+            } else if CHANGERS.contains(&name) {
+                self.doubt(format!("`{name}` changes what the shell does"));
+            }
+            self.commands.push(command.words);
+        }
+    }
+
+    fn open(
+        &mut self,
+        redirect: &Redirect,
+        moved: bool,
+        spot: &impl Fn(&str) -> Result<Spot, String>,
+    ) {
+        if redirect.target == "/dev/null" {
+            return;
+        }
+        let access = if redirect.writes { Access::Edit } else { Access::Read };
+        match spot(&redirect.target) {
+            Ok(spot) => {
+                if moved {
+                    self.doubt("it opens a file after changing the folder".to_owned());
+                }
+                self.opens.push((access, spot));
+            }
+            Err(why) => self.doubt(format!("a file that it opens cannot be judged: {why}")),
+        }
+    }
+
+    fn doubt(&mut self, why: String) {
+        self.unclear.get_or_insert(why);
+    }
+
+    /// What runs.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Why it cannot be judged by its parts.
+    pub fn unclear(&self) -> Option<&str> {
+        self.unclear.as_deref()
+    }
+
+    pub fn commands(&self) -> impl Iterator<Item = &[String]> {
+        self.commands.iter().map(Vec::as_slice)
+    }
+
+    pub fn opens(&self) -> impl Iterator<Item = (Access, &Spot)> {
+        self.opens.iter().map(|(access, spot)| (*access, spot))
+    }
+
+    /// Whether it runs what a denying rule is about. Where it is not understood, whether it looks so.
+    pub fn may_run(&self, pattern: &CommandPattern) -> bool {
+        if self.commands().any(|words| pattern.denies_exactly(words)) {
+            return true;
+        }
+        self.unclear.is_some()
+            && (self.commands().any(|words| carries(pattern, words, DEEPEST))
+                || looks_like(&self.text, pattern))
+    }
+}
+
+/// What makes `find` run something.
+fn runs(word: &str) -> bool {
+    word.starts_with("-exec") || word.starts_with("-ok")
+}
+
+/// Versions are part of some names (`bash5`, `zsh-5.9`).
+fn is_carrier(name: &str) -> bool {
+    let plain = name.trim_end_matches(|char: char| char.is_ascii_digit() || "-.".contains(char));
+    CARRIERS.contains(&name) || CARRIERS.contains(&plain)
+}
+
+/// Whether a command that runs others runs such a one: one that begins at any of its words, or that is
+/// written in one of them.
+fn carries(pattern: &CommandPattern, words: &[String], depth: usize) -> bool {
+    (0..words.len()).any(|at| pattern.denies_exactly(&words[at..]))
+        || words.iter().any(|word| {
+            depth > 0 && word.contains(char::is_whitespace) && {
+                match shell::split(word) {
+                    Ok(inner) => {
+                        inner.iter().any(|inner| carries(pattern, &inner.words, depth - 1))
+                    }
+                    Err(_) => looks_like(word, pattern),
+                }
+            }
+        })
+}
+
+/// Whether words like the pattern's stand anywhere in a text, whatever is around them.
+fn looks_like(text: &str, pattern: &CommandPattern) -> bool {
+    let borders = |char: char| char.is_whitespace() || "\"'`$(){};|&<>\\=!".contains(char);
+    let words: Vec<String> =
+        text.split(borders).filter(|word| !word.is_empty()).map(str::to_owned).collect();
+    (0..words.len()).any(|at| pattern.denies(&words[at..]))
+}

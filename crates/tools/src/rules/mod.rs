@@ -1,0 +1,303 @@
+//! Who may call what: the run's permission mode and the project's rules.
+//!
+//! A rule is one line: `allow` or `deny`, what it is about, and a pattern.
+//!
+//! ```text
+//! allow run cargo test*     commands; `*` is any text within a word, at the end also any more words
+//! deny  read .env           files by name, anywhere; a folder's name means all that is in it
+//! allow edit src/**         files by path from the worktree's folder on
+//! allow fetch docs.rs       pages of a host; `*.example.org` its hosts
+//! deny  tool github__*      tools by name
+//! ```
+//!
+//! Without a pattern it is about all of them. Lines that are empty or begin with `#` say nothing.
+//!
+//! What holds:
+//! - `deny` wins over every `allow` and every mode.
+//! - `plan` denies whatever is not reading. `bypass` allows all else, except that a command which cannot
+//!   be taken apart is asked for where a rule denies commands: the rule could not be kept.
+//! - A compound command is allowed when each of its parts is, each redirection judged as the reading
+//!   or the edit that it is. What [`shell`] does not understand wholly no rule allows.
+//! - Every verdict names the rule as it is written, or the mode.
+
+pub mod command;
+mod pattern;
+pub mod shell;
+
+use std::{fmt, str::FromStr};
+
+use globset::GlobMatcher;
+use musher_protocol::PermissionMode;
+use musher_runtime::Verdict;
+
+use crate::paths::Relative;
+pub use command::Script;
+pub use pattern::path_glob;
+use pattern::{CommandPattern, HostPattern};
+
+/// What leave is needed for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Demand {
+    /// Nothing that anybody could mind.
+    Nothing,
+    Path(Access, Spot),
+    Run(Script),
+    /// A page: its host.
+    Fetch(String),
+    /// A tool whose doings are not known, by its name.
+    Tool(String),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    Read,
+    Edit,
+}
+
+/// A path as it is written, and where it leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spot {
+    pub path: Relative,
+    pub place: Relative,
+}
+
+/// A project's rules, in the order in which they are written.
+#[derive(Clone, Debug, Default)]
+pub struct Rules(Vec<Rule>);
+
+/// One rule. Shows as it was written.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    text: String,
+    allow: bool,
+    about: About,
+}
+
+#[derive(Clone, Debug)]
+enum About {
+    Path(Access, Option<GlobMatcher>),
+    Run(CommandPattern),
+    Fetch(HostPattern),
+    Tool(Option<GlobMatcher>),
+}
+
+/// A line that is no rule.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{line}` is no rule: {why}; write for example `allow run cargo test*`")]
+pub struct RuleError {
+    line: String,
+    why: String,
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl FromStr for Rule {
+    type Err = RuleError;
+
+    fn from_str(line: &str) -> Result<Self, RuleError> {
+        let refuse = |why: String| RuleError { line: line.to_owned(), why };
+        let mut words = line.split_whitespace();
+        let allow = match words.next() {
+            Some("allow") => true,
+            Some("deny") => false,
+            _ => return Err(refuse("it begins with neither `allow` nor `deny`".into())),
+        };
+        let about = words.next().unwrap_or_default();
+        let rest: Vec<&str> = words.collect();
+        let pattern = rest.join(" ");
+        let path = |access| -> Result<About, String> {
+            let glob = (!pattern.is_empty()).then(|| pattern::rule_glob(&pattern, !allow));
+            Ok(About::Path(access, glob.transpose()?))
+        };
+        let about = match about {
+            "read" => path(Access::Read).map_err(refuse)?,
+            "edit" => path(Access::Edit).map_err(refuse)?,
+            "run" => About::Run(CommandPattern::new(&rest)),
+            "fetch" => About::Fetch(HostPattern::new(&pattern)),
+            "tool" => {
+                let glob = (!pattern.is_empty()).then(|| pattern::name_glob(&pattern));
+                About::Tool(glob.transpose().map_err(refuse)?)
+            }
+            _ => return Err(refuse("it is about none of read, edit, run, fetch and tool".into())),
+        };
+        let text = line.split_whitespace().collect::<Vec<_>>().join(" ");
+        Ok(Self { text, allow, about })
+    }
+}
+
+impl Rules {
+    /// # Errors
+    /// For the first line that is no rule: a rule that is left out in silence is worse than none.
+    pub fn parse(text: &str) -> Result<Self, RuleError> {
+        let lines = text.lines().map(str::trim);
+        let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
+        lines.map(str::parse).collect::<Result<_, _>>().map(Self)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Rule> {
+        self.0.iter()
+    }
+
+    /// The rule that closes a place, if any.
+    pub fn denies(&self, access: Access, place: &Relative) -> Option<&Rule> {
+        let hit = |rule: &&Rule| !rule.allow && rule.is_about_path(access, place);
+        self.0.iter().find(hit)
+    }
+
+    fn allows(&self, access: Access, place: &Relative) -> Option<&Rule> {
+        self.0.iter().find(|rule| rule.allow && rule.is_about_path(access, place))
+    }
+
+    /// Judges a call.
+    pub fn judge(&self, demand: &Demand, mode: PermissionMode) -> Verdict {
+        match demand {
+            Demand::Nothing => allow("it changes nothing"),
+            Demand::Path(access, spot) => self.judge_path(*access, spot, mode),
+            Demand::Run(script) => self.judge_run(script, mode),
+            Demand::Fetch(host) => self.judge_other(mode, |about| match about {
+                About::Fetch(pattern) => pattern.fits(host),
+                _ => false,
+            }),
+            Demand::Tool(name) => self.judge_other(mode, |about| match about {
+                About::Tool(glob) => glob.as_ref().is_none_or(|glob| glob.is_match(name)),
+                _ => false,
+            }),
+        }
+    }
+
+    fn judge_path(&self, access: Access, spot: &Spot, mode: PermissionMode) -> Verdict {
+        let denied = self.denies(access, &spot.path).or_else(|| self.denies(access, &spot.place));
+        if let Some(rule) = denied {
+            return deny(rule);
+        }
+        if access == Access::Read {
+            let rule = self.allows(access, &spot.place).map(ToString::to_string);
+            return allow(rule.unwrap_or_else(|| "reading in the worktree needs no leave".into()));
+        }
+        if let Some(verdict) = of_mode(mode) {
+            return verdict;
+        }
+        match self.allows(access, &spot.place) {
+            Some(rule) => allow(rule),
+            None if mode == PermissionMode::AcceptEdits => allow("the mode is accept-edits"),
+            None => ask("no rule allows this edit"),
+        }
+    }
+
+    fn judge_other(&self, mode: PermissionMode, fits: impl Fn(&About) -> bool) -> Verdict {
+        if let Some(rule) = self.0.iter().find(|rule| !rule.allow && fits(&rule.about)) {
+            return deny(rule);
+        }
+        if let Some(verdict) = of_mode(mode) {
+            return verdict;
+        }
+        match self.0.iter().find(|rule| rule.allow && fits(&rule.about)) {
+            Some(rule) => allow(rule),
+            None => ask("no rule allows it"),
+        }
+    }
+
+    fn judge_run(&self, script: &Script, mode: PermissionMode) -> Verdict {
+        if let Some(rule) = self.denies_run(script) {
+            return deny(rule);
+        }
+        let unclear = script.unclear();
+        let denies_some = self.0.iter().any(|rule| !rule.allow && rule.is_about_commands());
+        match (mode, unclear) {
+            (PermissionMode::Bypass, Some(why)) if denies_some => {
+                return ask(format!("{why}, so that the rules that deny cannot be kept"));
+            }
+            _ => {}
+        }
+        if let Some(verdict) = of_mode(mode) {
+            return verdict;
+        }
+        match unclear {
+            Some(why) => ask(why),
+            None => self.judge_parts(script, mode),
+        }
+    }
+
+    fn denies_run(&self, script: &Script) -> Option<&Rule> {
+        let opened = script.opens().find_map(|(access, spot)| {
+            self.denies(access, &spot.path).or_else(|| self.denies(access, &spot.place))
+        });
+        opened.or_else(|| {
+            let hit = |rule: &&Rule| match &rule.about {
+                About::Run(pattern) => !rule.allow && script.may_run(pattern),
+                _ => false,
+            };
+            self.0.iter().find(hit)
+        })
+    }
+
+    /// Every part needs a rule of its own, every redirection leave.
+    fn judge_parts(&self, script: &Script, mode: PermissionMode) -> Verdict {
+        let mut rules: Vec<String> = Vec::new();
+        for words in script.commands() {
+            let rule = self.0.iter().find(|rule| match &rule.about {
+                About::Run(pattern) => rule.allow && pattern.allows(words),
+                _ => false,
+            });
+            match rule.map(ToString::to_string) {
+                Some(rule) if rules.contains(&rule) => {}
+                Some(rule) => rules.push(rule),
+                None => {
+                    let part = crate::show::visible(&words.join(" "));
+                    return ask(format!("no rule allows `{part}`"));
+                }
+            }
+        }
+        for (access, spot) in script.opens() {
+            match self.judge_path(access, spot, mode) {
+                Verdict::Allow { reason } if access == Access::Edit => rules.push(reason),
+                Verdict::Allow { .. } => {}
+                other => return other,
+            }
+        }
+        allow(rules.join(" and "))
+    }
+}
+
+impl Rule {
+    fn is_about_path(&self, access: Access, place: &Relative) -> bool {
+        match &self.about {
+            About::Path(about, glob) if *about == access => {
+                glob.as_ref().is_none_or(|glob| pattern::fits_place(glob, place))
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a command that cannot be read could break it.
+    fn is_about_commands(&self) -> bool {
+        matches!(self.about, About::Run(_))
+    }
+}
+
+/// What the mode alone says of a call that does more than read.
+fn of_mode(mode: PermissionMode) -> Option<Verdict> {
+    match mode {
+        PermissionMode::Plan => Some(Verdict::Deny {
+            reason: "the mode is plan, in which nothing is changed or run".to_owned(),
+        }),
+        PermissionMode::Bypass => Some(allow("the mode is bypass")),
+        PermissionMode::Ask | PermissionMode::AcceptEdits => None,
+    }
+}
+
+fn allow(reason: impl ToString) -> Verdict {
+    Verdict::Allow { reason: reason.to_string() }
+}
+
+fn deny(rule: &Rule) -> Verdict {
+    Verdict::Deny { reason: rule.to_string() }
+}
+
+fn ask(reason: impl ToString) -> Verdict {
+    Verdict::Ask { reason: reason.to_string() }
+}
