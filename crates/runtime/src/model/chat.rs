@@ -121,7 +121,8 @@ fn join(first: &mut Value, second: Value) {
 
 fn native(turn: &StepTurn<'_>) -> Vec<Value> {
     let mut ids = turn.step.calls();
-    let mut messages: Vec<Value> = turn.step.items.iter().filter(|it| it.is_object()).cloned().collect();
+    let mut messages: Vec<Value> =
+        turn.step.items.iter().filter(|it| it.is_object()).cloned().collect();
     for message in &mut messages {
         let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut);
         for call in calls.into_iter().flatten().filter(|call| call.is_object()) {

@@ -12,6 +12,9 @@ use super::codec::Dialect;
 pub const INTERRUPTED: &str = "Interrupted before it had a result: whether it had an effect is \
                                unknown. Look before you do it again.";
 
+/// What stands where a model would have the first word.
+pub const BEGINNING: &str = "(How this began is not known.)";
+
 /// One entry after the other, oldest first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Conversation {
@@ -82,29 +85,33 @@ impl Conversation {
         open
     }
 
-    /// Gives each call that has no result the one that says so, where it belongs: behind the results
-    /// of its step. Results that answer no call, and second ones, are dropped.
+    /// Makes it one that a request can be made of, once something is asked: each call has exactly one
+    /// result, directly behind its step; one whose end nobody knows has the result that says so. Words
+    /// that were said meanwhile follow behind. Results that answer no call, and second ones, are
+    /// dropped. A call whose id was used before gets another.
     pub fn mend(&mut self) {
-        let mut mended: Vec<Entry> = Vec::with_capacity(self.entries.len());
-        let mut open: Vec<String> = Vec::new();
+        let mut steps = Steps::default();
+        let mut mended: Vec<Entry> = Vec::with_capacity(self.entries.len() + 1);
         for entry in self.entries.drain(..) {
             match entry {
-                Entry::Result { ref call, .. } => {
-                    let Some(at) = open.iter().position(|id| id == call) else { continue };
-                    open.remove(at);
-                    mended.push(entry);
+                Entry::Result { call, text, is_error } => steps.answer(call, text, is_error),
+                Entry::Step(mut step) => {
+                    steps.begin(mended.len(), &mut step);
+                    mended.push(Entry::Step(step));
                 }
-                entry => {
-                    mended.extend(open.drain(..).map(interrupted));
-                    if let Entry::Step(step) = &entry {
-                        open.extend(step.calls().map(str::to_owned));
-                    }
-                    mended.push(entry);
-                }
+                words => mended.push(words),
             }
         }
-        mended.extend(open.drain(..).map(interrupted));
-        self.entries = mended;
+        if matches!(mended.first(), Some(Entry::Step(_))) {
+            self.entries.push(Entry::User { text: BEGINNING.to_owned() });
+        }
+        let mut results = steps.results().into_iter().peekable();
+        for (at, entry) in mended.into_iter().enumerate() {
+            self.entries.push(entry);
+            if let Some((_, results)) = results.next_if(|(step, _)| *step == at) {
+                self.entries.extend(results);
+            }
+        }
     }
 
     /// Whether a request may be made of it: it begins and ends with words or results, each call has
@@ -140,12 +147,72 @@ impl Conversation {
         }
     }
 
+    /// Puts a summary in the place of all but the latest `kept` entries.
+    pub fn shorten(&mut self, summary: String, kept: usize) {
+        self.mend();
+        let from = self.entries.len().saturating_sub(kept);
+        self.entries.drain(..from);
+        self.entries.insert(0, Entry::User { text: summary });
+    }
+
     /// Whether steps in it hold opaque items that this model cannot take.
     pub fn has_foreign_items(&self, dialect: Dialect, model: &str) -> bool {
         self.entries.iter().any(|entry| match entry {
             Entry::Step(step) => step.origin.is_some() && !step.is_native(dialect, model),
             _ => false,
         })
+    }
+}
+
+/// The steps of a conversation that is mended, and the results of their calls.
+#[derive(Default)]
+struct Steps {
+    taken: BTreeSet<String>,
+    steps: Vec<Calls>,
+}
+
+struct Calls {
+    /// Which entry the step is.
+    entry: usize,
+    /// The ids as they were said, and as they are now.
+    open: Vec<(String, String)>,
+    results: Vec<Entry>,
+}
+
+impl Steps {
+    fn begin(&mut self, entry: usize, step: &mut Step) {
+        let mut open = Vec::new();
+        for part in &mut step.parts {
+            let Part::Call { id, .. } = part else { continue };
+            let said = id.clone();
+            for again in 2.. {
+                if self.taken.insert(id.clone()) {
+                    break;
+                }
+                *id = format!("{said}_{again}");
+            }
+            open.push((said, id.clone()));
+        }
+        self.steps.push(Calls { entry, open, results: Vec::new() });
+    }
+
+    /// The latest call of this id that has no result is meant.
+    fn answer(&mut self, call: String, text: String, is_error: bool) {
+        for step in self.steps.iter_mut().rev() {
+            if let Some(at) = step.open.iter().position(|(said, _)| *said == call) {
+                let (_, call) = step.open.remove(at);
+                return step.results.push(Entry::Result { call, text, is_error });
+            }
+        }
+    }
+
+    /// By entry, in order.
+    fn results(self) -> Vec<(usize, Vec<Entry>)> {
+        let with_all = |mut step: Calls| {
+            step.results.extend(step.open.into_iter().map(|(_, call)| interrupted(call)));
+            (step.entry, step.results)
+        };
+        self.steps.into_iter().map(with_all).collect()
     }
 }
 
@@ -186,6 +253,7 @@ impl Fold {
     pub fn push(&mut self, envelope: EventEnvelope) {
         if self.run.as_ref() != Some(&envelope.run) {
             self.end_run();
+            self.given.clear();
             self.run = Some(envelope.run);
         }
         match envelope.event {
@@ -203,11 +271,10 @@ impl Fold {
                 let entry = Entry::Result { call: result.id, text: result.text, is_error };
                 self.both(entry);
             }
-            AgentEvent::Summary { text } => {
-                self.done.entries.clear();
-                self.native.clear();
-                self.neutral.clear();
-                self.both(Entry::User { text });
+            AgentEvent::Instruction { text } => self.both(Entry::User { text }),
+            AgentEvent::Summary { text, kept } => {
+                self.end_run();
+                self.done.shorten(text, kept as usize);
             }
             _ => {}
         }
@@ -246,7 +313,6 @@ impl Fold {
         let (native, neutral) =
             (std::mem::take(&mut self.native), std::mem::take(&mut self.neutral));
         self.done.entries.extend(if is_native { native } else { neutral });
-        self.given.clear();
     }
 }
 

@@ -106,7 +106,8 @@ impl Contents {
         if parts.is_empty() {
             return;
         }
-        let last = self.list.last_mut().filter(|last| self.is_open && text(last, "role") == Some(role));
+        let last =
+            self.list.last_mut().filter(|last| self.is_open && text(last, "role") == Some(role));
         match last.and_then(|last| last.get_mut("parts")).and_then(Value::as_array_mut) {
             Some(known) => known.append(&mut parts),
             None => self.list.push(json!({ "role": role, "parts": parts })),
@@ -130,9 +131,8 @@ fn native(turn: &StepTurn<'_>, contents: &mut Contents) {
     let items = &turn.step.items;
     let calls: Vec<&Value> = items.iter().filter_map(|it| it.get("functionCall")).collect();
     contents.say("model", items.iter().filter(|it| it.is_object()).map(repeated));
-    contents.answer(
-        turn.results.iter().map(|it| response(it, calls.get(it.place).copied())).collect(),
-    );
+    contents
+        .answer(turn.results.iter().map(|it| response(it, calls.get(it.place).copied())).collect());
 }
 
 fn repeated(item: &Value) -> Value {
@@ -162,10 +162,13 @@ fn foreign(turn: &StepTurn<'_>, contents: &mut Contents) {
         }
     });
     contents.say("model", said);
-    contents.say("user", turn.results.iter().map(|result| {
-        let what = if result.is_error { "failed" } else { "gave" };
-        words(&format!("[The tool {} {what}]\n{}", result.name, result.text))
-    }));
+    contents.say(
+        "user",
+        turn.results.iter().map(|result| {
+            let what = if result.is_error { "failed" } else { "gave" };
+            words(&format!("[The tool {} {what}]\n{}", result.name, result.text))
+        }),
+    );
 }
 
 fn part_of(item: &Value) -> Option<Part> {

@@ -79,7 +79,8 @@ fn thinks(model: &str) -> bool {
 fn tells_thoughts(model: &str) -> bool {
     let mut rest = model.chars();
     let is_o = rest.next() == Some('o') && rest.next().is_some_and(|it| it.is_ascii_digit());
-    is_o || model.contains("codex") || (model.starts_with("gpt-") && thinks(model) && !model.contains("oss"))
+    is_o || model.contains("codex")
+        || (model.starts_with("gpt-") && thinks(model) && !model.contains("oss"))
 }
 
 fn tool(spec: &ToolSpec) -> Value {
@@ -97,8 +98,19 @@ fn tool(spec: &ToolSpec) -> Value {
 /// its properties, and nothing is used that the mode might not know.
 fn is_strict(schema: &Value) -> bool {
     const KNOWN: [&str; 13] = [
-        "type", "description", "title", "enum", "const", "properties", "required", "items", "anyOf",
-        "additionalProperties", "minimum", "maximum", "$schema",
+        "type",
+        "description",
+        "title",
+        "enum",
+        "const",
+        "properties",
+        "required",
+        "items",
+        "anyOf",
+        "additionalProperties",
+        "minimum",
+        "maximum",
+        "$schema",
     ];
     let Some(schema) = schema.as_object() else { return false };
     let all = |value: &Value| value.as_array().is_none_or(|list| list.iter().all(is_strict));
