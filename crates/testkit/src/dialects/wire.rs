@@ -76,7 +76,7 @@ fn among(events: Vec<Event>, other: impl Fn(usize) -> Event) -> Vec<Event> {
 
 /// Alternately a type that nobody knows, and JSON without a type.
 fn unknown(at: usize) -> Event {
-    let data = if at % 2 == 0 {
+    let data = if at.is_multiple_of(2) {
         serde_json::json!({"type": "response.mood.delta", "delta": "cheerful", "sequence_number": at})
     } else {
         serde_json::json!({"keepalive": at})

@@ -226,7 +226,8 @@ fn check_reasoning(
 fn is_same(said: &Value, item: &Value) -> bool {
     let field = if said["type"] == "function_call" { "call_id" } else { "id" };
     // A message may be repeated without its id.
-    let is_nameless = said["type"] == "message" && item["id"].is_null();
+    let is_nameless =
+        said["role"] == "assistant" && item["role"] == "assistant" && item["id"].is_null();
     said["type"] == kind(item) && (is_nameless || said[field] == item[field])
 }
 
