@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
-use musher_protocol::{EndpointSettings, PermissionMode, RunId, RunLimits, StoryId, Transport, TrustDecision};
+use musher_protocol::{
+    EndpointSettings, PermissionMode, RunId, RunLimits, StoryId, Transport, TrustDecision,
+};
 
 use secrecy::SecretString;
 

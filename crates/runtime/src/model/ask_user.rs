@@ -21,9 +21,10 @@ struct Input {
 pub(super) fn spec() -> ToolSpec {
     ToolSpec {
         name: NAME.into(),
-        description: "Asks the person who gave you this work. Use it when their decision is needed \
+        description:
+            "Asks the person who gave you this work. Use it when their decision is needed \
                       and you cannot find it out yourself."
-            .into(),
+                .into(),
         parameters: json!({
             "type": "object",
             "properties": {

@@ -82,7 +82,9 @@ impl Run<'_> {
             async move { self.sink.emit(events).await.is_ok() }
         };
         let path = codec.path(&self.model);
-        let answer = self.exchange.stream(&path, &codec.body(&ask), codec.reader(), show).await;
+        let mut reader = codec.reader();
+        reader.avoid(self.taken.clone());
+        let answer = self.exchange.stream(&path, &codec.body(&ask), reader, show).await;
         (shown.into_inner(), answer)
     }
 
@@ -135,7 +137,8 @@ impl Run<'_> {
         let (code, hint, outcome) = match kind {
             FaultKind::RateLimited { retry_at: resets_at }
             | FaultKind::QuotaUsedUp { resets_at } => {
-                let outcome = RunOutcome::RateLimited { resets_at: resets_at.or(after), window: None };
+                let outcome =
+                    RunOutcome::RateLimited { resets_at: resets_at.or(after), window: None };
                 ("rate_limited", "Resume it when the quota is back.", outcome)
             }
             FaultKind::Authentication => {
@@ -145,7 +148,9 @@ impl Run<'_> {
             FaultKind::NotFound => {
                 ("not_found", "Check the model's name and the address.", failed(&message))
             }
-            _ => ("model_failed", "Send it a message to go on from the last step.", failed(&message)),
+            _ => {
+                ("model_failed", "Send it a message to go on from the last step.", failed(&message))
+            }
         };
         let (code, hint) = (code.to_owned(), Some(hint.to_owned()));
         self.sink.say(AgentEvent::Error { code, message, hint }).await?;
@@ -173,9 +178,9 @@ fn ended(answer: Answer) -> Result<Answer, Fault> {
 fn wait_for(trouble: &Trouble, made: u32, backoff: Duration, jitter: f64) -> Option<Duration> {
     let said = match trouble.fault.kind {
         FaultKind::Transient => trouble.retry_after,
-        FaultKind::RateLimited { retry_at } => trouble.retry_after.or_else(|| {
-            retry_at.map(|at| (at - Utc::now()).to_std().unwrap_or_default())
-        }),
+        FaultKind::RateLimited { retry_at } => trouble
+            .retry_after
+            .or_else(|| retry_at.map(|at| (at - Utc::now()).to_std().unwrap_or_default())),
         _ => return None,
     };
     match said {
@@ -208,8 +213,12 @@ mod tests {
     #[test]
     fn waits_double_and_have_an_end() {
         let trouble = trouble(FaultKind::Transient, None);
-        let waits: Vec<_> = (1..8).filter_map(|made| wait_for(&trouble, made, SECOND, 1.0)).collect();
-        assert_eq!(waits.iter().map(Duration::as_secs).collect::<Vec<_>>(), [1, 2, 4, 8, 16, 30, 30]);
+        let waits: Vec<_> =
+            (1..8).filter_map(|made| wait_for(&trouble, made, SECOND, 1.0)).collect();
+        assert_eq!(
+            waits.iter().map(Duration::as_secs).collect::<Vec<_>>(),
+            [1, 2, 4, 8, 16, 30, 30]
+        );
         assert_eq!(wait_for(&trouble, 1, SECOND, 0.0), Some(SECOND / 2));
     }
 

@@ -158,7 +158,11 @@ impl Run<'_> {
         }
     }
 
-    async fn run_one(&self, call: &Call, stop: CancellationToken) -> (ToolOutcome, Result<(), Over>) {
+    async fn run_one(
+        &self,
+        call: &Call,
+        stop: CancellationToken,
+    ) -> (ToolOutcome, Result<(), Over>) {
         let outcome = self.tools.call(call, stop).await;
         let told = self.tell(&call.id, &outcome).await;
         (outcome, told)

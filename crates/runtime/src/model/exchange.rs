@@ -100,7 +100,8 @@ impl Exchange {
         };
         let status = response.status();
         if status.is_redirection() {
-            let message = format!("{} sends the request elsewhere; it was not followed.", self.endpoint);
+            let message =
+                format!("{} sends the request elsewhere; it was not followed.", self.endpoint);
             return Err(Trouble::new(FaultKind::Refused, message));
         }
         match status.is_success() {

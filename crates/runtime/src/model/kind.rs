@@ -139,13 +139,14 @@ impl RuntimeKind for ModelKind {
     /// Always there: an endpoint of the user's own may need no key.
     async fn detect(&self, _path: &str) -> RuntimeInfo {
         let set = |name: &&str| std::env::var(name).is_ok_and(|key| !key.trim().is_empty());
-        let has_key =
-            self.variables().iter().any(|it| set(&it)) || self.keys.key(self.name()).await.is_some();
+        let has_key = self.variables().iter().any(|it| set(&it))
+            || self.keys.key(self.name()).await.is_some();
         let label = match self.family {
             Family::OpenAi => "OpenAI",
             Family::Gemini => "Gemini",
         };
-        let hint = format!("No key yet: `musher keys set {}`, or {}.", self.name(), self.variables()[0]);
+        let hint =
+            format!("No key yet: `musher keys set {}`, or {}.", self.name(), self.variables()[0]);
         RuntimeInfo {
             name: self.name().to_owned(),
             label: label.to_owned(),

@@ -30,7 +30,10 @@ mod run;
 mod speech;
 mod turns;
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, OnceLock},
+};
 
 use async_trait::async_trait;
 use futures::StreamExt;
@@ -76,7 +79,8 @@ impl ModelRuntime {
         sink: &EventSink,
         inbox: tokio::sync::mpsc::Receiver<Word>,
     ) -> Result<(RunOutcome, Vec<u32>, Budget), RuntimeError> {
-        let tools = context.tools.host.clone().ok_or(RuntimeError::Unsupported("run without tools"))?;
+        let tools =
+            context.tools.host.clone().ok_or(RuntimeError::Unsupported("run without tools"))?;
         let budget = Budget::new(context.limits.clone(), Instant::now());
         if context.attach.is_some() {
             let (outcome, left) = after_a_crash(&*tools, sink).await?;
@@ -139,6 +143,7 @@ impl ModelRuntime {
             turn: self.live.new_turn(),
             step: 0,
             left: Vec::new(),
+            taken: BTreeSet::new(),
             room: Room::Whole,
             backoff,
         })

@@ -117,7 +117,12 @@ fn in_words(talk: &Conversation) -> String {
         room -= line.len();
         if from_head { head += 1 } else { tail -= 1 }
     }
-    format!("{}[{} entries left out]\n{}", lines[..head].concat(), tail - head, lines[tail..].concat())
+    format!(
+        "{}[{} entries left out]\n{}",
+        lines[..head].concat(),
+        tail - head,
+        lines[tail..].concat()
+    )
 }
 
 fn entry_in_words(entry: &Entry) -> String {

@@ -1,7 +1,7 @@
 //! The loop: ask the model, commit what it said, run its calls, until it has nothing more to do, a
 //! limit bites, or somebody ends it.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use musher_protocol::*;
@@ -44,6 +44,8 @@ pub(super) struct Run<'a> {
     pub step: u32,
     /// Processes of tools that would not end.
     pub left: Vec<u32>,
+    /// The ids of all calls so far: a call's id is its own in the whole story.
+    pub taken: BTreeSet<String>,
     pub room: Room,
     pub backoff: Duration,
 }
@@ -119,6 +121,9 @@ impl Run<'_> {
             let mut fold = Fold::default();
             let mut earlier = self.sink.log().earlier();
             while let Some(envelope) = earlier.next().await {
+                if let AgentEvent::ToolCall(call) = &envelope.event {
+                    self.taken.insert(call.id.clone());
+                }
                 fold.push(envelope);
             }
             self.talk = fold.finish();
@@ -136,9 +141,10 @@ impl Run<'_> {
         };
         self.sink.say(AgentEvent::Session(session)).await?;
         if self.talk.has_foreign_items(self.dialect(), &self.model) {
-            let message = "Another model's hidden thoughts cannot be taken over; its words and what \
+            let message =
+                "Another model's hidden thoughts cannot be taken over; its words and what \
                            its tools found are."
-                .to_owned();
+                    .to_owned();
             self.sink.say(AgentEvent::Warning { code: "model_changed".into(), message }).await?;
         }
         self.hear(self.context.prompt_id.clone(), self.context.prompt.clone()).await
@@ -270,6 +276,7 @@ impl Run<'_> {
         };
         events.push(AgentEvent::ModelStep(step).into());
         events.extend(planned.iter().map(|planned| planned.event().into()));
+        self.taken.extend(planned.iter().map(|planned| planned.call.id.clone()));
         let window = self.prices.of(&self.model).and_then(|known| known.context);
         events.push(self.budget.event(window).into());
         self.sink.commit(events).await?;
@@ -339,7 +346,9 @@ impl Run<'_> {
 fn hopeless(finish: &Finish, bad: u32) -> Option<String> {
     let why = match finish {
         Finish::Refused(why) => return Some(format!("The model does not want to answer: {why}")),
-        Finish::Other(why) => return Some(format!("The model ended for a reason of its own: {why}")),
+        Finish::Other(why) => {
+            return Some(format!("The model ended for a reason of its own: {why}"));
+        }
         Finish::Length => "The model's answers are longer than allowed.".to_owned(),
         Finish::Malformed(why) => format!("The model's calls cannot be read: {why}"),
         _ => "The model says nothing.".to_owned(),
