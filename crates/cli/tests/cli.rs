@@ -89,9 +89,25 @@ fn exit_codes_say_how_it_ended() {
         let ran = world.run(script, &[]);
         assert_eq!(ran.code, code, "{script}: {}{}", ran.stdout, ran.stderr);
     }
-    assert_eq!(world.call(&["run", "x"]).code, 2, "no place named");
     assert_eq!(world.call(&["run", "", "--repo", "/"]).code, 2, "no words");
-    assert_eq!(world.call(&["no-such-command"]).code, 2);
+}
+
+#[test]
+fn a_wrong_command_line_is_told_what_it_lacks() {
+    let world = World::new();
+    for (line, named) in [
+        (&["run", "x"][..], &["--repo", "--worktree"][..]),
+        (&["run", "x", "--worktree", "/", "--repo", "/"], &["--repo", "--worktree"]),
+        (&["run", "x", "--worktree", "/", "--base", "main"], &["--base", "--worktree"]),
+        (&["run", "x", "--worktree", "/", "--branch", "b"], &["--branch", "--worktree"]),
+        (&["no-such-command"], &["no-such-command"]),
+        (&["--json"], &["serve"]),
+    ] {
+        let said = world.call(line);
+        assert_eq!(said.code, 2, "{line:?}: {}", said.stderr);
+        assert!(named.iter().all(|name| said.stderr.contains(name)), "{line:?}: {}", said.stderr);
+        assert!(!said.stderr.contains("bench"), "{}", said.stderr);
+    }
 }
 
 #[test]

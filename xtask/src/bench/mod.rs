@@ -1,6 +1,6 @@
 //! `cargo xtask bench road`: the whole road beside what the machine can carry at all, in one run.
 //!
-//! `musher bench-road` measures the road; the same child is read here without any of it, through a raw
+//! `crates/cli/examples/road.rs` measures the road; the same child is read here without any of it, through a raw
 //! PTY and through a pipe. Times on a shared machine say little: the ratios count.
 
 mod raw;
@@ -17,7 +17,8 @@ pub fn command(args: &[String]) -> Result<()> {
     else {
         bail!("Usage: cargo xtask bench road [--transport pty|pipe] [--lines N]");
     };
-    let packages = ["--package", "musher-cli", "--package", "musher-demo", "--bins"];
+    let packages =
+        ["--package", "musher-cli", "--package", "musher-demo", "--bins", "--example", "road"];
     shell::run(shell::cargo().args(["build", "--profile", PROFILE]).args(packages))?;
     let lines = lines_of(rest)?;
     let mut road = road(rest)?;
@@ -38,9 +39,8 @@ fn lines_of(args: &[String]) -> Result<u64> {
 }
 
 fn road(args: &[String]) -> Result<Value> {
-    let musher = place::program(PROFILE, "musher");
-    let mut command = shell::command(&musher.to_string_lossy());
-    let measured = shell::output(command.arg("bench-road").args(args))
-        .context("`musher bench-road` failed; run it alone to see why")?;
-    serde_json::from_str(&measured).context("`musher bench-road` printed no JSON")
+    let road = place::program(PROFILE, "examples/road").to_string_lossy().into_owned();
+    let measured = shell::output(shell::command(&road).args(args))
+        .with_context(|| format!("`{road}` failed; run it alone to see why"))?;
+    serde_json::from_str(&measured).with_context(|| format!("`{road}` printed no JSON"))
 }

@@ -10,14 +10,8 @@ mod session;
 use anyhow::{Result, bail};
 use std::env;
 
+use crate::USAGE;
 use session::Session;
-
-const USAGE: &str = "Usage: cargo xtask test [--live] [--window | --no-window] [FILTER]
-
-  --live        also the tests with the real `claude`, fetched from npm; always with CI=true
-  --window      only the tests that need a display and a browser
-  --no-window   not the tests that need a display and a browser
-  FILTER        only the Rust tests whose name contains it; with --window, of the window's";
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options {
@@ -49,7 +43,7 @@ fn parse(args: &[String]) -> Result<Options> {
             filter if !filter.starts_with('-') && options.filter.is_none() => {
                 options.filter = Some(filter.to_owned());
             }
-            _ => bail!("{USAGE}"),
+            wrong => bail!("`{wrong}` is no option of `test`.\n\n{USAGE}"),
         }
     }
     Ok(options)
