@@ -3,6 +3,7 @@
 
 mod bench;
 mod bundle;
+mod display;
 mod fetched;
 mod generate;
 mod page;
@@ -29,7 +30,9 @@ const USAGE: &str = "Usage: cargo xtask <command>
   bundle [FORMAT]...      a package to install, into target/release/bundle/; `deb` unless given
   bench road [--transport pty|pipe] [--lines N]
                           measures the road of an event from the agent to the page
-  bench start             measures the window's start, with what `bundle` built
+  bench start [--events N] [--programs DIR]
+                          measures the window's start, with a store of so many events; of what
+                          `bundle` built, or of an installed one (/usr/bin)
   tidy                    the house rules that no compiler knows
   generate [--check]      TypeScript of the protocol into ui/src/contract/
 ";

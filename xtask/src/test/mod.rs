@@ -1,8 +1,9 @@
 //! `cargo xtask test`: installs what is missing and runs every test there is, one part after the
-//! other. A part that fails does not keep the next from running; the last line counts them all.
+//! other. A part that fails does not keep the next from running; the end lists the parts and names
+//! what failed, and the last line counts all tests.
 
 mod count;
-mod display;
+mod failed;
 mod live;
 mod parts;
 mod session;
