@@ -57,11 +57,8 @@ impl Git {
     }
 
     pub(crate) fn status_call<'a>(&'a self, worktree: &'a Path) -> Call<'a> {
-        self.call(worktree, &["status", "--porcelain=v2", "--branch", "-z", "--no-renames"]).args([
-            "--untracked-files=all",
-            "--ignored=no",
-            "--ignore-submodules=dirty",
-        ])
+        self.call(worktree, &["status", "--porcelain=v2", "--branch", "-z", "--no-renames"])
+            .args(["--untracked-files=all", "--ignore-submodules=dirty"])
     }
 
     async fn ahead(&self, worktree: &Path, base: &str) -> Result<u32> {
@@ -102,6 +99,9 @@ pub(crate) struct Status {
     pub(crate) conflicted: Vec<String>,
     /// Files that are there and that git was told to overlook; in `tracked` too. Only a removal asks.
     pub(crate) overlooked: Vec<String>,
+    /// Files, and folders with a `/` at the end, that a pattern of `.gitignore` names. Only a removal
+    /// asks.
+    pub(crate) ignored: Vec<String>,
 }
 
 /// Reads `--porcelain=v2 -z --branch --no-renames` (git-status, "Porcelain Format Version 2").
@@ -112,6 +112,7 @@ pub(crate) fn parse_status(text: &str) -> Status {
         match mark {
             "#" => status.header(rest),
             "?" => status.untracked.push(rest.to_owned()),
+            "!" => status.ignored.push(rest.to_owned()),
             "1" => status.tracked.extend(field(rest, 7)),
             "u" => {
                 status.tracked.extend(field(rest, 9));

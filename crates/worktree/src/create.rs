@@ -10,7 +10,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::answer::{Answer, is_lock_error, why};
+use crate::answer::{Answer, is_passing, why};
 use crate::error::{Result, WorktreeError};
 use crate::files::blocking;
 use crate::git::{Git, LONG_LIMIT};
@@ -167,7 +167,7 @@ impl Git {
             }
             let error = why(&answer, &plan.root, "worktree add");
             let error = self.undone(plan, error).await;
-            if attempt == TRIES || !is_lock_error(&answer.stderr) {
+            if attempt == TRIES || !is_passing(&answer.stderr) {
                 return Err(error);
             }
             turn::jitter(100 * u64::from(attempt)).await;

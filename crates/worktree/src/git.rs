@@ -176,6 +176,10 @@ impl Git {
         &self.home
     }
 
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     pub(crate) fn is_trusting(&self) -> bool {
         self.trusted
     }
@@ -278,6 +282,21 @@ impl Call<'_> {
         self
     }
 
+    /// Two files whose names differ in case only are two files. A setting can deny that, and then git
+    /// overlooks one of them. Other systems than Linux have file systems where it is true.
+    pub(crate) fn exact_names(mut self) -> Self {
+        if cfg!(target_os = "linux") {
+            self.overrides.push(("core.ignoreCase".into(), "false".into()));
+        }
+        self
+    }
+
+    /// In a worktree that is not where its record says.
+    pub(crate) fn as_worktree_of(self, git_dir: &str) -> Self {
+        let dir = self.place.dir().to_string_lossy().into_owned();
+        self.env("GIT_DIR", git_dir).env("GIT_WORK_TREE", dir)
+    }
+
     /// Switches off what `ready` found, instead of asking again.
     pub(crate) fn prepared(mut self, ready: &Prepared) -> Self {
         if self.raw_bytes || !self.git.trusted {
@@ -303,10 +322,18 @@ impl Call<'_> {
 
     /// Runs it; anything but exit code 0 is an error.
     pub(crate) async fn done(self) -> Result<Answer> {
-        let dir = self.place.dir().to_owned();
-        let what = self.what();
+        let (dir, what) = (self.place.dir().to_owned(), self.what());
         let answer = self.answer().await?;
         if answer.code == 0 { Ok(answer) } else { Err(why(&answer, &dir, &what)) }
+    }
+
+    /// What an answer to this call comes to.
+    pub(crate) fn judged(&self, answer: Answer) -> Result<Answer> {
+        if answer.code == 0 {
+            Ok(answer)
+        } else {
+            Err(why(&answer, self.place.dir(), &self.what()))
+        }
     }
 
     /// The git command, for messages.

@@ -1,0 +1,184 @@
+//! How a folder goes after all that it held is kept: so that a program that is killed at any moment has
+//! either not begun or can be followed up by the next one.
+//!
+//! First the folder gets another name in one step, next to where it was. From then on no path leads into
+//! it, and git is asked a last time whether it still holds just what was kept; if not, it gets its old
+//! name back. Then branch and record go, and the files last. A folder of the other name that is still
+//! there later was kept whole, so it is deleted without asking ([`sweep`]).
+
+use std::path::{Path, PathBuf};
+
+use crate::changes::Status;
+use crate::error::{Result, WorktreeError};
+use crate::files::blocking;
+use crate::git::{Git, LONG_LIMIT, Prepared};
+use crate::list::Listed;
+use crate::turn::patiently;
+
+const LEAVING: &str = ".removing-";
+
+/// A worktree that may go, with what was found in it.
+pub(crate) struct Leaving<'a> {
+    pub(crate) root: &'a Path,
+    pub(crate) one: &'a Listed,
+    /// Absent when the folder is gone already.
+    pub(crate) status: Option<&'a Status>,
+    /// The branch to delete with it.
+    pub(crate) branch: Option<&'a str>,
+    pub(crate) under: &'a Path,
+    /// Makes the other name unique.
+    pub(crate) stamp: String,
+}
+
+/// What must be known of a worktree to look into it at another place.
+pub(crate) struct Moved {
+    pub(crate) git_dir: String,
+    pub(crate) ready: Prepared,
+}
+
+impl Git {
+    /// Gives the place of files that could not be deleted.
+    pub(crate) async fn leave(&self, leaving: &Leaving<'_>) -> Result<Option<PathBuf>> {
+        let aside = match leaving.status {
+            Some(status) => Some(self.put_aside(leaving, status).await?),
+            None => None,
+        };
+        if let (Some(branch), Some(head)) = (leaving.branch, &leaving.one.head) {
+            self.drop_branch(leaving.root, branch, head).await;
+        }
+        self.forget(leaving.root, &leaving.one.path).await?;
+        let Some(aside) = aside else { return Ok(None) };
+        let deleted = blocking({
+            let aside = aside.clone();
+            move || delete(&aside)
+        });
+        Ok(deleted.await.err().map(|error| {
+            tracing::warn!(folder = %aside.display(), %error, "a removed worktree was not fully deleted");
+            aside
+        }))
+    }
+
+    async fn put_aside(&self, leaving: &Leaving<'_>, status: &Status) -> Result<PathBuf> {
+        let dir = &leaving.one.path;
+        // Asked here: git would note the other name in its record when it finds itself there.
+        let moved = Moved {
+            git_dir: self.ask(dir, &["rev-parse", "--absolute-git-dir"]).done().await?.line(),
+            ready: self.prepare(dir).await?,
+        };
+        let aside = renamed(leaving)?;
+        let now = self.held_in(&aside, Some(&moved)).await;
+        if now.as_ref().is_ok_and(|now| now == status) {
+            return Ok(aside);
+        }
+        std::fs::rename(&aside, dir).map_err(|e| WorktreeError::io(&aside, e))?;
+        now?;
+        let why = "files changed while it was being removed".to_owned();
+        Err(WorktreeError::CannotRescue { path: dir.clone(), why })
+    }
+
+    /// git's record of a worktree whose folder is not there. Another git can write into the record while
+    /// it is deleted (`gc` shortens its log): then a part stays, which git does not count any more.
+    async fn forget(&self, root: &Path, dir: &Path) -> Result<()> {
+        let common = self.common_dir(root).await?;
+        let record = record_of(&common, dir);
+        let call = || {
+            let call = self.call(root, &["worktree", "remove", "--"]);
+            call.arg(dir).limit(LONG_LIMIT)
+        };
+        let removed = patiently(call).await;
+        match (removed, record) {
+            (Ok(_), _) => Ok(()),
+            (Err(error), None) => Err(error),
+            (Err(error), Some(record)) => {
+                let listed = self.listed(root).await?;
+                if listed.iter().any(|one| one.path == dir) && !record_is_broken(&record) {
+                    return Err(error);
+                }
+                blocking(move || delete(&record)).await
+            }
+        }
+    }
+
+    async fn common_dir(&self, root: &Path) -> Result<PathBuf> {
+        let args = ["rev-parse", "--path-format=absolute", "--git-common-dir"];
+        Ok(PathBuf::from(self.ask(root, &args).done().await?.line()))
+    }
+
+    /// Only while the branch still stands where the rescue ref does. A branch that stays costs nothing,
+    /// so a failure is only noted.
+    async fn drop_branch(&self, root: &Path, branch: &str, head: &str) {
+        let name = format!("refs/heads/{branch}");
+        let call = || self.call(root, &["update-ref", "-d"]).args([name.as_str(), head]);
+        if let Err(error) = patiently(call).await {
+            tracing::warn!(branch, %error, "the branch of a removed worktree was not deleted");
+        }
+    }
+}
+
+/// Next to where it was; in `under` when it can be moved there, because that is swept.
+fn renamed(leaving: &Leaving<'_>) -> Result<PathBuf> {
+    let dir = &leaving.one.path;
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    let name = format!("{LEAVING}{name}-{}", leaving.stamp);
+    let swept = leaving.under.join(&name);
+    if std::fs::rename(dir, &swept).is_ok() {
+        return Ok(swept);
+    }
+    let beside = dir.with_file_name(&name);
+    std::fs::rename(dir, &beside).map_err(|e| WorktreeError::io(dir, e))?;
+    Ok(beside)
+}
+
+/// The record (`<common>/worktrees/<id>`) whose `gitdir` names the folder.
+fn record_of(common: &Path, dir: &Path) -> Option<PathBuf> {
+    let records = std::fs::read_dir(common.join("worktrees")).ok()?;
+    let names = |record: &PathBuf| {
+        let named = std::fs::read_to_string(record.join("gitdir")).unwrap_or_default();
+        record.join(named.trim_end()).parent().is_some_and(|named| named == dir)
+    };
+    records.flatten().map(|entry| entry.path()).find(names)
+}
+
+fn record_is_broken(record: &Path) -> bool {
+    !record.join("gitdir").exists() || !record.join("HEAD").exists()
+}
+
+/// Deletes what removals left that were killed. `under` is held by our turn.
+pub(crate) async fn sweep(under: &Path) -> Result<()> {
+    let under = under.to_owned();
+    blocking(move || {
+        let Ok(entries) = std::fs::read_dir(&under) else { return Ok(()) };
+        let names = |entry: &std::fs::DirEntry| {
+            entry.file_name().to_str().is_some_and(|name| name.starts_with(LEAVING))
+        };
+        for entry in entries.flatten().filter(names) {
+            if let Err(error) = delete(&entry.path()) {
+                tracing::warn!(%error, "what a removal left was not deleted");
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// Deletes a folder, also one with parts that its owner may not write to (Go's module cache).
+fn delete(dir: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(dir) {
+        Err(e) if e.kind() == std::io::ErrorKind::PermissionDenied => {
+            allow_writing(dir);
+            std::fs::remove_dir_all(dir).map_err(|e| WorktreeError::io(dir, e))
+        }
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(WorktreeError::io(dir, e)),
+        _ => Ok(()),
+    }
+}
+
+fn allow_writing(dir: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    drop(std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)));
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            allow_writing(&entry.path());
+        }
+    }
+}
