@@ -22,7 +22,9 @@ pub fn command(formats: &[String]) -> Result<()> {
     let formats = if formats.is_empty() { "deb".to_owned() } else { formats.join(",") };
     let bundler = Path::new(BUNDLER.0).join("tauri.js");
     let bundler = fetched::from_npm("bundler", BUNDLER.0, BUNDLER.1, &bundler)?;
-    let config = json!({ "bundle": { "externalBin": beside()? } }).to_string();
+    // The page for a browser: `musher serve` looks for it where this puts it.
+    let bundled = json!({ "externalBin": beside()?, "resources": { "ui/dist/": "page/" } });
+    let config = json!({ "bundle": bundled }).to_string();
     let mut bundle = shell::command("node");
     bundle.arg(bundler).args(["bundle", "--bundles", &formats, "--config", &config]);
     shell::run(&mut bundle)

@@ -67,6 +67,13 @@ pub enum Command {
     },
     /// Lists the worktrees of the repository that a folder is in.
     Worktrees { dir: PathBuf },
+    /// Removes a worktree; refuses while it holds work that exists nowhere else.
+    Remove {
+        worktree: PathBuf,
+        /// Removes it in spite of that work; a ref in its repository keeps what was in it.
+        #[arg(long)]
+        force: bool,
+    },
     /// Says what is well here and what is not.
     Doctor,
     /// Serves the API over the data directory's socket; with --port, and the page, to a browser here.

@@ -57,6 +57,9 @@ async fn run(args: Args) -> Result<ExitCode, ApiError> {
             show::events(&data_dir, json, &run, from, follow).await
         }
         Command::Worktrees { dir } => show::worktrees(&data_dir, json, &dir).await,
+        Command::Remove { worktree, force } => {
+            runs::remove(&data_dir, json, &worktree, force).await
+        }
         Command::Doctor => show::doctor(&data_dir, json).await,
         Command::Serve { port, page } => serve::serve(&data_dir, port, page).await,
     }

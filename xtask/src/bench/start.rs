@@ -98,7 +98,7 @@ impl Start {
         let before = fs::metadata(&log).map_or(0, |file| file.len());
         let mut program = shell::command(&programs.join("musher-desktop").to_string_lossy());
         program.arg("--data-dir").arg(dir.join("data")).env("HOME", dir);
-        program.env("RUST_LOG", "musher_desktop=debug").env("SHELL", "/bin/sh");
+        program.env("MUSHER_LOG", "musher_desktop=debug").env("SHELL", "/bin/sh");
         let mut outer = display.on(&program);
         let outer = outer.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         // The bus and the window manager come up before the program does.
