@@ -1,6 +1,8 @@
 //! What a run's events amount to. Pure: the same events give the same state, on every machine, in the
 //! engine, in `musher` and when the database is rebuilt. Nothing else decides a run's status.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use musher_protocol::{
     AgentEvent, Answer, Delivery, EventEnvelope, FileChange, PermissionDecision, PermissionRequest,
@@ -38,6 +40,8 @@ pub struct RunFold {
     pub turn_over: bool,
     /// What the agent does now, for lists: "Reading src/a.rs". Shown where no wait says more.
     pub activity: Option<String>,
+    /// Codes of the warnings that did not come from the agent's output.
+    pub warned: BTreeSet<String>,
     pub last_seq: u64,
     /// Where a reader of the child's output goes on.
     pub stored_to: u64,
@@ -143,6 +147,9 @@ impl RunFold {
         }
         let last = std::mem::replace(&mut self.last_seq, envelope.seq);
         self.note_envelope(envelope);
+        if let (AgentEvent::Warning { code, .. }, None) = (&envelope.event, envelope.spool) {
+            self.warned.insert(code.clone());
+        }
         self.note_event(&envelope.event);
         if envelope.seq == last + 1 {
             return Ok(true);

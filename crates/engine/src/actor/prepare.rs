@@ -106,7 +106,8 @@ impl RunActor {
         // A worktree that is gone has no settings; what the agent said is taken in all the same.
         let trust = trust_in(&self.core, &self.story.project, &worktree).await.ok();
         self.trusted = trust.is_some_and(|t| t.decision == Some(TrustDecision::Trusted));
-        self.launch(None, Some(AttachPoint { stored_to })).await?;
+        let warned = self.log.fold.warned.clone();
+        self.launch(None, Some(AttachPoint { stored_to, warned })).await?;
         if self.log.fold.phase == RunPhase::Stopping {
             self.stop(StoppedBy::User).await?;
         }

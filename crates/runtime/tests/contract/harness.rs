@@ -1,6 +1,8 @@
 //! One run of the scripted agent in a folder of its own, its events collected as the engine would.
 
 use std::{
+    fs::Permissions,
+    os::unix::fs::PermissionsExt,
     path::PathBuf,
     sync::{Arc, LazyLock},
     time::Duration,
@@ -87,6 +89,19 @@ impl Setup {
     pub fn with(mut self, change: impl FnOnce(&mut RuntimeContext)) -> Self {
         change(&mut self.context);
         self
+    }
+
+    /// The agent begins when there is this file in its worktree.
+    pub fn waiting_for(self, file: &str) -> Self {
+        let program = self.context.run_dir.with_file_name("late-agent");
+        let agent = self.context.command.clone().unwrap();
+        let script = format!(
+            "#!/bin/sh\nuntil [ -e {file} ]; do sleep 0.02; done\nexec {} \"$@\"\n",
+            agent.display()
+        );
+        std::fs::write(&program, script).unwrap();
+        std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+        self.with(|context| context.command = Some(program))
     }
 
     pub fn start(self) -> Agent {
@@ -220,6 +235,16 @@ impl Over {
     }
 }
 
+/// Waits for a state of the disk, which nobody tells.
+pub async fn until(what: &str, mut is: impl FnMut() -> bool) {
+    let wait = async {
+        while !is() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{what}: never"));
+}
+
 /// A whole block of the agent's words that has these in it.
 pub fn is_text(event: &AgentEvent, words: &str) -> bool {
     matches!(event, AgentEvent::Text { text, delta: false, .. } if text.contains(words))
@@ -228,5 +253,9 @@ pub fn is_text(event: &AgentEvent, words: &str) -> bool {
 /// Where an engine would go on that stored these events.
 pub fn stored_to(events: &[Sourced]) -> AttachPoint {
     let stored_to = events.iter().filter_map(|it| it.spool).max().unwrap_or(0);
-    AttachPoint { stored_to }
+    let warned = events.iter().filter_map(|it| match &it.event {
+        AgentEvent::Warning { code, .. } => Some(code.clone()),
+        _ => None,
+    });
+    AttachPoint { stored_to, warned: warned.collect() }
 }
