@@ -139,7 +139,10 @@ export class AppState {
     try {
       await this.host.call('app_info', {});
     } catch (thrown) {
-      const { message, hint } = asApiError(thrown);
+      const error = asApiError(thrown);
+      const { code, message, hint } = error;
+      // Nothing will be answered any more: one card says it, in place of a note over a dead page.
+      if (code === 'unauthorized') return void (this.failure = error);
       if (this.whyLost === message) return;
       this.found();
       this.whyLost = message;
