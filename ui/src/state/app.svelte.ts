@@ -300,6 +300,12 @@ export class AppState {
     this.note({ level: 'error', text: error.message, hint: error.hint, action });
   }
 
+  /** An error of the page itself, for the log. */
+  report(thrown: unknown): void {
+    const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+    this.host.call('page_log', { message }).catch(() => undefined);
+  }
+
   dismiss(id: number): void {
     this.notes = this.notes.filter((note) => note.id !== id);
   }
