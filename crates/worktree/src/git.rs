@@ -22,6 +22,7 @@ use std::time::Duration;
 use musher_process::{Cmd, Input, ProcessError};
 
 use crate::answer::{Answer, why};
+use crate::changes::Distances;
 use crate::error::{Result, WorktreeError};
 use crate::programs::{Setting, driver_overrides, parse_settings};
 
@@ -89,6 +90,7 @@ pub struct Git {
     path: String,
     home: PathBuf,
     trusted: bool,
+    distances: Distances,
 }
 
 /// Where a call works.
@@ -151,7 +153,7 @@ impl Git {
     /// Finds `git` on `path` (a `PATH`), and nothing of the repository runs.
     pub fn new(path: &str) -> Self {
         let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from);
-        Self { path: path.to_owned(), home, trusted: false }
+        Self { path: path.to_owned(), home, trusted: false, distances: Distances::default() }
     }
 
     /// The same with another home folder: where `~` and the user's own git settings are.
@@ -174,6 +176,10 @@ impl Git {
 
     pub(crate) fn home(&self) -> &Path {
         &self.home
+    }
+
+    pub(crate) fn distances(&self) -> &Distances {
+        &self.distances
     }
 
     pub(crate) fn path(&self) -> &str {
