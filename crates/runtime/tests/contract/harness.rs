@@ -1,8 +1,6 @@
 //! One run of the scripted agent in a folder of its own, its events collected as the engine would.
 
 use std::{
-    fs::Permissions,
-    os::unix::fs::PermissionsExt,
     path::PathBuf,
     sync::{Arc, LazyLock},
     time::Duration,
@@ -91,19 +89,6 @@ impl Setup {
         self
     }
 
-    /// The agent begins when there is this file in its worktree.
-    pub fn waiting_for(self, file: &str) -> Self {
-        let program = self.context.run_dir.with_file_name("late-agent");
-        let agent = self.context.command.clone().unwrap();
-        let script = format!(
-            "#!/bin/sh\nuntil [ -e {file} ]; do sleep 0.02; done\nexec {} \"$@\"\n",
-            agent.display()
-        );
-        std::fs::write(&program, script).unwrap();
-        std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
-        self.with(|context| context.command = Some(program))
-    }
-
     pub fn start(self) -> Agent {
         self.start_as(Flavour::ClaudeCode)
     }
@@ -141,7 +126,10 @@ impl Agent {
             from = self.events.len();
             match timeout(PATIENCE, self.batches.recv()).await {
                 Ok(Some(batch)) => self.events.extend(batch),
-                Ok(None) => panic!("the run ended first: {:#?}", self.events),
+                Ok(None) => {
+                    let result = (&mut self.task).await;
+                    panic!("the run ended first: {result:?} {:#?}", self.events)
+                }
                 Err(_) => panic!("it never came: {:#?}", self.events),
             }
         }
@@ -233,16 +221,6 @@ impl Over {
     pub fn warned(&self, code: &str) -> bool {
         self.count(|event| matches!(event, AgentEvent::Warning { code: it, .. } if it == code)) > 0
     }
-}
-
-/// Waits for a state of the disk, which nobody tells.
-pub async fn until(what: &str, mut is: impl FnMut() -> bool) {
-    let wait = async {
-        while !is() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(PATIENCE, wait).await.unwrap_or_else(|_| panic!("{what}: never"));
 }
 
 /// A whole block of the agent's words that has these in it.
