@@ -30,7 +30,13 @@ pub(crate) fn why(answer: &Answer, dir: &Path, what: &str) -> WorktreeError {
     let said = answer.stderr.trim();
     let says = |part: &str| said.contains(part);
     let path = dir.to_owned();
-    if says("dubious ownership") {
+    if answer.cut {
+        WorktreeError::TooMuch(what.to_owned())
+    } else if says("promisor remote") || says("lazy fetching disabled") {
+        WorktreeError::NotFetched(path)
+    } else if says("File name too long") {
+        WorktreeError::NameTooLong(what.to_owned())
+    } else if says("dubious ownership") {
         WorktreeError::OwnedByAnother(path)
     } else if says("not a git repository") && !says("gitdir") && !dir.join(".git").exists() {
         WorktreeError::NotARepository(path)
@@ -51,7 +57,9 @@ pub(crate) fn why(answer: &Answer, dir: &Path, what: &str) -> WorktreeError {
 
 fn is_lock_error(said: &str) -> bool {
     (said.contains(".lock'") && said.contains("File exists"))
-        || (said.contains("cannot lock ref") && !said.contains("Read-only file system"))
+        || (said.contains("cannot lock ref")
+            && !said.contains("Read-only file system")
+            && !said.contains("File name too long"))
 }
 
 /// Another git is in the middle of something, and the same call will do in a moment: it holds a lock,

@@ -54,6 +54,7 @@ impl Git {
                 "-M",
             ],
         )
+        .set("core.bigFileThreshold", LARGEST_COMPARED)
         .args(["--raw", "--numstat", "-z", base, "--"])
     }
 
@@ -80,6 +81,8 @@ impl Git {
     }
 }
 
+/// A larger file counts as binary: git would hold both versions in memory to compare them.
+pub(crate) const LARGEST_COMPARED: &str = "16m";
 /// So many counts are remembered, then all are forgotten.
 const MOST_DISTANCES: usize = 1000;
 
@@ -110,7 +113,9 @@ pub(crate) fn check_commit(base: &str) -> Result<()> {
 }
 
 pub(crate) fn diff_error(answer: &Answer, worktree: &Path, base: &str) -> WorktreeError {
-    if answer.stderr.contains("bad object") || answer.stderr.contains("bad revision") {
+    if answer.cut {
+        why(answer, worktree, "diff")
+    } else if answer.stderr.contains("bad object") || answer.stderr.contains("bad revision") {
         WorktreeError::BaseNotFound(base.to_owned())
     } else {
         why(answer, worktree, "diff")

@@ -189,7 +189,7 @@ impl Git {
     async fn fill(&self, plan: &Plan) -> Result<Vec<String>> {
         let call =
             self.call(&plan.dir, &["read-tree", "-m", "-u", "--no-recurse-submodules", "HEAD"]);
-        let answer = call.limit(LONG_LIMIT).answer().await?;
+        let answer = call.limit(LONG_LIMIT).may_fetch().answer().await?;
         if answer.code != 0 {
             return Err(filter_failure(&answer.stderr)
                 .unwrap_or_else(|| why(&answer, &plan.dir, "checkout")));

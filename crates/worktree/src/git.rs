@@ -133,6 +133,7 @@ pub(crate) struct Call<'a> {
     limit: Duration,
     raw_bytes: bool,
     looks_at_files: bool,
+    may_fetch: bool,
 }
 
 /// What must be off in one folder: asked once for several calls.
@@ -201,6 +202,7 @@ impl Git {
             limit: USUAL_LIMIT,
             raw_bytes: false,
             looks_at_files: true,
+            may_fetch: false,
         }
     }
 
@@ -236,13 +238,16 @@ impl Git {
             }
         }
         if !self.trusted {
+            set("GIT_ATTR_NOSYSTEM", "1");
+        }
+        if self.trusted && call.may_fetch {
+            set("GIT_ALLOW_PROTOCOL", "https:ssh:http:git:file");
+        } else {
             // A promised object that is missing would be fetched by a program of the repository's
-            // choosing. The list of allowed protocols outranks every `protocol.<name>.allow`.
+            // choosing, and from a server that may not answer. The list of allowed protocols outranks
+            // every `protocol.<name>.allow`.
             set("GIT_NO_LAZY_FETCH", "1");
             set("GIT_ALLOW_PROTOCOL", "none");
-            set("GIT_ATTR_NOSYSTEM", "1");
-        } else {
-            set("GIT_ALLOW_PROTOCOL", "https:ssh:http:git:file");
         }
         if let Place::WithIndex(_, index) = call.place {
             set("GIT_INDEX_FILE", &index.to_string_lossy());
@@ -288,13 +293,23 @@ impl Call<'_> {
         self
     }
 
+    /// In a trusted partial clone, files that are missing may be fetched; a server that falls silent is
+    /// given up.
+    pub(crate) fn may_fetch(mut self) -> Self {
+        self.may_fetch = true;
+        self.set("http.lowSpeedLimit", "100").set("http.lowSpeedTime", "30")
+    }
+
+    /// A setting for this call alone.
+    pub(crate) fn set(mut self, key: &str, value: &str) -> Self {
+        self.overrides.push((key.into(), value.into()));
+        self
+    }
+
     /// Two files whose names differ in case only are two files. A setting can deny that, and then git
     /// overlooks one of them. Other systems than Linux have file systems where it is true.
-    pub(crate) fn exact_names(mut self) -> Self {
-        if cfg!(target_os = "linux") {
-            self.overrides.push(("core.ignoreCase".into(), "false".into()));
-        }
-        self
+    pub(crate) fn exact_names(self) -> Self {
+        if cfg!(target_os = "linux") { self.set("core.ignoreCase", "false") } else { self }
     }
 
     /// In a worktree that is not where its record says.
