@@ -2,21 +2,25 @@
 
 use super::count::without_colours;
 
-/// Of nextest, `cargo test`, vitest and node's own runner, each once and in order.
+/// Of nextest, `cargo test`, vitest and node's own runner, each once and in order. nextest repeats
+/// what a failed test printed, so of its output only its own lines count.
 pub fn names(output: &str) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for line in output.lines().map(without_colours) {
-        if let Some(name) = name(line.trim()).map(str::to_owned)
-            && !names.contains(&name)
-        {
-            names.push(name);
+    let lines: Vec<String> = output.lines().map(without_colours).collect();
+    let found = |reads: fn(&str) -> Option<&str>| {
+        let mut names: Vec<String> = Vec::new();
+        for name in lines.iter().filter_map(|line| reads(line.trim())) {
+            if !names.iter().any(|known| known == name) {
+                names.push(name.to_owned());
+            }
         }
-    }
-    names
+        names
+    };
+    let of_nextest = found(nextest);
+    if of_nextest.is_empty() { found(other) } else { of_nextest }
 }
 
-fn name(line: &str) -> Option<&str> {
-    nextest(line).or_else(|| plain(line)).or_else(|| vitest(line)).or_else(|| node(line))
+fn other(line: &str) -> Option<&str> {
+    plain(line).or_else(|| vitest(line)).or_else(|| node(line))
 }
 
 /// `FAIL [   0.039s] (1/2) package::binary name`; a time limit and a signal have words of their own.
@@ -56,7 +60,7 @@ mod tests {
             (
                 "  PASS [   1.3s] (1/3) a::b fine\n  FAIL [   0.2s] (2/3) a::b bad\n \
                  TIMEOUT [ 20.0s] (3/3) a::b slow\n  Summary [ 1s] 3 tests run: 1 passed, 2 failed\n  \
-                 FAIL [   0.2s] (2/3) a::b bad\n  SIGABRT [   0.1s] a::c gone",
+                 FAIL [   0.2s] (2/3) a::b bad\n    test bad ... FAILED\n  SIGABRT [   0.1s] a::c gone",
                 &["a::b bad", "a::b slow", "a::c gone"][..],
             ),
             ("test mod::bad ... FAILED\ntest mod::fine ... ok", &["mod::bad"]),
