@@ -61,6 +61,7 @@ const PAIRS: [text: string, ground: string, least: number][] = [
     ]),
   ),
   ['on-accent', 'accent', 4.5],
+  ['text', 'find', 4.5],
   ['text', 'accent-soft', 4.5],
   ['text', 'need-soft', 4.5],
   ['text-2', 'need-soft', 4.5],

@@ -27,6 +27,8 @@ export type Floating =
   | { kind: 'keys' }
   | { kind: 'folder' }
   | { kind: 'link'; url: string }
+  | { kind: 'doctor' }
+  | { kind: 'remove'; run: RunSummary; owned: boolean }
   | TrustAsk;
 
 /** What can run by itself in a repository has to be judged before `retry` can go on. */
