@@ -191,8 +191,12 @@ impl Git {
             self.call(&plan.dir, &["read-tree", "-m", "-u", "--no-recurse-submodules", "HEAD"]);
         let answer = call.limit(LONG_LIMIT).may_fetch().answer().await?;
         if answer.code != 0 {
-            return Err(filter_failure(&answer.stderr)
-                .unwrap_or_else(|| why(&answer, &plan.dir, "checkout")));
+            return Err(filter_failure(&answer.stderr).unwrap_or_else(|| {
+                match why(&answer, &plan.dir, "checkout") {
+                    WorktreeError::NotFetched(_) => WorktreeError::NotFetched(plan.root.clone()),
+                    error => error,
+                }
+            }));
         }
         self.warnings(&plan.root, &plan.dir).await
     }

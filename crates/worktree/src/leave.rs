@@ -1,12 +1,15 @@
 //! How a folder goes after all that it held is kept: so that a program that is killed at any moment has
 //! either not begun or can be followed up by the next one.
 //!
-//! First the folder gets another name in one step, next to where it was. From then on no path leads into
-//! it, and git is asked a last time whether it still holds just what was kept; if not, it gets its old
-//! name back. Then branch and record go, and the files last. A folder of the other name that is still
-//! there later was kept whole, so it is deleted without asking ([`sweep`]).
+//! First the folder gets another name in one step, next to where it was (`.leaving-`). From then on no
+//! path leads into it, and git is asked a last time whether it still holds just what was kept; if not, it
+//! gets its old name back, also by the next call when this one was killed ([`put_back`]). Then it gets
+//! the name of what may be deleted (`.removing-`), branch and record go, and the files last: whoever finds
+//! that name deletes it without asking ([`sweep`]).
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use crate::changes::Status;
 use crate::error::{Result, WorktreeError};
@@ -15,7 +18,11 @@ use crate::git::{Git, LONG_LIMIT, Prepared};
 use crate::list::Listed;
 use crate::turn::patiently;
 
-const LEAVING: &str = ".removing-";
+const LEAVING: &str = ".leaving-";
+const REMOVING: &str = ".removing-";
+
+/// What this process deletes just now: a sweep leaves it alone.
+static DELETING: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// A worktree that may go, with what was found in it.
 pub(crate) struct Leaving<'a> {
@@ -37,7 +44,7 @@ pub(crate) struct Moved {
 }
 
 impl Git {
-    /// Gives the place of files that could not be deleted.
+    /// Gives the folder that is still to be deleted, which nobody else needs to wait for.
     pub(crate) async fn leave(&self, leaving: &Leaving<'_>) -> Result<Option<PathBuf>> {
         let aside = match leaving.status {
             Some(status) => Some(self.put_aside(leaving, status).await?),
@@ -47,15 +54,7 @@ impl Git {
             self.drop_branch(leaving.root, branch, head).await;
         }
         self.forget(leaving.root, &leaving.one.path).await?;
-        let Some(aside) = aside else { return Ok(None) };
-        let deleted = blocking({
-            let aside = aside.clone();
-            move || delete(&aside)
-        });
-        Ok(deleted.await.err().map(|error| {
-            tracing::warn!(folder = %aside.display(), %error, "a removed worktree was not fully deleted");
-            aside
-        }))
+        Ok(aside)
     }
 
     async fn put_aside(&self, leaving: &Leaving<'_>, status: &Status) -> Result<PathBuf> {
@@ -65,10 +64,12 @@ impl Git {
             git_dir: self.ask(dir, &["rev-parse", "--absolute-git-dir"]).done().await?.line(),
             ready: self.prepare(dir).await?,
         };
-        let aside = renamed(leaving)?;
+        let name = dir.file_name().unwrap_or_default().to_string_lossy();
+        let aside = dir.with_file_name(format!("{LEAVING}{name}-{}", leaving.stamp));
+        std::fs::rename(dir, &aside).map_err(|e| WorktreeError::io(dir, e))?;
         let now = self.held_in(&aside, Some(&moved)).await;
         if now.as_ref().is_ok_and(|now| now == status) {
-            return Ok(aside);
+            return to_be_deleted(&aside, &format!("{REMOVING}{name}-{}", leaving.stamp), leaving);
         }
         std::fs::rename(&aside, dir).map_err(|e| WorktreeError::io(&aside, e))?;
         now?;
@@ -115,18 +116,38 @@ impl Git {
     }
 }
 
-/// Next to where it was; in `under` when it can be moved there, because that is swept.
-fn renamed(leaving: &Leaving<'_>) -> Result<PathBuf> {
-    let dir = &leaving.one.path;
-    let name = dir.file_name().unwrap_or_default().to_string_lossy();
-    let name = format!("{LEAVING}{name}-{}", leaving.stamp);
-    let swept = leaving.under.join(&name);
-    if std::fs::rename(dir, &swept).is_ok() {
+/// In `under` when it can be moved there, because that is swept.
+fn to_be_deleted(aside: &Path, name: &str, leaving: &Leaving<'_>) -> Result<PathBuf> {
+    let swept = leaving.under.join(name);
+    if std::fs::rename(aside, &swept).is_ok() {
         return Ok(swept);
     }
-    let beside = dir.with_file_name(&name);
-    std::fs::rename(dir, &beside).map_err(|e| WorktreeError::io(dir, e))?;
+    let beside = aside.with_file_name(name);
+    std::fs::rename(aside, &beside).map_err(|e| WorktreeError::io(aside, e))?;
     Ok(beside)
+}
+
+/// Gives a worktree its name back when a removal was killed before it was sure. In our turn.
+pub(crate) fn put_back(path: &Path) {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str()))
+    else {
+        return;
+    };
+    if path.symlink_metadata().is_ok() {
+        return;
+    }
+    let ours = |entry: &std::fs::DirEntry| {
+        let found = entry.file_name();
+        let stamp = found.to_str().and_then(|found| found.strip_prefix(LEAVING));
+        let stamp = stamp.and_then(|rest| rest.strip_prefix(name)?.strip_prefix('-'));
+        stamp.is_some_and(|stamp| !stamp.contains('-'))
+    };
+    let entries = std::fs::read_dir(parent).into_iter().flatten().flatten();
+    if let Some(entry) = entries.into_iter().find(ours)
+        && let Err(error) = std::fs::rename(entry.path(), path)
+    {
+        tracing::warn!(path = %path.display(), %error, "a worktree was not put back");
+    }
 }
 
 /// The record (`<common>/worktrees/<id>`) whose `gitdir` names the folder.
@@ -143,22 +164,33 @@ fn record_is_broken(record: &Path) -> bool {
     !record.join("gitdir").exists() || !record.join("HEAD").exists()
 }
 
-/// Deletes what removals left that were killed. `under` is held by our turn.
+/// Deletes what removals left that were killed.
 pub(crate) async fn sweep(under: &Path) -> Result<()> {
-    let under = under.to_owned();
-    blocking(move || {
-        let Ok(entries) = std::fs::read_dir(&under) else { return Ok(()) };
-        let names = |entry: &std::fs::DirEntry| {
-            entry.file_name().to_str().is_some_and(|name| name.starts_with(LEAVING))
-        };
-        for entry in entries.flatten().filter(names) {
-            if let Err(error) = delete(&entry.path()) {
-                tracing::warn!(%error, "what a removal left was not deleted");
-            }
+    let Ok(entries) = std::fs::read_dir(under) else { return Ok(()) };
+    let names = |entry: &std::fs::DirEntry| {
+        entry.file_name().to_str().is_some_and(|name| name.starts_with(REMOVING))
+    };
+    for entry in entries.flatten().filter(names) {
+        if let Err(error) = deleted(entry.path()).await {
+            tracing::warn!(%error, "what a removal left was not deleted");
         }
-        Ok(())
+    }
+    Ok(())
+}
+
+/// Deletes a folder, unless another call is about it.
+pub(crate) async fn deleted(dir: PathBuf) -> Result<()> {
+    let deleting = || DELETING.lock().unwrap_or_else(PoisonError::into_inner);
+    if !deleting().insert(dir.clone()) {
+        return Ok(());
+    }
+    let done = blocking({
+        let dir = dir.clone();
+        move || delete(&dir)
     })
-    .await
+    .await;
+    deleting().remove(&dir);
+    done
 }
 
 /// Deletes a folder, also one with parts that its owner may not write to (Go's module cache).

@@ -15,7 +15,7 @@ use crate::error::{Result, WorktreeError};
 use crate::files::blocking;
 use crate::git::{Call, Git};
 use crate::ignored::{Kept, keep};
-use crate::leave::{Leaving, Moved, sweep};
+use crate::leave::{Leaving, Moved, deleted, put_back, sweep};
 use crate::list::Listed;
 use crate::occupants::occupants;
 use crate::rescue::{Held, mark};
@@ -46,43 +46,53 @@ impl Git {
     pub async fn remove(&self, wanted: RemoveWorktree) -> Result<RemovalReport> {
         let root = self.repository_of(&wanted.root).await?;
         std::fs::create_dir_all(&wanted.under).map_err(|e| WorktreeError::io(&wanted.under, e))?;
-        let _turn = turn::turn(&root, &wanted.under).await?;
+        let turn = turn::turn(&root, &wanted.under).await?;
+        let outcome = self.remove_in_turn(&root, &wanted).await;
+        drop(turn);
+        // Many files take long, and nobody needs to wait for their end.
         sweep(&wanted.under).await?;
-        let listed = self.listed(&root).await?;
+        match outcome? {
+            Outcome::Refused(refusals) => Ok(refused(refusals)),
+            Outcome::Removed(done) => Ok(removed(done).await),
+        }
+    }
+
+    async fn remove_in_turn(&self, root: &Path, wanted: &RemoveWorktree) -> Result<Outcome> {
+        put_back(&wanted.path);
+        let listed = self.listed(root).await?;
         let Some((one, main)) = find(&listed, &wanted.path) else {
-            return Err(WorktreeError::NotAWorktree(wanted.path));
+            return Err(WorktreeError::NotAWorktree(wanted.path.clone()));
         };
         if main {
-            return Ok(refused(vec![RemovalRefusal::MainCheckout]));
+            return Ok(Outcome::Refused(vec![RemovalRefusal::MainCheckout]));
         }
         let status = match one.path.is_dir() {
             true => Some(self.held_in(&one.path, None).await?),
             false => None,
         };
-        let found = self.refusals(&root, one, status.as_ref(), &wanted).await?;
+        let found = self.refusals(root, one, status.as_ref(), wanted).await?;
         let firm = found.refusals.iter().any(|refusal| !forcible(refusal));
         if firm || (!found.refusals.is_empty() && !wanted.force) {
-            return Ok(refused(found.refusals));
+            return Ok(Outcome::Refused(found.refusals));
         }
         if let Some(status) = &status {
             self.refuse_repositories_inside(one, status, &listed).await?;
         }
-        let ignored = keep_ignored(one, status.as_ref(), &wanted).await?;
-        let held = Held { root: &root, worktree: one, status: status.as_ref(), at: wanted.at };
+        let ignored = keep_ignored(one, status.as_ref(), wanted).await?;
+        let held = Held { root, worktree: one, status: status.as_ref(), at: wanted.at };
         let rescue_ref = self.rescue(&held).await?;
+        let own = one.branch.as_deref();
+        let own = own.filter(|own| wanted.made_branch && !is_elsewhere(&listed, own, &one.path));
         let leaving = Leaving {
-            root: &root,
+            root,
             one,
             status: status.as_ref(),
-            branch: one
-                .branch
-                .as_deref()
-                .filter(|branch| wanted.made_branch && !is_elsewhere(&listed, branch, &one.path)),
+            branch: own,
             under: &wanted.under,
             stamp: wanted.at.format("%Y%m%dT%H%M%S%3fZ").to_string(),
         };
-        let left = self.leave(&leaving).await?;
-        Ok(removed(Removed { rescue_ref, ignored, left, looked: found.looked }))
+        let aside = self.leave(&leaving).await?;
+        Ok(Outcome::Removed(Removed { rescue_ref, ignored, aside, looked: found.looked }))
     }
 
     /// All that a worktree holds, as far as names go.
@@ -169,11 +179,17 @@ struct Found {
     looked: bool,
 }
 
+enum Outcome {
+    Refused(Vec<RemovalRefusal>),
+    Removed(Removed),
+}
+
 /// What a removal left behind, for the sentence.
 struct Removed {
     rescue_ref: Option<String>,
     ignored: Kept,
-    left: Option<PathBuf>,
+    /// Where the files are until they are deleted.
+    aside: Option<PathBuf>,
     looked: bool,
 }
 
@@ -254,7 +270,11 @@ fn refused(refusals: Vec<RemovalRefusal>) -> RemovalReport {
     RemovalReport { removed: false, refusals, rescue_ref: None, sentence }
 }
 
-fn removed(done: Removed) -> RemovalReport {
+async fn removed(done: Removed) -> RemovalReport {
+    let left = match done.aside {
+        Some(aside) => deleted(aside).await.err(),
+        None => None,
+    };
     let mut sentence = "The worktree was removed.".to_owned();
     let mut say = |more: String| sentence.push_str(&more);
     if let Some(name) = &done.rescue_ref {
@@ -267,8 +287,8 @@ fn removed(done: Removed) -> RemovalReport {
         let named: Vec<_> = done.ignored.left.iter().take(5).map(String::as_str).collect();
         say(format!(" Gone is what a build makes anew ({}).", named.join(", ")));
     }
-    if let Some(left) = &done.left {
-        say(format!(" Some files could not be deleted: see `{}`.", left.display()));
+    if let Some(error) = left {
+        say(format!(" Some files could not be deleted: {error}"));
     }
     if !done.looked {
         say(" Whether a program works in it could not be checked on this system.".to_owned());

@@ -291,6 +291,21 @@ async fn the_next_removal_deletes_what_a_killed_one_left() {
     assert_eq!(leavings(&repo), Vec::<String>::new());
 }
 
+/// Killed before it was sure that all was kept: the worktree is where it was, and refuses as before.
+#[tokio::test]
+async fn a_worktree_that_was_put_aside_comes_back() {
+    let (repo, made) = repo_with_worktree().await;
+    write(&made.path, "work.txt", "work\n");
+    let aside = repo.under().join(".leaving-musher-x-20260102T030405000Z");
+    std::fs::rename(&made.path, &aside).unwrap();
+    write(&repo.under(), ".leaving-musher-x-2-20260102T030405000Z/file", "another worktree's\n");
+    let report = repo.git.remove(repo.removal(&made.path)).await.unwrap();
+    let untracked = RemovalRefusal::UntrackedFiles { files: vec!["work.txt".into()] };
+    assert_eq!(report.refusals, [untracked]);
+    assert!(made.path.join("work.txt").exists());
+    assert!(repo.under().join(".leaving-musher-x-2-20260102T030405000Z/file").exists());
+}
+
 /// A removal in a process of its own, started by the test below.
 #[ignore = "started by another test"]
 #[tokio::test]

@@ -227,10 +227,20 @@ fn peak_mib() -> u64 {
 }
 
 #[tokio::test]
+async fn a_folder_of_five_thousand_files_is_bounded() {
+    many_files(50).await;
+}
+
+#[ignore = "can take minutes on a busy disk"]
+#[tokio::test]
 async fn a_folder_of_fifty_thousand_files_is_bounded() {
+    many_files(500).await;
+}
+
+async fn many_files(packages: usize) {
     let repo = Repo::new();
     let made = repo.create("x").await;
-    for package in 0..500 {
+    for package in 0..packages {
         let folder = made.path.join(format!("node_modules/package-{package}"));
         std::fs::create_dir_all(&folder).unwrap();
         for file in 0..100 {
@@ -264,11 +274,11 @@ fn large(path: PathBuf, mib: u64) {
 #[tokio::test]
 async fn a_huge_file_is_listed_and_not_compared() {
     let repo = Repo::new();
-    large(repo.root.join("large.txt"), 100);
+    large(repo.root.join("large.txt"), 20);
     repo.commit("large");
     let made = repo.create("x").await;
-    large(made.path.join("large.txt"), 101);
-    large(made.path.join("new.txt"), 100);
+    large(made.path.join("large.txt"), 21);
+    large(made.path.join("new.txt"), 20);
     std::fs::File::create(made.path.join("hole")).unwrap().set_len(1 << 30).unwrap();
     let begun = Instant::now();
     let changes = repo.git.changes(&made.path, &made.base_commit).await.unwrap();
