@@ -52,7 +52,7 @@ impl Engine {
             return Err(unknown_runtime(&settings.runtime));
         };
         if let Some(command) = &settings.command {
-            return match musher_process::find_program(command, &self.core.login.path) {
+            return match musher_process::find_program(command, &self.core.login().await.path) {
                 Some(_) => Ok(()),
                 None => Err(ApiError::new(
                     ErrorCode::RuntimeMissing,
@@ -61,7 +61,7 @@ impl Engine {
                 .with_hint("Name a file that exists and is executable.")),
             };
         }
-        let info = kind.detect(&self.core.login.path).await;
+        let info = kind.detect(&self.core.login().await.path).await;
         if info.found {
             return Ok(());
         }
