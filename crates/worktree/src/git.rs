@@ -313,7 +313,7 @@ impl Call<'_> {
     }
 
     /// In a worktree that is not where its record says.
-    pub(crate) fn as_worktree_of(self, git_dir: &str) -> Self {
+    pub(crate) fn with_git_dir(self, git_dir: &str) -> Self {
         let dir = self.place.dir().to_string_lossy().into_owned();
         self.env("GIT_DIR", git_dir).env("GIT_WORK_TREE", dir)
     }

@@ -3,7 +3,7 @@
 //!
 //! First the folder gets another name in one step, next to where it was (`.leaving-`). From then on no
 //! path leads into it, and git is asked a last time whether it still holds just what was kept; if not, it
-//! gets its old name back, also by the next call when this one was killed ([`put_back`]). Then it gets
+//! gets its old name back, also by the next call when this one was killed ([`Git::begin_again`]). Then it gets
 //! the name of what may be deleted (`.removing-`), branch and record go, and the files last: whoever finds
 //! that name deletes it without asking ([`sweep`]).
 
@@ -18,6 +18,8 @@ use crate::git::{Git, LONG_LIMIT, Prepared};
 use crate::list::Listed;
 use crate::turn::patiently;
 
+/// Keeps `git worktree prune` of others away from the record while the folder has another name.
+const LOCKED: &str = "Musher is removing it";
 const LEAVING: &str = ".leaving-";
 const REMOVING: &str = ".removing-";
 
@@ -66,38 +68,61 @@ impl Git {
         };
         let name = dir.file_name().unwrap_or_default().to_string_lossy();
         let aside = dir.with_file_name(format!("{LEAVING}{name}-{}", leaving.stamp));
-        std::fs::rename(dir, &aside).map_err(|e| WorktreeError::io(dir, e))?;
+        self.lock(leaving.root, dir).await?;
+        if let Err(error) = std::fs::rename(dir, &aside) {
+            self.unlock(leaving.root, dir).await?;
+            return Err(WorktreeError::io(dir, error));
+        }
         let now = self.held_in(&aside, Some(&moved)).await;
         if now.as_ref().is_ok_and(|now| now == status) {
             return to_be_deleted(&aside, &format!("{REMOVING}{name}-{}", leaving.stamp), leaving);
         }
         std::fs::rename(&aside, dir).map_err(|e| WorktreeError::io(&aside, e))?;
+        self.unlock(leaving.root, dir).await?;
         now?;
         let why = "files changed while it was being removed".to_owned();
         Err(WorktreeError::CannotRescue { path: dir.clone(), why })
     }
 
+    async fn lock(&self, root: &Path, dir: &Path) -> Result<()> {
+        let call = self.ask(root, &["worktree", "lock", "--reason", LOCKED, "--"]);
+        call.arg(dir).done().await.map(drop)
+    }
+
+    async fn unlock(&self, root: &Path, dir: &Path) -> Result<()> {
+        self.ask(root, &["worktree", "unlock", "--"]).arg(dir).done().await.map(drop)
+    }
+
+    /// Takes back what a removal left that was killed before it was sure. In our turn, so no other is
+    /// at it.
+    pub(crate) async fn begin_again(&self, root: &Path, path: &Path) -> Result<()> {
+        put_back(path);
+        let listed = self.listed(root).await?;
+        let ours = |one: &&Listed| one.locked.as_deref() == Some(LOCKED) && one.is_at(path);
+        match listed.iter().find(ours) {
+            Some(one) => self.unlock(root, &one.path).await,
+            None => Ok(()),
+        }
+    }
+
     /// git's record of a worktree whose folder is not there. Another git can write into the record while
-    /// it is deleted (`gc` shortens its log): then a part stays, which git does not count any more.
+    /// it is deleted (`gc` shortens its log), or delete it itself (`worktree prune`): what counts is that
+    /// it is not listed any more.
     async fn forget(&self, root: &Path, dir: &Path) -> Result<()> {
         let common = self.common_dir(root).await?;
         let record = record_of(&common, dir);
         let call = || {
-            let call = self.call(root, &["worktree", "remove", "--"]);
+            // Twice: over our own lock. The folder is not there, so nothing else is forced.
+            let call = self.call(root, &["worktree", "remove", "--force", "--force", "--"]);
             call.arg(dir).limit(LONG_LIMIT)
         };
-        let removed = patiently(call).await;
-        match (removed, record) {
-            (Ok(_), _) => Ok(()),
-            (Err(error), None) => Err(error),
-            (Err(error), Some(record)) => {
-                let listed = self.listed(root).await?;
-                if listed.iter().any(|one| one.path == dir) && !record_is_broken(&record) {
-                    return Err(error);
-                }
-                blocking(move || delete(&record)).await
-            }
+        let Err(error) = patiently(call).await else { return Ok(()) };
+        let broken = record.filter(|record| record.exists() && is_broken(record));
+        if let Some(record) = broken {
+            return blocking(move || delete(&record)).await;
         }
+        let listed = self.listed(root).await?;
+        if listed.iter().any(|one| one.path == dir) { Err(error) } else { Ok(()) }
     }
 
     async fn common_dir(&self, root: &Path) -> Result<PathBuf> {
@@ -127,8 +152,8 @@ fn to_be_deleted(aside: &Path, name: &str, leaving: &Leaving<'_>) -> Result<Path
     Ok(beside)
 }
 
-/// Gives a worktree its name back when a removal was killed before it was sure. In our turn.
-pub(crate) fn put_back(path: &Path) {
+/// Gives a worktree its name back.
+fn put_back(path: &Path) {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str()))
     else {
         return;
@@ -160,7 +185,7 @@ fn record_of(common: &Path, dir: &Path) -> Option<PathBuf> {
     records.flatten().map(|entry| entry.path()).find(names)
 }
 
-fn record_is_broken(record: &Path) -> bool {
+fn is_broken(record: &Path) -> bool {
     !record.join("gitdir").exists() || !record.join("HEAD").exists()
 }
 

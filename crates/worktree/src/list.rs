@@ -21,6 +21,14 @@ pub(crate) struct Listed {
     pub(crate) locked: Option<String>,
 }
 
+impl Listed {
+    /// Whether a path from outside means this checkout.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        let real = path.canonicalize().unwrap_or_else(|_| path.components().collect());
+        self.path == real || self.path == path
+    }
+}
+
 impl Git {
     /// What can be chosen as a base, the main checkout's branch first, then by the newest commit.
     pub async fn bases(&self, root: &Path) -> Result<Vec<BaseChoice>> {

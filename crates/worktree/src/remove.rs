@@ -15,7 +15,7 @@ use crate::error::{Result, WorktreeError};
 use crate::files::blocking;
 use crate::git::{Call, Git};
 use crate::ignored::{Kept, keep};
-use crate::leave::{Leaving, Moved, deleted, put_back, sweep};
+use crate::leave::{Leaving, Moved, deleted, sweep};
 use crate::list::Listed;
 use crate::occupants::occupants;
 use crate::rescue::{Held, mark};
@@ -58,7 +58,7 @@ impl Git {
     }
 
     async fn remove_in_turn(&self, root: &Path, wanted: &RemoveWorktree) -> Result<Outcome> {
-        put_back(&wanted.path);
+        self.begin_again(root, &wanted.path).await?;
         let listed = self.listed(root).await?;
         let Some((one, main)) = find(&listed, &wanted.path) else {
             return Err(WorktreeError::NotAWorktree(wanted.path.clone()));
@@ -220,16 +220,15 @@ fn unread(said: &str) -> Option<String> {
 
 fn there<'a>(call: Call<'a>, moved: Option<&Moved>) -> Call<'a> {
     match moved {
-        Some(moved) => call.as_worktree_of(&moved.git_dir).prepared(&moved.ready),
+        Some(moved) => call.with_git_dir(&moved.git_dir).prepared(&moved.ready),
         None => call,
     }
 }
 
 /// The entry of a path, and whether it is the main checkout.
 fn find<'a>(listed: &'a [Listed], path: &Path) -> Option<(&'a Listed, bool)> {
-    let wanted = path.canonicalize().unwrap_or_else(|_| path.components().collect());
     let mut numbered = listed.iter().enumerate();
-    let (at, one) = numbered.find(|(_, one)| one.path == wanted || one.path == path)?;
+    let (at, one) = numbered.find(|(_, one)| one.is_at(path))?;
     Some((one, at == 0))
 }
 
