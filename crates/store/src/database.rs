@@ -55,6 +55,10 @@ impl Store {
     /// Opens what is there, brings it up to date, or rebuilds it when it is damaged; the sentences say
     /// what a person should know of it. Hold the [`crate::DataDirLock`] meanwhile. Blocks.
     pub fn open(dir: &Path) -> Result<(Self, Vec<String>), StoreError> {
+        Self::try_open(dir).map_err(StoreError::at_start)
+    }
+
+    fn try_open(dir: &Path) -> Result<(Self, Vec<String>), StoreError> {
         let mut notices = prepare_data_dir(dir)?;
         for part in ["runs", "backups"] {
             make_private_dir(&dir.join(part))?;
