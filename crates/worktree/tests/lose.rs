@@ -251,7 +251,7 @@ async fn a_folder_that_may_not_be_read_stays() {
     let (repo, made) = repo_with_worktree().await;
     write(&made.path, "shut/work.txt", "work\n");
     let shut = made.path.join("shut");
-    std::fs::set_permissions(&shut, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&shut, std::fs::Permissions::from_mode(0o000)).unwrap();
     if std::fs::read_dir(&shut).is_ok() {
         return;
     }
