@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use musher_api::{Host, OpenTarget};
 use musher_protocol::{ApiError, ErrorCode, HostKind};
 
-use crate::{dialog, shell::Shell};
+use crate::{dialog, page::Wanted, shell::Shell};
 
 /// Weak: the shell owns the engine's API, which owns this.
 pub(crate) struct WindowHost(pub(crate) Weak<Shell>);
@@ -48,7 +48,7 @@ impl Host for WindowHost {
     async fn show(&self, folders: Vec<String>) -> Result<(), ApiError> {
         let shell = self.shell()?;
         shell.open_run(None);
-        shell.take_folders(folders);
+        shell.open(Wanted { folders, run: None });
         Ok(())
     }
 }

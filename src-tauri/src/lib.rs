@@ -30,7 +30,6 @@ mod window;
 
 use std::{process::ExitCode, sync::Arc, time::Duration};
 
-use musher_api::serve::Serving;
 use musher_protocol::ApiError;
 use tauri::{App, Manager, RunEvent};
 
@@ -56,6 +55,7 @@ fn with_data_dir(args: &Args, data_dir: std::path::PathBuf) -> Result<ExitCode, 
     #[cfg(target_os = "linux")]
     webkit::choose_renderer();
     log::start(&data_dir);
+    tracing::debug!("begins");
     let runtime = start::runtime()?;
     tauri::async_runtime::set(runtime.handle().clone());
     let opening = start::open(runtime.handle(), data_dir, args.folders());
@@ -99,6 +99,3 @@ fn say(error: &ApiError) {
         eprintln!("{hint}");
     }
 }
-
-/// What holds the doors open while the engine runs.
-type Doors = Option<Serving>;

@@ -18,7 +18,7 @@ pub(crate) fn start(data_dir: &Path) {
         .map(|file| fmt::layer().with_ansi(false).with_writer(Mutex::new(file)));
     let to_terminal = io::stderr().is_terminal().then(|| fmt::layer().with_writer(io::stderr));
     let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,zbus=warn"));
+        EnvFilter::try_from_env("MUSHER_LOG").unwrap_or_else(|_| EnvFilter::new("info,zbus=warn"));
     // Fails only when a log is there already.
     let _ = tracing_subscriber::registry().with(filter).with(to_file).with(to_terminal).try_init();
     keep_panics();

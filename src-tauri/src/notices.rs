@@ -15,8 +15,7 @@ pub(crate) const NOTES_DEPTH: usize = 32;
 #[cfg(target_os = "linux")]
 pub(crate) async fn show(shell: Arc<Shell>, mut notes: mpsc::Receiver<Note>) {
     while let Some(note) = notes.recv().await {
-        let shown = async { bus::Server::connect().await?.serve(&shell, note, &mut notes).await };
-        if let Err(error) = shown.await {
+        if let Err(error) = bus::serve(&shell, note, &mut notes).await {
             tracing::debug!("no notification: {error}");
         }
     }
@@ -44,118 +43,103 @@ mod bus {
     use std::{collections::HashMap, time::Duration};
 
     use futures::StreamExt;
-    use musher_protocol::RunId;
     use tokio::sync::mpsc;
-    use zbus::{Connection, MatchRule, Message, MessageStream, message::Type};
+    use zbus::Variant;
 
     use crate::{notify::Note, shell::Shell};
 
-    const NAME: &str = "org.freedesktop.Notifications";
-    const PATH: &str = "/org/freedesktop/Notifications";
     /// A server that does not answer is left alone.
     const ANSWER_LIMIT: Duration = Duration::from_secs(10);
     /// What a click on the notification itself is called.
     const CLICK: &str = "default";
 
-    pub(super) struct Server {
-        bus: Connection,
-        signals: MessageStream,
-        /// It takes `<`, `>` and `&` for markup.
+    #[zbus::proxy(
+        interface = "org.freedesktop.Notifications",
+        default_service = "org.freedesktop.Notifications",
+        default_path = "/org/freedesktop/Notifications"
+    )]
+    trait Notifications {
+        fn get_capabilities(&self) -> zbus::Result<Vec<String>>;
+
+        #[allow(clippy::too_many_arguments)]
+        fn notify(
+            &self,
+            app: &str,
+            replaces: u32,
+            icon: &str,
+            summary: &str,
+            body: &str,
+            actions: &[&str],
+            hints: HashMap<&str, Variant<'_>>,
+            timeout: i32,
+        ) -> zbus::Result<u32>;
+
+        #[zbus(signal)]
+        fn action_invoked(&self, id: u32, action: String) -> zbus::Result<()>;
+
+        #[zbus(signal)]
+        fn notification_closed(&self, id: u32, reason: u32) -> zbus::Result<()>;
+    }
+
+    /// Shows `first` and what follows, and opens what is clicked. Ends with an error, for example
+    /// when the server goes.
+    pub(super) async fn serve(
+        shell: &Shell,
+        first: Note,
+        notes: &mut mpsc::Receiver<Note>,
+    ) -> zbus::Result<()> {
+        let bus = zbus::connection::Builder::session().method_timeout(ANSWER_LIMIT).build().await?;
+        let server = NotificationsProxy::new(&bus).await?;
+        // In one stream: a click closes its notification, and must be heard first.
+        let mut signals = server.inner().receive_all_signals().await?;
+        // It takes `<`, `>` and `&` for markup.
+        let markup = server.get_capabilities().await?.iter().any(|name| name == "body-markup");
+        // Its number of what is shown for a run, or for the window.
+        let mut shown = HashMap::new();
+        let mut next = Some(first);
+        loop {
+            if let Some(note) = next.take() {
+                let replaces = shown.get(&note.run).copied().unwrap_or(0);
+                let id = show(&server, &note, replaces, markup).await?;
+                shown.insert(note.run, id);
+            }
+            tokio::select! {
+                note = notes.recv() => {
+                    let Some(note) = note else { return Ok(()) };
+                    next = Some(note);
+                }
+                signal = signals.next() => {
+                    let Some(signal) = signal else { return Ok(()) };
+                    if let Some(click) = ActionInvoked::from_message(signal.clone()) {
+                        let click = click.args()?;
+                        let run = shown.iter().find(|(_, id)| **id == click.id);
+                        if let Some((run, _)) = run.filter(|_| click.action == CLICK) {
+                            shell.open_run(run.clone());
+                        }
+                    } else if let Some(closed) = NotificationClosed::from_message(signal) {
+                        let closed = closed.args()?.id;
+                        shown.retain(|_, id| *id != closed);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn show(
+        server: &NotificationsProxy<'_>,
+        note: &Note,
+        replaces: u32,
         markup: bool,
-        /// Its number of what is shown for a run, or for the window.
-        shown: HashMap<Option<RunId>, u32>,
+    ) -> zbus::Result<u32> {
+        let body = if markup { escaped(&note.body) } else { note.body.clone() };
+        let hints = HashMap::from([("desktop-entry", Variant::from("Musher"))]);
+        let (actions, by_itself) = ([CLICK, "Open"], -1);
+        let summary = &note.summary;
+        server.notify("Musher", replaces, ICON, summary, &body, &actions, hints, by_itself).await
     }
 
-    impl Server {
-        pub(super) async fn connect() -> zbus::Result<Self> {
-            let bus = Connection::session().await?;
-            let rule = MatchRule::builder().msg_type(Type::Signal).interface(NAME).build()?;
-            let signals = MessageStream::for_match_rule(rule, &bus, None).await?;
-            let mut server = Self { bus, signals, markup: false, shown: HashMap::new() };
-            let able = server.ask("GetCapabilities", &()).await?;
-            let able: Vec<String> = able.body().deserialize()?;
-            server.markup = able.iter().any(|name| name == "body-markup");
-            Ok(server)
-        }
-
-        /// Shows `first` and what follows, and opens what is clicked. Ends with an error, for
-        /// example when the server goes.
-        pub(super) async fn serve(
-            mut self,
-            shell: &Shell,
-            first: Note,
-            notes: &mut mpsc::Receiver<Note>,
-        ) -> zbus::Result<()> {
-            self.show(first).await?;
-            loop {
-                tokio::select! {
-                    note = notes.recv() => match note {
-                        Some(note) => self.show(note).await?,
-                        None => return Ok(()),
-                    },
-                    signal = self.signals.next() => match signal {
-                        Some(signal) => self.heard(shell, &signal?),
-                        None => return Ok(()),
-                    },
-                }
-            }
-        }
-
-        async fn show(&mut self, note: Note) -> zbus::Result<()> {
-            let body = if self.markup { escaped(&note.body) } else { note.body };
-            let replaces = self.shown.get(&note.run).copied().unwrap_or(0);
-            let hints = HashMap::from([("desktop-entry", zbus::Variant::from("musher-desktop"))]);
-            let (actions, by_itself) = ([CLICK, "Open"], -1_i32);
-            let shown = self
-                .ask(
-                    "Notify",
-                    &(
-                        "Musher",
-                        replaces,
-                        "musher",
-                        note.summary,
-                        body,
-                        &actions[..],
-                        hints,
-                        by_itself,
-                    ),
-                )
-                .await?;
-            let id = shown.body().deserialize()?;
-            tracing::debug!(id, "notification");
-            self.shown.insert(note.run, id);
-            Ok(())
-        }
-
-        async fn ask<B>(&self, method: &str, body: &B) -> zbus::Result<Message>
-        where
-            B: serde::ser::Serialize + zbus::Type,
-        {
-            let asked = self.bus.call_method(Some(NAME), PATH, Some(NAME), method, body);
-            let silent = |_| zbus::Error::Failure("the server does not answer".to_owned());
-            tokio::time::timeout(ANSWER_LIMIT, asked).await.map_err(silent)?
-        }
-
-        fn heard(&mut self, shell: &Shell, signal: &Message) {
-            let header = signal.header();
-            match header.member().map(|member| member.as_str()) {
-                Some("ActionInvoked") => {
-                    if let Ok((id, action)) = signal.body().deserialize::<(u32, String)>()
-                        && action == CLICK
-                        && let Some((run, _)) = self.shown.iter().find(|(_, shown)| **shown == id)
-                    {
-                        shell.open_run(run.clone());
-                    }
-                }
-                Some("NotificationClosed") => {
-                    if let Ok((id, _reason)) = signal.body().deserialize::<(u32, u32)>() {
-                        self.shown.retain(|_, shown| *shown != id);
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
+    /// As the package names its icon.
+    const ICON: &str = "musher-desktop";
 
     /// The agent's words must not become the server's markup (section "Markup").
     fn escaped(text: &str) -> String {

@@ -14,27 +14,11 @@ use crate::{
 /// The longest wait of the page for news.
 const NEWS_LIMIT: Duration = Duration::from_secs(25);
 
-/// What waits until the page listens.
+/// What the page is to open.
 #[derive(Default)]
-pub(crate) struct Page {
-    ready: bool,
-    folders: Vec<String>,
-    run: Option<RunId>,
-}
-
-impl Page {
-    /// With the folders that the program was started with.
-    pub(crate) fn with(folders: Vec<String>) -> Self {
-        Self { folders, ..Self::default() }
-    }
-
-    /// Keeps what the page must be told, while it does not listen yet; whether it did.
-    fn keep(&mut self, what: impl FnOnce(&mut Self)) -> bool {
-        if !self.ready {
-            what(self);
-        }
-        !self.ready
-    }
+pub(crate) struct Wanted {
+    pub(crate) folders: Vec<String>,
+    pub(crate) run: Option<RunId>,
 }
 
 impl Shell {
@@ -51,44 +35,35 @@ impl Shell {
     }
 
     pub(crate) fn page_is_loading(&self) {
-        locked(&self.page).ready = false;
+        locked(&self.waits).get_or_insert_default();
     }
 
     /// Gives it what waited.
     pub(crate) fn page_is_ready(&self) {
         tracing::debug!("the page listens");
-        let waited = {
-            let mut page = locked(&self.page);
-            page.ready = true;
-            (std::mem::take(&mut page.folders), page.run.take())
-        };
-        if !waited.0.is_empty() {
-            self.tell_drop(dropped(waited.0));
-        }
-        if let Some(run) = waited.1 {
-            self.emit("open-run", run);
-        }
+        let waited = locked(&self.waits).take();
+        self.open(waited.unwrap_or_default());
     }
 
-    /// As if they were dropped on the window.
-    pub(crate) fn take_folders(&self, folders: Vec<String>) {
-        if folders.is_empty() {
+    /// As if the folders were dropped on the window. A page that does not listen yet gets it later.
+    pub(crate) fn open(&self, wanted: Wanted) {
+        if let Some(waits) = locked(&self.waits).as_mut() {
+            waits.folders.extend(wanted.folders);
+            waits.run = wanted.run.or(waits.run.take());
             return;
         }
-        let waits = locked(&self.page).keep(|page| page.folders.extend(folders.iter().cloned()));
-        if !waits {
-            self.tell_drop(dropped(folders));
+        if !wanted.folders.is_empty() {
+            self.tell_drop(DropNote { kind: "drop", paths: wanted.folders, x: 0.0, y: 0.0 });
+        }
+        if let Some(run) = wanted.run {
+            self.emit("open-run", run);
         }
     }
 
     /// Brings the window forward, with this run in it.
     pub(crate) fn open_run(&self, run: Option<RunId>) {
         window::show(&self.app);
-        let Some(run) = run else { return };
-        let waits = locked(&self.page).keep(|page| page.run = Some(run.clone()));
-        if !waits {
-            self.emit("open-run", run);
-        }
+        self.open(Wanted { run, ..Wanted::default() });
     }
 
     pub(crate) fn dragged(&self, dragged: Dragged) {
@@ -105,8 +80,4 @@ impl Shell {
             tracing::warn!("the page did not get `{event}`: {error}");
         }
     }
-}
-
-fn dropped(paths: Vec<String>) -> DropNote {
-    DropNote { kind: "drop", paths, x: 0.0, y: 0.0 }
 }

@@ -32,6 +32,8 @@ pub(crate) async fn rpc(
 /// sender back. With `fresh` everything is told, as a page that was just loaded needs it.
 #[tauri::command]
 pub(crate) async fn news(shell: State<'_, Arc<Shell>>, fresh: bool) -> Result<Response, ApiError> {
+    // The page asks again after it has drawn: the first time without `fresh` it shows its data.
+    tracing::debug!(fresh, "the page asks for news");
     let news = shell.page_news(fresh).await?;
     let text = serde_json::to_string(&news)
         .map_err(|error| crate::start::failed("The news could not be written", &error))?;

@@ -9,20 +9,20 @@ use std::{
     time::Duration,
 };
 
-use musher_api::EngineApi;
+use musher_api::{EngineApi, serve::Serving};
 use musher_protocol::{ApiError, ErrorCode};
 use tauri::{App, AppHandle, Manager};
 use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    Doors, dialog,
+    dialog,
     drop::{self, DRAG_DEPTH, Dragged},
     host::WindowHost,
     news::{self, Mailbox},
     notices::{self, NOTES_DEPTH},
     notify::Note,
-    page::Page,
+    page::Wanted,
     start::{self, Opened, Opening},
     tray::{self, Tray, TrayView},
     window,
@@ -48,8 +48,9 @@ pub(crate) struct Shell {
     tasks: TaskTracker,
     cancel: CancellationToken,
     engine: watch::Sender<Engine>,
-    doors: Mutex<Doors>,
-    pub(crate) page: Mutex<Page>,
+    doors: Mutex<Option<Serving>>,
+    /// What waits until the page listens; `None` while it does.
+    pub(crate) waits: Mutex<Option<Wanted>>,
     pub(crate) tray: Mutex<Option<Tray>>,
     pub(crate) tray_host: AtomicBool,
     pub(crate) tray_view: Mutex<TrayView>,
@@ -75,7 +76,7 @@ impl Shell {
             cancel: CancellationToken::new(),
             engine: watch::Sender::new(Engine::Opening),
             doors: Mutex::default(),
-            page: Mutex::new(Page::with(opening.folders.clone())),
+            waits: Mutex::new(Some(Wanted { folders: opening.folders.clone(), run: None })),
             tray: Mutex::default(),
             tray_host: AtomicBool::new(false),
             tray_view: Mutex::default(),
@@ -136,6 +137,7 @@ impl Shell {
                 let api = start::api(&engine, host);
                 self.open_doors(api.clone(), &data_dir);
                 self.engine.send_replace(Engine::Open(api));
+                tracing::debug!("the engine is open");
                 self.own(|shell| async move { shell.watch_tray().await });
                 news::follow(&self, &engine).await;
             }

@@ -87,10 +87,10 @@ fn state_word(run: &RunSummary) -> &'static str {
 pub(crate) struct Tray {
     icon: TrayIcon,
     menu: Menu<Wry>,
-    rows: Vec<MenuItem<Wry>>,
+    rows: Vec<(String, MenuItem<Wry>)>,
     stop_all: MenuItem<Wry>,
     quit: MenuItem<Wry>,
-    shown: TrayView,
+    mark: Mark,
 }
 
 impl Tray {
@@ -130,64 +130,50 @@ impl Tray {
             .tooltip("Musher")
             .temp_dir_path(icon_dir())
             .build(app)?;
-        let mut tray =
-            Self { icon, menu, rows: Vec::new(), stop_all, quit, shown: TrayView::default() };
-        tray.draw(app, view, true)?;
+        let mut tray = Self { icon, menu, rows: Vec::new(), stop_all, quit, mark: Mark::Idle };
+        tray.draw(app, view)?;
         Ok(tray)
     }
 
-    /// Draws what changed.
     pub(crate) fn show(&mut self, app: &AppHandle, view: &TrayView) {
-        if self.shown != *view
-            && let Err(error) = self.draw(app, view, false)
-        {
+        if let Err(error) = self.draw(app, view) {
             tracing::warn!("the tray's menu could not be drawn: {error}");
         }
     }
 
-    fn draw(&mut self, app: &AppHandle, view: &TrayView, first: bool) -> tauri::Result<()> {
-        if first || self.shown.mark != view.mark {
+    fn draw(&mut self, app: &AppHandle, view: &TrayView) -> tauri::Result<()> {
+        // Each icon is a file that the panel reads.
+        if self.mark != view.mark {
             self.icon.set_icon(Some(image(view.mark)?))?;
+            self.mark = view.mark;
         }
-        if first || self.shown.rows != view.rows {
-            self.draw_rows(app, &view.rows)?;
-        }
-        if first || self.shown.live != view.live {
-            self.stop_all.set_enabled(view.live > 0)?;
-            self.quit.set_text(match view.live {
-                0 => "Quit Musher".to_owned(),
-                1 => "Quit Musher (the agent goes on)".to_owned(),
-                live => format!("Quit Musher ({live} agents go on)"),
-            })?;
-        }
-        self.shown = view.clone();
-        Ok(())
+        self.draw_rows(app, &view.rows)?;
+        self.stop_all.set_enabled(view.live > 0)?;
+        self.quit.set_text(match view.live {
+            0 => "Quit Musher".to_owned(),
+            1 => "Quit Musher (the agent goes on)".to_owned(),
+            live => format!("Quit Musher ({live} agents go on)"),
+        })
     }
 
     /// The same runs get new words in place, so that an open menu does not jump.
     fn draw_rows(&mut self, app: &AppHandle, rows: &[(RunId, String)]) -> tauri::Result<()> {
-        let same = !rows.is_empty()
-            && self.shown.rows.iter().map(|(run, _)| run).eq(rows.iter().map(|(run, _)| run));
-        if same {
-            return self
-                .rows
-                .iter()
-                .zip(rows)
-                .try_for_each(|(item, (_, text))| item.set_text(text));
+        let mut rows: Vec<_> =
+            rows.iter().map(|(run, text)| (format!("{RUN}{run}"), text.as_str(), true)).collect();
+        if rows.is_empty() {
+            rows.push(("none".to_owned(), "No live runs", false));
         }
-        for old in self.rows.drain(..) {
+        if self.rows.iter().map(|(id, _)| id).eq(rows.iter().map(|(id, ..)| id)) {
+            let mut both = self.rows.iter().zip(rows);
+            return both.try_for_each(|((_, item), (_, text, _))| item.set_text(text));
+        }
+        for (_, old) in self.rows.drain(..) {
             self.menu.remove(&old)?;
         }
-        let item = |id: String, text: &str, on| MenuItem::with_id(app, id, text, on, None::<&str>);
-        self.rows = rows
-            .iter()
-            .map(|(run, text)| item(format!("{RUN}{run}"), text, true))
-            .collect::<tauri::Result<_>>()?;
-        if self.rows.is_empty() {
-            self.rows.push(item("none".to_owned(), "No live runs", false)?);
-        }
-        for (place, row) in self.rows.iter().enumerate() {
-            self.menu.insert(row, FIRST_ROW + place)?;
+        for (place, (id, text, on)) in rows.into_iter().enumerate() {
+            let item = MenuItem::with_id(app, &id, text, on, None::<&str>)?;
+            self.menu.insert(&item, FIRST_ROW + place)?;
+            self.rows.push((id, item));
         }
         Ok(())
     }

@@ -6,9 +6,6 @@
 
 use tokio::sync::watch;
 
-#[cfg(target_os = "linux")]
-const WATCHER: &str = "org.kde.StatusNotifierWatcher";
-
 /// Tells each change until the bus is gone. No bus means no tray host.
 #[cfg(target_os = "linux")]
 pub(crate) async fn watch(present: &watch::Sender<bool>) {
@@ -26,18 +23,26 @@ pub(crate) async fn watch(present: &watch::Sender<bool>) {
 }
 
 #[cfg(target_os = "linux")]
+#[zbus::proxy(
+    interface = "org.kde.StatusNotifierWatcher",
+    default_service = "org.kde.StatusNotifierWatcher",
+    default_path = "/StatusNotifierWatcher"
+)]
+trait Watcher {
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn is_status_notifier_host_registered(&self) -> zbus::Result<bool>;
+}
+
+#[cfg(target_os = "linux")]
 async fn follow_the_bus(present: &watch::Sender<bool>) -> zbus::Result<()> {
     use futures::StreamExt;
-    let bus = zbus::Connection::session().await?;
-    let names = zbus::fdo::DBusProxy::new(&bus).await?;
-    let mut owners = names.receive_name_owner_changed_with_args(&[(0, WATCHER)]).await?;
-    let rule = zbus::MatchRule::builder()
-        .msg_type(zbus::message::Type::Signal)
-        .interface(WATCHER)
-        .build()?;
-    let mut signals = zbus::MessageStream::for_match_rule(rule, &bus, None).await?;
+    const ANSWER_LIMIT: std::time::Duration = std::time::Duration::from_secs(2);
+    let bus = zbus::connection::Builder::session().method_timeout(ANSWER_LIMIT).build().await?;
+    let watcher = WatcherProxy::new(&bus).await?;
+    let mut owners = watcher.inner().receive_owner_changed().await?;
+    let mut signals = watcher.inner().receive_all_signals().await?;
     loop {
-        let shown = has_host(&bus).await;
+        let shown = watcher.is_status_notifier_host_registered().await.unwrap_or(false);
         present.send_if_modified(|known| std::mem::replace(known, shown) != shown);
         let goes_on = tokio::select! {
             change = owners.next() => change.is_some(),
@@ -47,19 +52,4 @@ async fn follow_the_bus(present: &watch::Sender<bool>) -> zbus::Result<()> {
             return Ok(());
         }
     }
-}
-
-#[cfg(target_os = "linux")]
-async fn has_host(bus: &zbus::Connection) -> bool {
-    const ANSWER_LIMIT: std::time::Duration = std::time::Duration::from_secs(2);
-    let asked = bus.call_method(
-        Some(WATCHER),
-        "/StatusNotifierWatcher",
-        Some("org.freedesktop.DBus.Properties"),
-        "Get",
-        &(WATCHER, "IsStatusNotifierHostRegistered"),
-    );
-    let Ok(Ok(reply)) = tokio::time::timeout(ANSWER_LIMIT, asked).await else { return false };
-    let value = reply.body().deserialize::<zbus::OwnedVariant>();
-    value.is_ok_and(|value| bool::try_from(value).unwrap_or(false))
 }

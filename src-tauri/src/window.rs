@@ -47,7 +47,9 @@ pub(crate) fn make(app: &AppHandle) -> tauri::Result<()> {
     window.set_background_color(Some(if dark { DARK } else { LIGHT }))?;
     #[cfg(target_os = "linux")]
     window.with_webview(|webview| crate::webkit::reload_after_crash(&webview.inner()))?;
-    window.show()
+    window.show()?;
+    tracing::debug!("the window is there");
+    Ok(())
 }
 
 /// Only the page itself, and the development server while one is used.

@@ -44,7 +44,7 @@ impl Stage {
         command
             .env("HOME", self.dir.path().join("home"))
             .env("SHELL", "/bin/sh")
-            .env("RUST_LOG", "info,musher_desktop=debug");
+            .env("MUSHER_LOG", "info,musher_desktop=debug");
         for name in ["MUSHER_DATA_DIR", "CLAUDE_CONFIG_DIR", "ANTHROPIC_API_KEY", "WAYLAND_DISPLAY"]
         {
             command.env_remove(name);

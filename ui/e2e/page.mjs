@@ -58,7 +58,8 @@ async function tell(world, page) {
   }
 }
 
-async function newPage(world, { theme = 'dark', width = 1440, height = 900 }, faults) {
+async function newPage(world, look, faults) {
+  const { theme = 'dark', width = 1440, height = 900, at = (url) => url } = look;
   browser ??= await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: FLAGS,
@@ -81,7 +82,7 @@ async function newPage(world, { theme = 'dark', width = 1440, height = 900 }, fa
     if (new URL(request.url()).origin !== new URL(world.url).origin)
       faults.push(`request: ${request.url()}`);
   });
-  await page.goto(world.url);
+  await page.goto(at(world.url));
   return { page, context };
 }
 

@@ -1,19 +1,17 @@
 import { mount } from 'svelte';
 import App from './parts/App.svelte';
+import BrokenPage from './parts/BrokenPage.svelte';
 import { connectHost } from './host';
 import { AppState } from './state/app.svelte';
 import './style/app.css';
 
 async function begin(): Promise<void> {
-  const host = await connectHost();
-  const app = new AppState(host);
-  const report = (message: string) =>
-    void host.call('page_log', { message }).catch(() => undefined);
+  const app = new AppState(await connectHost());
   window.addEventListener('error', (event) =>
-    report(`${event.message} at ${event.filename}:${event.lineno}`),
+    app.report(`${event.message} at ${event.filename}:${event.lineno}`),
   );
   window.addEventListener('unhandledrejection', (event) =>
-    report(`unhandled: ${String(event.reason)}`),
+    app.report(`unhandled: ${String(event.reason)}`),
   );
   const target = document.getElementById('app');
   if (!target) return;
@@ -22,4 +20,8 @@ async function begin(): Promise<void> {
   await app.start();
 }
 
-void begin();
+begin().catch((error: unknown) => {
+  const target = document.getElementById('app');
+  target?.replaceChildren();
+  if (target) mount(BrokenPage, { target, props: { error } });
+});

@@ -61,6 +61,7 @@ const PAIRS: [text: string, ground: string, least: number][] = [
     ]),
   ),
   ['on-accent', 'accent', 4.5],
+  ['text', 'find', 4.5],
   ['text', 'accent-soft', 4.5],
   ['text', 'need-soft', 4.5],
   ['text-2', 'need-soft', 4.5],
@@ -72,6 +73,11 @@ const PAIRS: [text: string, ground: string, least: number][] = [
     ground,
     4.5,
   ]),
+  ...['keyword', 'string', 'number', 'name', 'type', 'comment'].flatMap((tint) =>
+    ['bg-raised', 'bg-sunken', 'add', 'add-strong', 'del', 'del-strong'].map(
+      (ground): [string, string, number] => [`code-${tint}`, ground, 4.5],
+    ),
+  ),
   ['text-2', 'add', 4.5],
   ['text-2', 'del', 4.5],
   ['done', 'bg-active', 4.5],

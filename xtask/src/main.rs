@@ -2,6 +2,9 @@
 //! automatic checks do the same.
 
 mod bench;
+mod bundle;
+mod display;
+mod fetched;
 mod generate;
 mod page;
 mod place;
@@ -16,11 +19,20 @@ use std::process::ExitCode;
 
 const USAGE: &str = "Usage: cargo xtask <command>
 
-  run [ARGS]              installs what is missing, builds, opens the window
+  run [ARGS]              installs what is missing, builds, opens the window; ARGS are the window's:
+                          [--data-dir DIR] [FOLDER]... Without a display it runs the demo in the
+                          terminal
   test [--live] [--window | --no-window] [FILTER]
-                          installs what is missing, runs every test
+                          installs what is missing, runs every test. --live: also those with the
+                          real `claude`, fetched from npm (always with CI=true); --window: only those
+                          that need a display and a browser; FILTER: only the Rust tests whose name
+                          contains it
+  bundle [FORMAT]...      a package to install, into target/release/bundle/; `deb` unless given
   bench road [--transport pty|pipe] [--lines N]
                           measures the road of an event from the agent to the page
+  bench start [--events N] [--programs DIR]
+                          measures the window's start, with a store of so many events; of what
+                          `bundle` built, or of an installed one (/usr/bin)
   tidy                    the house rules that no compiler knows
   generate [--check]      TypeScript of the protocol into ui/src/contract/
 ";
@@ -39,9 +51,14 @@ fn dispatch() -> Result<()> {
     let mut args = std::env::args().skip(1);
     let command = args.next().unwrap_or_default();
     let rest: Vec<String> = args.collect();
+    if matches!(rest.first().map(String::as_str), Some("--help" | "-h" | "help")) {
+        println!("{USAGE}");
+        return Ok(());
+    }
     match command.as_str() {
         "run" => run::command(&rest),
         "test" => test::command(&rest),
+        "bundle" => bundle::command(&rest),
         "bench" => bench::command(&rest),
         "generate" => generate::command(&rest),
         "tidy" => tidy::command(&rest),

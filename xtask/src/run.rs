@@ -1,7 +1,7 @@
 //! `cargo xtask run`: from a checkout to a window; without a display, to the same work in the
 //! terminal.
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use std::env;
 use std::fs;
 use std::path::Path;
@@ -9,6 +9,13 @@ use std::path::Path;
 use crate::{page, place, shell, system};
 
 pub fn command(args: &[String]) -> Result<()> {
+    if !system::has_display() && !args.is_empty() {
+        bail!(
+            "`{}` is for the window, and there is no display here. Without it, the demo runs in the \
+             terminal.",
+            args.join(" ")
+        );
+    }
     system::ensure(&system::of_this_system(system::TO_BUILD))?;
     system::ensure_node()?;
     page::install()?;

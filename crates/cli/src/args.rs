@@ -67,6 +67,13 @@ pub enum Command {
     },
     /// Lists the worktrees of the repository that a folder is in.
     Worktrees { dir: PathBuf },
+    /// Removes a worktree; refuses while it holds work that exists nowhere else.
+    Remove {
+        worktree: PathBuf,
+        /// Removes it in spite of that work; a ref in its repository keeps what was in it.
+        #[arg(long)]
+        force: bool,
+    },
     /// Says what is well here and what is not.
     Doctor,
     /// Serves the API over the data directory's socket; with --port, and the page, to a browser here.
@@ -78,34 +85,22 @@ pub enum Command {
         #[arg(long, value_name = "DIR")]
         page: Option<PathBuf>,
     },
-    /// Measures the road of an event; `cargo xtask bench road` calls it.
-    #[command(hide = true)]
-    BenchRoad {
-        #[arg(long, default_value = "pty")]
-        transport: Carrier,
-        #[arg(long, default_value_t = 100_000)]
-        lines: u64,
-    },
 }
 
-/// What to run, and where.
+/// What to run, and where: exactly one of `repo` and `worktree`.
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("place").required(true).args(["repo", "worktree"])))]
 pub struct Run {
     /// What the agent is to do; `-` reads it from stdin.
     pub prompt: String,
     /// Work in a new worktree of the repository that this folder is in.
-    #[arg(
-        long,
-        value_name = "DIR",
-        required_unless_present = "worktree",
-        conflicts_with = "worktree"
-    )]
+    #[arg(long, value_name = "DIR")]
     pub repo: Option<PathBuf>,
     /// The branch, tag or commit that the new worktree starts from.
-    #[arg(long, requires = "repo")]
+    #[arg(long, value_name = "REF", conflicts_with = "worktree")]
     pub base: Option<String>,
     /// The new worktree's branch.
-    #[arg(long, requires = "repo")]
+    #[arg(long, value_name = "NAME", conflicts_with = "worktree")]
     pub branch: Option<String>,
     /// Work in this worktree as it is.
     #[arg(long, value_name = "DIR")]

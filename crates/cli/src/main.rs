@@ -5,7 +5,6 @@
 //! 0 completed, 1 failed, 2 usage, 3 a limit, 4 stopped, 5 needs an answer that nobody can give.
 
 mod args;
-mod bench;
 mod follow;
 mod print;
 mod reach;
@@ -58,8 +57,10 @@ async fn run(args: Args) -> Result<ExitCode, ApiError> {
             show::events(&data_dir, json, &run, from, follow).await
         }
         Command::Worktrees { dir } => show::worktrees(&data_dir, json, &dir).await,
+        Command::Remove { worktree, force } => {
+            runs::remove(&data_dir, json, &worktree, force).await
+        }
         Command::Doctor => show::doctor(&data_dir, json).await,
-        Command::BenchRoad { transport, lines } => bench::road(transport, lines).await,
         Command::Serve { port, page } => serve::serve(&data_dir, port, page).await,
     }
 }

@@ -1,4 +1,4 @@
-//! The commands that start, steer and end runs.
+//! The commands that start, steer and end runs, and remove what they worked in.
 
 use std::{io::Read, path::Path, process::ExitCode};
 
@@ -86,6 +86,28 @@ pub async fn stop(data_dir: &Path, json: bool, run: &str) -> Result<ExitCode, Ap
     print::summary(&summary, json);
     reach.close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A refusal is told, and ends with 1.
+pub async fn remove(
+    data_dir: &Path,
+    json: bool,
+    worktree: &Path,
+    force: bool,
+) -> Result<ExitCode, ApiError> {
+    let reach = Reach::open(data_dir).await?;
+    // As git lists it: without links.
+    let path = worktree.canonicalize().unwrap_or_else(|_| worktree.to_owned());
+    let path = absolute(&path)?;
+    let project: Project = reach.call("project_add", &PathParams { path: path.clone() }).await?;
+    let params = WorktreeRemoveParams { project: project.id, path, force };
+    let report: RemovalReport = reach.call("worktree_remove", &params).await?;
+    match json {
+        true => print::json(&report),
+        false => print::line(&report.sentence),
+    }
+    reach.close().await;
+    Ok(if report.removed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// One text answers every question of a request; who wants more has the window.

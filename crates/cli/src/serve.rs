@@ -35,12 +35,14 @@ pub async fn serve(
     Ok(ExitCode::SUCCESS)
 }
 
-/// The page beside the program, or where it is built.
+/// The page as named, else where a package puts it, else where it is built.
 fn page_dir(named: Option<PathBuf>) -> Result<PathBuf, ApiError> {
-    let beside = std::env::current_exe().ok().and_then(|exe| Some(exe.parent()?.join("ui")));
-    let built = Some(PathBuf::from("ui/dist"));
-    let candidates = if named.is_some() { [named, None] } else { [beside, built] };
-    let found = candidates.into_iter().flatten().find(|dir| dir.join("index.html").is_file());
+    let exe = std::env::current_exe().ok();
+    let packaged = exe.and_then(|exe| Some(exe.parent()?.join("../lib/Musher/page")));
+    let built = PathBuf::from("ui/dist");
+    let candidates =
+        named.map_or_else(|| packaged.into_iter().chain([built]).collect(), |dir| vec![dir]);
+    let found = candidates.into_iter().find(|dir| dir.join("index.html").is_file());
     found.ok_or_else(|| {
         ApiError::new(ErrorCode::NotFound, "The built page was not found.")
             .with_hint("Build it with `npm run build` in ui/, or name its folder with --page.")

@@ -75,6 +75,22 @@ fn the_demo_does_the_whole_job_in_a_worktree_of_its_own() {
 }
 
 #[test]
+fn a_worktree_with_work_in_it_is_removed_only_by_force() {
+    let world = World::new();
+    world.run("edit", &["--answer", "allow"]);
+    let worktree = world.runs().remove(0).worktree;
+    let refused = world.call(&["remove", &worktree]);
+    assert_eq!(refused.code, 1, "{}{}", refused.stdout, refused.stderr);
+    assert!(std::path::Path::new(&worktree).is_dir() && !refused.stdout.trim().is_empty());
+    let removed = world.call(&["--json", "remove", "--force", &worktree]);
+    assert_eq!(removed.code, 0, "{}{}", removed.stdout, removed.stderr);
+    assert!(!std::path::Path::new(&worktree).exists());
+    let report: RemovalReport = serde_json::from_str(&removed.stdout).unwrap();
+    let kept = world.repo.git(["rev-parse", "--verify", &report.rescue_ref.unwrap()]);
+    assert!(kept.is_ok(), "the rescue ref is there");
+}
+
+#[test]
 fn exit_codes_say_how_it_ended() {
     let world = World::new();
     for (script, code) in [
@@ -89,9 +105,25 @@ fn exit_codes_say_how_it_ended() {
         let ran = world.run(script, &[]);
         assert_eq!(ran.code, code, "{script}: {}{}", ran.stdout, ran.stderr);
     }
-    assert_eq!(world.call(&["run", "x"]).code, 2, "no place named");
     assert_eq!(world.call(&["run", "", "--repo", "/"]).code, 2, "no words");
-    assert_eq!(world.call(&["no-such-command"]).code, 2);
+}
+
+#[test]
+fn a_wrong_command_line_is_told_what_it_lacks() {
+    let world = World::new();
+    for (line, named) in [
+        (&["run", "x"][..], &["--repo", "--worktree"][..]),
+        (&["run", "x", "--worktree", "/", "--repo", "/"], &["--repo", "--worktree"]),
+        (&["run", "x", "--worktree", "/", "--base", "main"], &["--base", "--worktree"]),
+        (&["run", "x", "--worktree", "/", "--branch", "b"], &["--branch", "--worktree"]),
+        (&["no-such-command"], &["no-such-command"]),
+        (&["--json"], &["serve"]),
+    ] {
+        let said = world.call(line);
+        assert_eq!(said.code, 2, "{line:?}: {}", said.stderr);
+        assert!(named.iter().all(|name| said.stderr.contains(name)), "{line:?}: {}", said.stderr);
+        assert!(!said.stderr.contains("bench"), "{}", said.stderr);
+    }
 }
 
 #[test]

@@ -3,16 +3,17 @@
 use std::{
     collections::{BTreeMap, HashMap},
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
 };
 
 use chrono::{DateTime, Utc};
-use musher_process::LoginPath;
+use futures::future::BoxFuture;
+use musher_process::{LoginPath, LoginPathCache, login_path};
 use musher_protocol::{ApiError, ErrorCode, RunId, RunSummary, StoryId};
 use musher_runtime::Registry;
 use musher_store::{Store, TranscriptIndex};
 use musher_worktree::Git;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{OnceCell, Semaphore, mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{actor::Mail, news::NewsHub};
@@ -25,11 +26,21 @@ pub struct EngineConfig {
     pub max_live_runs: usize,
     /// Where the time comes from; tests have their own.
     pub now: fn() -> DateTime<Utc>,
+    /// Where the person's PATH comes from; tests have their own.
+    pub login: fn() -> BoxFuture<'static, LoginPath>,
 }
+
+/// The login shell is asked once for the process, however many engines it opens.
+static LOGIN_PATH: LazyLock<LoginPathCache> = LazyLock::new(LoginPathCache::default);
 
 impl EngineConfig {
     pub fn new(data_dir: PathBuf) -> Self {
-        Self { data_dir, max_live_runs: crate::settings::DEFAULT_MAX_LIVE_RUNS, now: Utc::now }
+        Self {
+            data_dir,
+            max_live_runs: crate::settings::DEFAULT_MAX_LIVE_RUNS,
+            now: Utc::now,
+            login: || Box::pin(login_path(&LOGIN_PATH)),
+        }
     }
 }
 
@@ -38,8 +49,8 @@ pub(crate) struct Core {
     pub config: EngineConfig,
     pub registry: Registry,
     pub store: Store,
-    pub git: Git,
-    pub login: LoginPath,
+    /// Known once the login shell has answered.
+    pub programs: OnceCell<Programs>,
     pub news: NewsHub,
     pub slots: Arc<Semaphore>,
     pub runs: RunTable,
@@ -50,7 +61,31 @@ pub(crate) struct Core {
     pub closing: CancellationToken,
 }
 
+/// Where the person's programs are, and the first of them.
+pub(crate) struct Programs {
+    login: LoginPath,
+    git: Git,
+}
+
 impl Core {
+    /// Waits for the login shell, 5 s at most: only what starts a program may ask.
+    pub async fn login(&self) -> &LoginPath {
+        &self.programs().await.login
+    }
+
+    /// See `login`.
+    pub async fn git(&self) -> &Git {
+        &self.programs().await.git
+    }
+
+    async fn programs(&self) -> &Programs {
+        let ask = || async {
+            let login = (self.config.login)().await;
+            Programs { git: Git::new(&login.path), login }
+        };
+        self.programs.get_or_init(ask).await
+    }
+
     pub fn now(&self) -> DateTime<Utc> {
         (self.config.now)()
     }

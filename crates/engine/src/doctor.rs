@@ -7,9 +7,9 @@ use crate::Engine;
 
 impl Engine {
     pub async fn doctor(&self) -> Result<DoctorReport, ApiError> {
-        let mut checks = vec![self.check_git().await, self.check_path(), check_keeper()];
+        let mut checks = vec![self.check_git().await, self.check_path().await, check_keeper()];
         for kind in self.core.registry.all() {
-            checks.push(check_runtime(&kind.detect(&self.core.login.path).await));
+            checks.push(check_runtime(&kind.detect(&self.core.login().await.path).await));
         }
         checks.push(self.check_data_dir());
         let ok = checks.iter().all(|check| check.state != CheckState::Bad);
@@ -17,14 +17,14 @@ impl Engine {
     }
 
     async fn check_git(&self) -> DoctorCheck {
-        match self.core.git.version().await {
+        match self.core.git().await.version().await {
             Ok(version) => good("git", format!("git {version} is installed.")),
             Err(error) => bad("git", error.to_string(), "Install git 2.38 or newer."),
         }
     }
 
-    fn check_path(&self) -> DoctorCheck {
-        let login = &self.core.login;
+    async fn check_path(&self) -> DoctorCheck {
+        let login = self.core.login().await;
         let folders = std::env::split_paths(&login.path).count();
         let sentence = match login.source {
             PathSource::Login => format!("PATH is your login shell's: {folders} folders."),

@@ -2,16 +2,14 @@
 
 use std::{
     path::Path,
-    sync::{Arc, LazyLock, Mutex},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
-use musher_process::{LoginPathCache, login_path};
 use musher_protocol::*;
 use musher_runtime::Registry;
 use musher_store::{DataDirLock, Store};
-use musher_worktree::Git;
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -20,8 +18,8 @@ use crate::{
     news::NewsHub,
 };
 
-/// The login shell is asked once for the process, however many engines it opens.
-static LOGIN_PATH: LazyLock<LoginPathCache> = LazyLock::new(LoginPathCache::default);
+/// How long `app_info` waits for the login shell before it says what is known without it.
+const RUNTIMES_WITHIN: Duration = Duration::from_secs(1);
 
 /// How long `settle` waits.
 const SETTLE_WITHIN: Duration = Duration::from_secs(5);
@@ -49,12 +47,10 @@ impl Engine {
         });
         let (lock, store, mut notices) = opened.await.map_err(|_| broken())??;
         notices.splice(0..0, lock.notices.iter().cloned());
-        let login = login_path(&LOGIN_PATH).await;
         let core = Core {
             registry,
             store,
-            git: Git::new(&login.path),
-            login,
+            programs: OnceCell::new(),
             news: NewsHub::default(),
             slots: Arc::new(Semaphore::new(config.max_live_runs.max(1))),
             runs: RunTable::default(),
@@ -66,7 +62,19 @@ impl Engine {
         let engine =
             Self { core: Arc::new(core), notices: Arc::new(notices), _lock: Arc::new(lock) };
         engine.take_in().await?;
+        engine.ask_login_shell();
         Ok(engine)
+    }
+
+    /// A login shell can take seconds, and nothing that is only looked at needs it.
+    fn ask_login_shell(&self) {
+        let core = self.core.clone();
+        self.core.tasks.spawn(async move {
+            tokio::select! {
+                _ = core.login() => core.news.runtimes_changed(),
+                () = core.closing.cancelled() => {}
+            }
+        });
     }
 
     pub fn data_dir(&self) -> &Path {
@@ -99,10 +107,7 @@ impl Engine {
     }
 
     pub async fn app_info(&self, host: HostKind) -> Result<AppInfo, ApiError> {
-        let mut runtimes = Vec::new();
-        for kind in self.core.registry.all() {
-            runtimes.push(kind.detect(&self.core.login.path).await);
-        }
+        let runtimes = self.runtimes().await;
         Ok(AppInfo {
             version: env!("CARGO_PKG_VERSION").into(),
             api_version: API_VERSION,
@@ -114,6 +119,26 @@ impl Engine {
         })
     }
 }
+
+impl Engine {
+    /// While the login shell has not answered, what Musher's own PATH finds; news tell when to ask again.
+    async fn runtimes(&self) -> Vec<RuntimeInfo> {
+        let login = tokio::time::timeout(RUNTIMES_WITHIN, self.core.login()).await.ok();
+        let own = || std::env::var("PATH").unwrap_or_default();
+        let path = login.map_or_else(own, |login| login.path.clone());
+        let mut runtimes = Vec::new();
+        for kind in self.core.registry.all() {
+            let mut info = kind.detect(&path).await;
+            if login.is_none() && !info.found {
+                info.hint = Some(STILL_LOOKING.into());
+            }
+            runtimes.push(info);
+        }
+        runtimes
+    }
+}
+
+const STILL_LOOKING: &str = "Musher waits for your login shell to say where your programs are.";
 
 fn broken() -> ApiError {
     ApiError::new(ErrorCode::Internal, "A part of Musher failed while it opened its data.")

@@ -52,6 +52,11 @@ impl NewsHub {
         self.tell(|waiting| waiting.projects = true);
     }
 
+    /// Goes the same way: both are asked for again, seldom.
+    pub fn runtimes_changed(&self) {
+        self.projects_changed();
+    }
+
     /// Ends every reader once it has what is waiting.
     pub fn close(&self) {
         self.tell(|waiting| waiting.closed = true);

@@ -20,7 +20,7 @@ const MAX_DIFF_LINES: usize = 50_000;
 
 impl Engine {
     pub async fn folder_inspect(&self, params: PathParams) -> Result<FolderReport, ApiError> {
-        let mut report = self.core.git.inspect(Path::new(&params.path)).await;
+        let mut report = self.core.git().await.inspect(Path::new(&params.path)).await;
         if let Some(root) = &report.root {
             let projects = self.core.store.projects().await?;
             report.project = projects.into_iter().find(|p| p.root == *root).map(|p| p.id);
@@ -52,7 +52,7 @@ impl Engine {
 
     pub async fn project_bases(&self, params: ProjectParams) -> Result<Vec<BaseChoice>, ApiError> {
         let project = self.project(&params.project).await?;
-        Ok(self.core.git.bases(Path::new(&project.root)).await?)
+        Ok(self.core.git().await.bases(Path::new(&project.root)).await?)
     }
 
     pub async fn project_worktrees(
@@ -61,7 +61,7 @@ impl Engine {
     ) -> Result<Vec<Worktree>, ApiError> {
         let project = self.project(&params.project).await?;
         let owned = self.core.worktrees_dir();
-        Ok(self.core.git.worktrees(Path::new(&project.root), &owned).await?)
+        Ok(self.core.git().await.worktrees(Path::new(&project.root), &owned).await?)
     }
 
     pub async fn trust_get(&self, params: TrustParams) -> Result<TrustReport, ApiError> {
@@ -121,12 +121,12 @@ impl Engine {
             made_branch,
             at: self.core.now(),
         };
-        Ok(self.core.git.remove(request).await?)
+        Ok(self.core.git().await.remove(request).await?)
     }
 
     /// A folder that an agent can work in, or the sentence that says why not.
     pub(crate) async fn usable_folder(&self, path: &str) -> Result<FolderReport, ApiError> {
-        let report = self.core.git.inspect(Path::new(path)).await;
+        let report = self.core.git().await.inspect(Path::new(path)).await;
         if report.usable {
             return Ok(report);
         }
@@ -143,7 +143,7 @@ impl Engine {
             return Ok(named.to_owned());
         }
         let path = self.core.config.data_dir.join("demo-repository");
-        self.core.git.make_demo_repository(&path).await?;
+        self.core.git().await.make_demo_repository(&path).await?;
         Ok(path.to_string_lossy().into_owned())
     }
 
@@ -164,7 +164,7 @@ impl Engine {
         }
         let worktree = PathBuf::from(story.worktree);
         let trust = trust_in(&self.core, &story.project, &worktree).await?;
-        let git = self.core.git.trusting(trust.decision == Some(TrustDecision::Trusted));
+        let git = self.core.git().await.trusting(trust.decision == Some(TrustDecision::Trusted));
         Ok((git, worktree, story.base_commit))
     }
 }
@@ -194,7 +194,7 @@ pub(crate) async fn trust_in(
     project: &ProjectId,
     worktree: &Path,
 ) -> Result<TrustReport, ApiError> {
-    let TrustItems { items, digest } = core.git.trust_items(worktree).await?;
+    let TrustItems { items, digest } = core.git().await.trust_items(worktree).await?;
     let decision = core.store.trust_of(project, &digest).await?.map(|answer| answer.decision);
     let last = core.store.trust(project).await?;
     let known = last.map(|answer| answer.items).unwrap_or_default();

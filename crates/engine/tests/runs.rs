@@ -6,7 +6,7 @@ mod fake;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use fake::{Heard, World, sent, turn_ended, wants};
+use fake::{FakeRun, Heard, World, sent, turn_ended, wants};
 use musher_protocol::*;
 use musher_runtime::AgentInput;
 
@@ -28,6 +28,17 @@ fn message(heard: Heard) -> (String, String) {
 async fn send(world: &World, run: &RunId, text: &str, delivery: Delivery) {
     let params = RunSendParams { run: run.clone(), text: text.into(), delivery };
     world.engine.run_send(params).await.unwrap();
+}
+
+/// The engine goes while the agent lives, and the next one attaches to it.
+async fn attached(dir: &std::path::Path, world: World, agent: FakeRun) -> (World, FakeRun) {
+    // What a keeper's record would be.
+    std::fs::write(agent.context.run_dir.join("keeper.json"), "{}").unwrap();
+    world.engine.shutdown().await;
+    drop((world, agent));
+    let mut world = World::open(dir, 4, chrono::Utc::now).await;
+    let agent = world.started().await;
+    (world, agent)
 }
 
 fn ends_once_without_gap(events: &[EventEnvelope]) {
@@ -308,16 +319,92 @@ async fn an_answer_that_the_agent_may_not_have_heard_is_given_again_after_a_cras
     world.until(&run, |s| s.waiting == 1).await;
     world.engine.run_answer(answer_params(&run, "r1", Answer::Allow)).await.unwrap();
     agent.hear().await;
-    // What a keeper's record would be: the next engine attaches.
-    std::fs::write(agent.context.run_dir.join("keeper.json"), "{}").unwrap();
-    world.engine.shutdown().await;
-    drop((world, agent));
+    let lost = AgentEvent::Warning { code: "keeper_lost".into(), message: "Killed.".into() };
+    let before = world.until(&run, |_| true).await.last_seq;
+    agent.say(lost).await;
+    world.until(&run, |s| s.last_seq > before).await;
 
-    let mut world = World::open(dir.path(), 4, chrono::Utc::now).await;
-    let mut agent = world.started().await;
-    assert!(agent.context.attach.is_some());
+    let (world, mut agent) = attached(dir.path(), world, agent).await;
+    let point = agent.context.attach.clone().expect("it attaches");
+    assert!(point.warned.contains("keeper_lost"), "what was told is not told again");
     let given = Heard::Input(AgentInput::Answer { request: "r1".into(), answer: Answer::Allow });
     assert_eq!(agent.hear().await, given);
     agent.end(RunOutcome::Completed);
     world.until(&run, |s| s.phase == RunPhase::Done).await;
+}
+
+/// A message is confirmed after the turn that took it in: nothing more will end that turn.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_that_was_over_is_over_after_a_crash() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 4, chrono::Utc::now).await;
+    let run = world.start(|_| {}).await.id;
+    let mut agent = world.started().await;
+    send(&world, &run, "use tabs", Delivery::Steer).await;
+    let (steered, _) = message(agent.hear().await);
+    agent.say(turn_ended()).await;
+    assert_eq!(agent.hear().await, Heard::Input(AgentInput::EndOfInput));
+    let before = world.until(&run, |_| true).await.last_seq;
+    agent.say(sent(&steered)).await;
+    world.until(&run, |s| s.last_seq > before).await;
+
+    let (world, mut agent) = attached(dir.path(), world, agent).await;
+    assert_eq!(agent.hear().await, Heard::Input(AgentInput::EndOfInput));
+    agent.end(RunOutcome::Completed);
+    world.until(&run, |s| s.phase == RunPhase::Done).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_that_runs_goes_on_after_a_crash() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 4, chrono::Utc::now).await;
+    let run = world.start(|_| {}).await.id;
+    let mut agent = world.started().await;
+    send(&world, &run, "and then tidy up", Delivery::Queue).await;
+    agent.say(turn_ended()).await;
+    let (queued, _) = message(agent.hear().await);
+    let before = world.until(&run, |_| true).await.last_seq;
+    agent.say(sent(&queued)).await;
+    world.until(&run, |s| s.last_seq > before).await;
+
+    let (world, mut agent) = attached(dir.path(), world, agent).await;
+    send(&world, &run, "use tabs", Delivery::Steer).await;
+    let (_, words) = message(agent.hear().await);
+    assert_eq!(words, "use tabs", "its input is open");
+    agent.say(turn_ended()).await;
+    assert_eq!(agent.hear().await, Heard::Input(AgentInput::EndOfInput));
+    agent.end(RunOutcome::Completed);
+    world.until(&run, |s| s.phase == RunPhase::Done).await;
+}
+
+/// Somebody emptied, cut or removed a transcript: whoever opens the run is told, once, and reading ends.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transcript_that_was_cut_from_outside_says_so_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 1, chrono::Utc::now).await;
+    let run = world.start(|_| {}).await.id;
+    world.started().await.end(RunOutcome::Completed);
+    let last = world.until(&run, |s| s.phase == RunPhase::Done).await.last_seq;
+    let path = dir.path().join("data/runs").join(run.as_str()).join("transcript.jsonl");
+    let whole = std::fs::read_to_string(&path).unwrap();
+    let kept: Vec<&str> = whole.lines().take(3).collect();
+    for (left, first_missing) in [(kept.join("\n") + "\n", 3), (String::new(), 1)] {
+        std::fs::write(&path, left).unwrap();
+        let told: Vec<_> = world.events(&run).await.into_iter().filter(is_gap).collect();
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].seq, first_missing);
+        let params =
+            RunEventsParams { run: run.clone(), from_seq: 1, max_bytes: None, wait_ms: None };
+        let text = world.engine.run_events(params).await.unwrap();
+        let batch: EventBatch = serde_json::from_str(&text).unwrap();
+        assert!(batch.end && batch.next_seq == last + 1, "{text}");
+    }
+    std::fs::remove_file(&path).unwrap();
+    let params = RunEventsParams { run: run.clone(), from_seq: 1, max_bytes: None, wait_ms: None };
+    let error = world.engine.run_events(params).await.unwrap_err();
+    assert!(error.message.contains("is gone") && error.hint.is_some(), "{error:?}");
+}
+
+fn is_gap(envelope: &EventEnvelope) -> bool {
+    matches!(&envelope.event, AgentEvent::Warning { code, .. } if code == "transcript_gap")
 }

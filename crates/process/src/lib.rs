@@ -19,6 +19,8 @@ mod run;
 mod spec;
 
 #[cfg(unix)]
+mod cgroup;
+#[cfg(unix)]
 mod client;
 #[cfg(unix)]
 mod files;

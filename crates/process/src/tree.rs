@@ -3,13 +3,14 @@
 
 use std::{
     collections::{HashMap, HashSet},
+    path::Path,
     time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal};
 use serde::{Deserialize, Serialize};
 
-use crate::wire::KeeperFile;
+use crate::{cgroup, wire::KeeperFile};
 
 /// How long processes that do not go may take before they are called left (a process in an
 /// uninterruptible wait does not die of KILL).
@@ -92,12 +93,21 @@ pub struct Swept {
 }
 
 /// Kills what a dead (or deaf) keeper left behind: the keeper, the recorded child, everything that
-/// carries the mark, and all their descendants; never the caller or one of its ancestors.
+/// carries the mark or is in the run's cgroup, and all their descendants; never the caller or one of
+/// its ancestors.
 pub fn sweep(file: &KeeperFile) -> Swept {
     if file.boot != boot() {
         return Swept::default();
     }
     file.keeper.signal(Signal::KILL);
+    let swept = sweep_tree(file);
+    if let Some(cgroup) = &file.cgroup {
+        cgroup::remove(cgroup);
+    }
+    swept
+}
+
+fn sweep_tree(file: &KeeperFile) -> Swept {
     let until = Instant::now() + KILL_LIMIT;
     let mut killed = Vec::new();
     loop {
@@ -112,12 +122,16 @@ pub fn sweep(file: &KeeperFile) -> Swept {
                 killed.push(id.pid);
             }
         }
+        if let Some(cgroup) = file.cgroup.as_deref().filter(|cgroup| !is_spared_in(cgroup)) {
+            cgroup::kill(cgroup);
+        }
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
 fn remnants(file: &KeeperFile) -> Vec<ProcessId> {
     let mut found: HashSet<ProcessId> = processes_with_mark(&file.mark).into_iter().collect();
+    found.extend(in_cgroup(file));
     found.extend(file.child.filter(|child| child.is_alive()));
     let roots: Vec<u32> = found.iter().map(|id| id.pid).collect();
     let rows = platform::rows();
@@ -125,6 +139,17 @@ fn remnants(file: &KeeperFile) -> Vec<ProcessId> {
     let spared = ancestors(&rows, std::process::id());
     found.retain(|id| !spared.contains(&id.pid) && *id != file.keeper);
     found.into_iter().collect()
+}
+
+fn in_cgroup(file: &KeeperFile) -> impl Iterator<Item = ProcessId> {
+    let listed = file.cgroup.as_deref().map(cgroup::processes).unwrap_or_default();
+    listed.into_iter().filter_map(ProcessId::of)
+}
+
+/// The caller or an ancestor of it is in the cgroup: then it is not killed as a whole.
+fn is_spared_in(cgroup: &Path) -> bool {
+    let spared = ancestors(&platform::rows(), std::process::id());
+    cgroup::processes(cgroup).iter().any(|pid| spared.contains(pid))
 }
 
 fn ancestors(rows: &[Row], pid: u32) -> HashSet<u32> {

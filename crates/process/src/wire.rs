@@ -4,6 +4,8 @@
 //! not know is answered with an error; a message that an engine does not know is skipped. So either
 //! may be older than the other.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{ExitRecord, Signal, Stream, tree::ProcessId};
@@ -100,4 +102,7 @@ pub struct KeeperFile {
     pub mark: String,
     /// The system's boot; processes of another boot are gone.
     pub boot: String,
+    /// The run's own cgroup, where one could be made.
+    #[serde(default)]
+    pub cgroup: Option<PathBuf>,
 }

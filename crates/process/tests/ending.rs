@@ -6,6 +6,7 @@ mod common;
 
 use std::{
     io::{BufRead, BufReader},
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -87,6 +88,68 @@ async fn a_killed_keeper_leaves_nothing_after_the_next_attach() {
         };
         assert!(record.lost);
     }
+}
+
+/// Nothing ties it to the run: no parent, no session, no environment. Only the cgroup knows.
+const HIDDEN: &str = "(setsid env -i /bin/sh -c 'echo $$ > hidden; exec sleep 1000' &);";
+
+#[tokio::test]
+async fn what_hid_from_a_killed_keeper_is_found_in_its_cgroup() {
+    let run = Run::new();
+    let keeper = run.start_shell(&format!("{HIDDEN} sleep 1000"), Transport::Pipe).await;
+    let Some(cgroup) = cgroup(&run.dir()) else {
+        keeper.end(Ending::NOW).await.unwrap();
+        return eprintln!("skipped: no cgroup may be made here");
+    };
+    let hidden = hidden(&run).await;
+    assert!(!alive(&run.mark).contains(&hidden.pid), "it carries no mark");
+    drop(keeper);
+    kill(keeper_pid(&run.dir()));
+    let Attached::Lost { killed, left } = Keeper::attach(&run.dir()).await.unwrap() else {
+        panic!("the keeper is dead");
+    };
+    assert!(killed.contains(&hidden.pid) && left.is_empty(), "{killed:?} {left:?}");
+    assert!(!hidden.is_alive() && !cgroup.exists());
+}
+
+#[tokio::test]
+async fn the_cgroup_holds_the_run_without_its_keeper_and_goes_with_it() {
+    let run = Run::new();
+    let script =
+        format!("{HIDDEN} mkdir $CGROUP/inner && echo $$ > $CGROUP/inner/cgroup.procs; cat");
+    let keeper = run.start_shell(&format!("read CGROUP; {script}"), Transport::Pipe).await;
+    let Some(cgroup) = cgroup(&run.dir()) else {
+        keeper.end(Ending::NOW).await.unwrap();
+        return eprintln!("skipped: no cgroup may be made here");
+    };
+    keeper.input("cgroup", &format!("{}\n", cgroup.display())).await.unwrap();
+    let hidden = hidden(&run).await;
+    let listed = |folder: &Path| {
+        let text = std::fs::read_to_string(folder.join("cgroup.procs")).unwrap_or_default();
+        text.lines().map(|pid| pid.parse().unwrap()).collect::<Vec<u32>>()
+    };
+    until("the child has gone into an inner one", || {
+        listed(&cgroup.join("inner")).contains(&keeper.child().unwrap())
+    })
+    .await;
+    assert_eq!(listed(&cgroup), [hidden.pid]);
+    let record = within(keeper.end(Ending::NOW)).await.unwrap();
+    assert!(record.left.is_empty() && !hidden.is_alive());
+    until("the keeper is gone", || !cgroup.exists()).await;
+}
+
+fn cgroup(dir: &Path) -> Option<PathBuf> {
+    let text = std::fs::read(dir.join("keeper.json")).unwrap();
+    let value: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    value["cgroup"].as_str().map(PathBuf::from)
+}
+
+async fn hidden(run: &Run) -> ProcessId {
+    let file = run.folder.path().join("hidden");
+    let pid = || std::fs::read_to_string(&file).ok()?.trim().parse::<u32>().ok();
+    let comm = || std::fs::read_to_string(format!("/proc/{}/comm", pid()?)).ok();
+    until("the daemon sleeps", || comm().is_some_and(|name| name == "sleep\n")).await;
+    ProcessId::of(pid().unwrap()).unwrap()
 }
 
 #[tokio::test]

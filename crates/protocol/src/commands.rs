@@ -336,6 +336,7 @@ pub enum CheckState {
 pub struct News {
     /// Runs whose summary changed, or that have new events (`last_seq`).
     pub runs: Vec<RunSummary>,
-    /// The list of projects changed: ask again.
+    /// The list of projects changed, or it is known now which runtimes are here: ask again
+    /// (`project_list`, `app_info`).
     pub projects: bool,
 }

@@ -1,6 +1,10 @@
 //! What a runtime is told about its run.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use musher_protocol::{
     EndpointSettings, PermissionMode, RunId, RunLimits, StoryId, Transport, TrustDecision,
@@ -65,8 +69,10 @@ pub struct ToolAccess {
 }
 
 /// Where a runtime goes on with a process that outlived its engine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AttachPoint {
     /// Offset in the standard output's spool behind the last line whose events are all stored.
     pub stored_to: u64,
+    /// Codes of the warnings that are stored already: what is true for good is told once.
+    pub warned: BTreeSet<String>,
 }

@@ -470,7 +470,7 @@ async fn attaches_to_the_second_process(transport: Transport) {
     let (setup, events) = agent.abandon();
     let point = stored_to(&events);
     let next = setup.with(|context| {
-        context.attach = Some(point);
+        context.attach = Some(point.clone());
         // An engine that attaches knows the folder, no more.
         context.prompt.clear();
         context.session_id_to_resume = None;
@@ -523,6 +523,11 @@ async fn tells_when_its_keeper_was_killed(transport: Transport) {
     let over = agent.end().await;
     assert!(over.warned("keeper_lost"), "{:?}", over.events);
     assert!(matches!(over.result.outcome, RunOutcome::Failed { .. }), "{:?}", over.result);
+    // The engine went before it stored the outcome: the next one asks again, and is told no more.
+    let (point, outcome) = (stored_to(&over.events), over.result.outcome);
+    let again = over.setup.with(|context| context.attach = Some(point)).start().end().await;
+    assert_eq!(again.result.outcome, outcome);
+    assert!(!again.warned("keeper_lost"), "{:?}", again.events);
 }
 
 async fn stop_before_start_starts_nothing(transport: Transport) {

@@ -27,6 +27,10 @@ pub struct DataDirLock {
 impl DataDirLock {
     /// Never waits: `Locked` names the process that holds it.
     pub fn acquire(dir: &Path) -> Result<Self, StoreError> {
+        Self::try_acquire(dir).map_err(StoreError::at_start)
+    }
+
+    fn try_acquire(dir: &Path) -> Result<Self, StoreError> {
         let notices = prepare_data_dir(dir)?;
         let path = dir.join(LOCK_FILE);
         let mut file = OpenOptions::new()
@@ -74,13 +78,9 @@ fn refusal(file: &mut File, dir: &Path, error: rustix::io::Errno) -> StoreError 
 /// A folder that others may write to is closed when it is empty or Musher's own; any other is refused,
 /// because it may be a folder like `/tmp` that must stay open.
 pub fn prepare_data_dir(dir: &Path) -> Result<Vec<String>, StoreError> {
+    refuse_a_file(dir)?;
     make_private_dir(dir)?;
     let meta = fs::metadata(dir).map_err(|e| StoreError::io("read", dir, &e))?;
-    if !meta.is_dir() {
-        let what = format!("The data directory {} is not a folder.", dir.display());
-        return Err(StoreError::new(StoreErrorKind::Io, what)
-            .with_hint("Choose another data directory with --data-dir."));
-    }
     let open_to_write = meta.mode() & 0o022 != 0;
     let empty = fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_none());
     if meta.mode() & 0o077 == 0 || (!open_to_write && !empty) {
@@ -94,6 +94,20 @@ pub fn prepare_data_dir(dir: &Path) -> Result<Vec<String>, StoreError> {
         .map_err(|e| StoreError::io("make private", dir, &e))?;
     let told = format!("Others could write to the data directory {}; not any more.", dir.display());
     Ok(if empty { Vec::new() } else { vec![told] })
+}
+
+/// A file where the directory, or one above it, should be.
+fn refuse_a_file(dir: &Path) -> Result<(), StoreError> {
+    let is_file = |path: &&Path| fs::metadata(path).is_ok_and(|meta| !meta.is_dir());
+    let Some(file) = dir.ancestors().find(is_file) else { return Ok(()) };
+    let what = match file == dir {
+        true => format!("The data directory {} is a file, not a folder.", dir.display()),
+        false => {
+            format!("The data directory {} cannot be: {} is a file.", dir.display(), file.display())
+        }
+    };
+    Err(StoreError::new(StoreErrorKind::Io, what)
+        .with_hint("Choose another data directory with --data-dir."))
 }
 
 fn may_be_closed(dir: &Path, meta: &fs::Metadata, empty: bool) -> bool {

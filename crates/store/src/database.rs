@@ -29,7 +29,7 @@ use serde_json::Value;
 use crate::{
     AgentLogWriter, Header, Mark, Recovered, StoreError, StoredBatch,
     data_dir::{make_private_dir, prepare_data_dir, sync_dir},
-    transcript::{read_batch, run_of},
+    transcript::{Request, read_request, run_of},
 };
 use thread::Jobs;
 
@@ -55,6 +55,10 @@ impl Store {
     /// Opens what is there, brings it up to date, or rebuilds it when it is damaged; the sentences say
     /// what a person should know of it. Hold the [`crate::DataDirLock`] meanwhile. Blocks.
     pub fn open(dir: &Path) -> Result<(Self, Vec<String>), StoreError> {
+        Self::try_open(dir).map_err(StoreError::at_start)
+    }
+
+    fn try_open(dir: &Path) -> Result<(Self, Vec<String>), StoreError> {
         let mut notices = prepare_data_dir(dir)?;
         for part in ["runs", "backups"] {
             make_private_dir(&dir.join(part))?;
@@ -110,17 +114,22 @@ impl Store {
         Ok((log.indexed_by(self.clone()), recovered))
     }
 
-    /// Events of a run that no writer holds; of a live one, `TranscriptIndex::read` is to be used.
+    /// Events of a run that is over and that no writer holds; of a live one, `TranscriptIndex::read` is
+    /// to be used. `last_seq` was its last event, as the list has it: what is missing up to there is
+    /// told in its place.
     pub async fn read_events(
         &self,
         run: &RunId,
         from_seq: u64,
+        last_seq: u64,
         max_bytes: usize,
     ) -> Result<StoredBatch, StoreError> {
         // Without the index the transcript is scanned: slower, not wrong.
         let hint = self.mark_before(run, from_seq).await.unwrap_or_default();
         let path = self.transcript_path(run);
-        tokio::task::spawn_blocking(move || read_batch(&path, hint, from_seq, u64::MAX, max_bytes))
+        let limit_seq = u64::MAX;
+        let request = Request { hint, from_seq, limit_seq, last_seq, max_bytes, checked: true };
+        tokio::task::spawn_blocking(move || read_request(&path, &request))
             .await
             .map_err(|_| StoreError::closed())?
     }

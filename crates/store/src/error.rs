@@ -48,7 +48,23 @@ impl StoreError {
     /// `doing` completes "Musher could not ...": "write the transcript".
     pub(crate) fn io(doing: &str, path: &Path, error: &io::Error) -> Self {
         let kind = kind_of_io(error.kind());
-        Self::new(kind, format!("Musher could not {doing} {}: {error}.", path.display()))
+        let failed =
+            Self::new(kind, format!("Musher could not {doing} {}: {error}.", path.display()));
+        match hint_for_io(error.kind()) {
+            Some(hint) => failed.with_hint(hint),
+            None => failed,
+        }
+    }
+
+    /// While it opens its data Musher does not wait for anything: it ends, and is started again.
+    pub(crate) fn at_start(self) -> Self {
+        match self.kind {
+            StoreErrorKind::DiskFull => self.with_hint(
+                "Free some space on that disk and start Musher again, or choose another data \
+                 directory with --data-dir.",
+            ),
+            _ => self,
+        }
     }
 
     pub(crate) fn sql(doing: &str, error: &rusqlite::Error) -> Self {
@@ -74,6 +90,29 @@ fn kind_of_sql(error: &rusqlite::Error) -> StoreErrorKind {
         Some(C::DatabaseBusy | C::DatabaseLocked) => StoreErrorKind::Locked,
         _ => StoreErrorKind::Io,
     }
+}
+
+/// Where the system's own word tells the next step better than the kind.
+fn hint_for_io(kind: io::ErrorKind) -> Option<&'static str> {
+    use io::ErrorKind as K;
+    Some(match kind {
+        K::PermissionDenied => {
+            "Give yourself the right to write there, or choose another data directory with --data-dir."
+        }
+        K::ReadOnlyFilesystem => {
+            "That disk can only be read: mount it for writing, or choose a data directory on another \
+             one with --data-dir."
+        }
+        K::QuotaExceeded => {
+            "Your quota on that disk is used up: remove what you need no more; Musher goes on by itself."
+        }
+        K::InvalidFilename => "Choose a data directory with a shorter path with --data-dir.",
+        K::NotADirectory | K::AlreadyExists | K::IsADirectory => {
+            "Something else has that name: move it away, or choose another data directory with \
+             --data-dir."
+        }
+        _ => return None,
+    })
 }
 
 fn hint_for(kind: StoreErrorKind) -> &'static str {
@@ -107,5 +146,31 @@ impl From<StoreError> for ApiError {
             _ => ErrorCode::StoreFailed,
         };
         ApiError::new(code, error.what).with_hint(error.hint)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One sentence and one next step for each way in which a disk says no.
+    #[test]
+    fn every_refusal_of_a_disk_has_its_own_next_step() {
+        use StoreErrorKind as K;
+        for (error, kind, step) in [
+            (io::ErrorKind::PermissionDenied, K::NoPermission, "the right to write"),
+            (io::ErrorKind::ReadOnlyFilesystem, K::NoPermission, "mount it for writing"),
+            (io::ErrorKind::StorageFull, K::DiskFull, "start Musher again"),
+            (io::ErrorKind::InvalidFilename, K::Io, "shorter path"),
+            (io::ErrorKind::NotADirectory, K::Io, "move it away"),
+            (io::ErrorKind::Other, K::Io, "Check the disk"),
+        ] {
+            let told = StoreError::io("open", Path::new("/data/x"), &error.into()).at_start();
+            assert_eq!(told.kind, kind);
+            assert!(told.what.contains("/data/x") && told.what.ends_with('.'), "{told:?}");
+            assert!(told.hint.contains(step), "{told:?}");
+        }
+        let later = StoreError::io("write", Path::new("/x"), &io::ErrorKind::StorageFull.into());
+        assert!(later.hint.contains("goes on by itself"), "a run waits for space: {later:?}");
     }
 }

@@ -1,6 +1,8 @@
 //! What a run's events amount to. Pure: the same events give the same state, on every machine, in the
 //! engine, in `musher` and when the database is rebuilt. Nothing else decides a run's status.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, Utc};
 use musher_protocol::{
     AgentEvent, Answer, Delivery, EventEnvelope, FileChange, PermissionDecision, PermissionRequest,
@@ -38,6 +40,8 @@ pub struct RunFold {
     pub turn_over: bool,
     /// What the agent does now, for lists: "Reading src/a.rs". Shown where no wait says more.
     pub activity: Option<String>,
+    /// Codes of the warnings that did not come from the agent's output.
+    pub warned: BTreeSet<String>,
     pub last_seq: u64,
     /// Where a reader of the child's output goes on.
     pub stored_to: u64,
@@ -88,6 +92,9 @@ pub struct QueuedMessage {
     pub id: String,
     pub text: String,
     pub delivery: Delivery,
+    /// How many turns had ended when the engine gave it to the agent; `None` while it waits for the end
+    /// of a turn. An engine says a steering message at once and a queued one when a turn has ended.
+    pub given_after: Option<u32>,
 }
 
 /// Why an event does not follow the ones before it.
@@ -140,6 +147,9 @@ impl RunFold {
         }
         let last = std::mem::replace(&mut self.last_seq, envelope.seq);
         self.note_envelope(envelope);
+        if let (AgentEvent::Warning { code, .. }, None) = (&envelope.event, envelope.spool) {
+            self.warned.insert(code.clone());
+        }
         self.note_event(&envelope.event);
         if envelope.seq == last + 1 {
             return Ok(true);
@@ -173,6 +183,7 @@ impl RunFold {
                 self.turn_over = true;
                 self.given.clear();
                 self.activity = None;
+                self.give_next();
             }
             AgentEvent::MessageSent { id } => self.note_sent(id),
             AgentEvent::ToolCall(call) => self.activity = Some(activity_of(call)),
@@ -246,13 +257,38 @@ impl RunFold {
             return;
         }
         self.queued.retain(|m| m.id != id);
-        self.queued.push(QueuedMessage { id: id.to_owned(), text: text.to_owned(), delivery });
+        let at_once = delivery == Delivery::Steer || self.turn_over;
+        self.queued.push(QueuedMessage {
+            id: id.to_owned(),
+            text: text.to_owned(),
+            delivery,
+            given_after: at_once.then_some(self.turns),
+        });
     }
 
+    /// The end of a turn is when the oldest waiting message is said, unless the agent waits for an
+    /// answer.
+    fn give_next(&mut self) {
+        if self.pending.is_empty()
+            && let Some(next) = self.queued.iter_mut().find(|m| m.given_after.is_none())
+        {
+            next.given_after = Some(self.turns);
+        }
+    }
+
+    /// That a message was said is known a moment after it was said, and a quick turn ends within that
+    /// moment. So it begins a turn only when no turn has ended since it was given: otherwise the turn
+    /// that ended was its own.
     fn note_sent(&mut self, id: &str) {
-        self.prompt_sent |= self.prompt.as_ref().is_some_and(|(prompt, _)| prompt == id);
-        self.queued.retain(|m| m.id != id);
-        self.turn_over = false;
+        let is_prompt = self.prompt.as_ref().is_some_and(|(prompt, _)| prompt == id);
+        let given_after = match self.queued.iter().position(|m| m.id == id) {
+            Some(at) => self.queued.remove(at).given_after.unwrap_or(self.turns),
+            None if is_prompt && !self.prompt_sent => 0,
+            // Told before, or its own line is damaged: it begins nothing that is known.
+            None => return,
+        };
+        self.prompt_sent |= is_prompt;
+        self.turn_over &= self.turns > given_after;
     }
 
     fn note_changes(&mut self, files: &[FileChange]) {

@@ -5,6 +5,7 @@
 //! writer has published, so part of a line is never seen. Damage costs the damaged lines and no others.
 
 mod file;
+mod gap;
 mod index;
 mod lines;
 mod read;
@@ -12,8 +13,8 @@ mod recovery;
 mod writer;
 
 pub use index::{Mark, TranscriptIndex};
-pub(crate) use read::run_of;
 pub use read::{Folded, StoredBatch, fold_transcript, read_batch};
+pub(crate) use read::{Request, read_request, run_of};
 pub use recovery::Recovered;
 pub use writer::{AgentLogWriter, SYNC_WITHIN};
 

@@ -140,9 +140,87 @@ async fn a_wrong_number_costs_its_own_line_only() {
     let rest: Vec<&str> = file.lines().filter(gone).collect();
     std::fs::write(&path, rest.join("\n") + "\n").unwrap();
     let sent = parse(&read_batch(&path, None, 9, u64::MAX, 1 << 20).unwrap().json);
-    assert_eq!(sent.iter().map(|e| e.seq).take(3).collect::<Vec<_>>(), [9, 12, 13]);
+    assert_eq!(sent.iter().map(|e| e.seq).take(3).collect::<Vec<_>>(), [9, 10, 12]);
     let (_log, got) = AgentLogWriter::recover(&path).await.unwrap();
     assert_eq!((got.next_seq, got.fold.missing), (21, 2));
+}
+
+/// What a reader is told in the place of missing lines.
+fn gaps(sent: &[EventEnvelope]) -> Vec<(u64, String)> {
+    let told = |e: &EventEnvelope| match &e.event {
+        AgentEvent::Warning { code, message } if code == "transcript_gap" => {
+            Some((e.seq, message.clone()))
+        }
+        _ => None,
+    };
+    sent.iter().filter_map(told).collect()
+}
+
+#[tokio::test]
+async fn lines_that_are_gone_are_told_once_in_their_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let events: Vec<_> = (1..=20).map(|n| envelope(n, text(n), None)).collect();
+    let path = written(dir.path(), &events).await;
+    let file = std::fs::read_to_string(&path).unwrap();
+    let gone = |line: &&str| !line.contains("\"seq\":10,") && !line.contains("\"seq\":11,");
+    let rest: Vec<&str> = file.lines().filter(gone).collect();
+    std::fs::write(&path, rest.join("\n") + "\n").unwrap();
+    // However small the batches are.
+    for max_bytes in [1, 300, 1 << 20] {
+        let (mut next, mut sent) = (1, Vec::new());
+        while next <= 20 {
+            let batch = read_batch(&path, None, next, u64::MAX, max_bytes).unwrap();
+            assert!(batch.next_seq > next && batch.count > 0);
+            next = batch.next_seq;
+            sent.extend(parse(&batch.json));
+        }
+        let told = gaps(&sent);
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert_eq!(told[0].0, 10);
+        assert!(told[0].1.starts_with("Events 10 to 11 are missing"), "{told:?}");
+        sent.retain(|e| e.seq != 10);
+        assert_eq!(sent.len(), 18);
+        assert!(sent.iter().all(|e| events.contains(e)));
+    }
+}
+
+/// Copied lines, as an editor or a careless merge leaves them: what was there before is left out.
+#[tokio::test]
+async fn lines_that_are_there_twice_hide_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let events: Vec<_> = (1..=20).map(|n| envelope(n, text(n), None)).collect();
+    let path = written(dir.path(), &events).await;
+    let file = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = file.lines().collect();
+    for (from, to) in [(10, 11), (3, 9), (1, 13)] {
+        let doubled = [&lines[..13], &lines[from..to], &lines[13..]].concat();
+        std::fs::write(&path, doubled.join("\n") + "\n").unwrap();
+        let sent = parse(&read_batch(&path, None, 1, u64::MAX, 1 << 20).unwrap().json);
+        assert_eq!(sent, events, "lines {from} to {to}");
+        assert_eq!(events_of(&path), events);
+        let (log, got) = AgentLogWriter::recover(&path).await.unwrap();
+        assert_eq!((got.next_seq, got.damaged, got.fold.missing), (21, 0, 0));
+        assert_eq!(log.index().read(1, 1 << 20).await.unwrap().count, 20);
+    }
+}
+
+#[tokio::test]
+async fn what_a_newer_musher_wrote_and_what_is_gone_is_not_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = written(dir.path(), &small()).await;
+    let file = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, file.replacen("musher_transcript\":1", "musher_transcript\":2", 1))
+        .unwrap();
+    let error = read_batch(&path, None, 3, u64::MAX, 1 << 20).unwrap_err();
+    assert_eq!(error.kind, StoreErrorKind::NewerSchema);
+    assert!(
+        error.what.contains("newer Musher") && error.hint.contains("Update Musher"),
+        "{error:?}"
+    );
+    assert!(fold_transcript(&path, |_| {}).is_err());
+    std::fs::remove_file(&path).unwrap();
+    let error = read_batch(&path, None, 1, u64::MAX, 1 << 20).unwrap_err();
+    assert!(error.what.contains("is gone") && error.hint.contains("worktree"), "{error:?}");
 }
 
 #[tokio::test]

@@ -198,7 +198,7 @@ async fn run_is_whole(store: &Store) {
     assert_eq!(store.session_of(&story().id).await.unwrap().unwrap().id, "s");
     assert_eq!(store.story(&story().id).await.unwrap().unwrap().title, story().title);
     assert_eq!(store.projects().await.unwrap(), [project()]);
-    let end = store.read_events(&run_id(), 1_990, 1 << 20).await.unwrap();
+    let end = store.read_events(&run_id(), 1_990, 2_000, 1 << 20).await.unwrap();
     assert_eq!((end.first_seq, end.count), (1_990, 11));
     assert!(store.mark_before(&run_id(), 1_990).await.unwrap().unwrap().offset > 0);
 }
@@ -289,6 +289,6 @@ async fn a_recovered_run_goes_on_through_the_store() {
     let mark = log.index().mark_before(2_005).unwrap();
     log.close().await.unwrap();
     assert_eq!(store.mark_before(&run_id(), 2_005).await.unwrap(), Some(mark));
-    let end = store.read_events(&run_id(), 2_005, 1 << 20).await.unwrap();
+    let end = store.read_events(&run_id(), 2_005, 2_010, 1 << 20).await.unwrap();
     assert_eq!(end.count, 6);
 }

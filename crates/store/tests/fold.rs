@@ -198,3 +198,49 @@ proptest! {
         }
     }
 }
+
+fn message(id: &str, delivery: &str) -> AgentEvent {
+    event(json!({"type": "message", "id": id, "text": id, "delivery": delivery}))
+}
+
+fn sent(id: &str) -> AgentEvent {
+    event(json!({"type": "message_sent", "id": id}))
+}
+
+fn turn_ended() -> AgentEvent {
+    event(json!({"type": "turn_ended", "ok": true}))
+}
+
+/// It is told a moment later that a message was said, perhaps after the end of its turn: an engine that
+/// comes back then must not wait for a second end.
+#[test]
+fn a_message_told_late_does_not_open_the_turn_that_ended() {
+    let quick = [message("p", "prompt"), turn_ended(), sent("p")];
+    assert!(folded(&quick).turn_over, "the prompt");
+    let start = [message("p", "prompt"), sent("p")];
+    let after = |more: &[AgentEvent]| folded(&[&start, more].concat()).turn_over;
+    assert!(after(&[message("s", "steer"), turn_ended(), sent("s")]), "a steering message");
+    let queued = [message("q", "queue"), turn_ended(), turn_ended(), sent("q")];
+    assert!(after(&queued), "a queued message whose own turn ended");
+    assert!(after(&[turn_ended(), message("q", "queue"), turn_ended(), sent("q")]));
+    assert!(after(&[turn_ended(), sent("p")]), "told a second time");
+}
+
+#[test]
+fn a_message_said_after_a_turn_begins_the_next() {
+    let start = [message("p", "prompt"), sent("p")];
+    let after = |more: &[AgentEvent]| folded(&[&start, more].concat()).turn_over;
+    assert!(!after(&[]));
+    assert!(!after(&[message("q", "queue"), turn_ended(), sent("q")]), "it waited for the turn");
+    assert!(!after(&[turn_ended(), message("q", "queue"), sent("q")]));
+    assert!(!after(&[turn_ended(), message("s", "steer"), sent("s")]));
+    let two = [message("q1", "queue"), message("q2", "queue"), turn_ended(), sent("q1")];
+    let two = [&two[..], &[turn_ended(), sent("q2")]].concat();
+    assert!(!after(&two), "one message a turn");
+    assert!(after(&[&two[..], &[turn_ended()]].concat()));
+    let open = [message("q", "queue"), ask("r"), turn_ended()];
+    let answer =
+        json!({"type": "permission_answer", "request": "r", "decision": "allow", "by": "user"});
+    let then = [event(answer), turn_ended(), sent("q")];
+    assert!(!after(&[&open[..], &then].concat()), "nothing is said while an answer is waited for");
+}

@@ -85,7 +85,17 @@ fn a_file_in_its_place_is_a_sentence() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("file");
     fs::write(&file, "").unwrap();
-    let error = DataDirLock::acquire(&file).unwrap_err();
-    assert!(error.what.contains("file"), "{}", error.what);
-    assert!(!error.hint.is_empty());
+    for dir in [file.clone(), file.join("below/it")] {
+        let error = DataDirLock::acquire(&dir).unwrap_err();
+        let named = format!("{} is a file", file.display());
+        assert!(error.what.contains(&named), "{}", error.what);
+        assert!(error.hint.contains("another data directory"), "{}", error.hint);
+    }
+}
+
+#[test]
+fn a_name_that_is_too_long_is_a_sentence() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = DataDirLock::acquire(&dir.path().join("x".repeat(300))).unwrap_err();
+    assert!(error.hint.contains("shorter path"), "{error:?}");
 }

@@ -145,7 +145,7 @@ const ASKED: &[(&str, &str)] = &[
     ("echo $((1+1))", "substitution"),
     ("echo $'a'", "substitution"),
     ("cat src/x <(make)", "substitution"),
-    ("cargo test > >(make)", "substitution"),
+    ("cargo test > >(make)", "not complete"),
     ("$CMD", "substitution"),
     ("c$(true)argo test", "substitution"),
     // Here-documents.

@@ -30,7 +30,13 @@ pub(crate) fn why(answer: &Answer, dir: &Path, what: &str) -> WorktreeError {
     let said = answer.stderr.trim();
     let says = |part: &str| said.contains(part);
     let path = dir.to_owned();
-    if says("dubious ownership") {
+    if answer.cut {
+        WorktreeError::TooMuch(what.to_owned())
+    } else if says("promisor remote") || says("lazy fetching disabled") {
+        WorktreeError::NotFetched(path)
+    } else if says("File name too long") {
+        WorktreeError::NameTooLong(what.to_owned())
+    } else if says("dubious ownership") {
         WorktreeError::OwnedByAnother(path)
     } else if says("not a git repository") && !says("gitdir") && !dir.join(".git").exists() {
         WorktreeError::NotARepository(path)
@@ -40,7 +46,7 @@ pub(crate) fn why(answer: &Answer, dir: &Path, what: &str) -> WorktreeError {
         WorktreeError::DiskFull { path, free_mib: 0, need_mib: 1 }
     } else if says("Read-only file system") {
         WorktreeError::NoPermission(path)
-    } else if is_lock_error(said) {
+    } else if is_passing(said) {
         WorktreeError::Locked(path)
     } else if says("Permission denied") {
         WorktreeError::NoPermission(path)
@@ -49,9 +55,20 @@ pub(crate) fn why(answer: &Answer, dir: &Path, what: &str) -> WorktreeError {
     }
 }
 
-pub(crate) fn is_lock_error(said: &str) -> bool {
+fn is_lock_error(said: &str) -> bool {
     (said.contains(".lock'") && said.contains("File exists"))
-        || (said.contains("cannot lock ref") && !said.contains("Read-only file system"))
+        || (said.contains("cannot lock ref")
+            && !said.contains("Read-only file system")
+            && !said.contains("File name too long"))
+}
+
+/// Another git is in the middle of something, and the same call will do in a moment: it holds a lock,
+/// has made a worktree's `commondir` but not filled it (git 2.47, `get_common_dir_noenv`: "failed to
+/// read ...: Success"), or wrote into a record while it was deleted.
+pub(crate) fn is_passing(said: &str) -> bool {
+    is_lock_error(said)
+        || (said.contains("failed to read") && said.contains("commondir"))
+        || (said.contains("failed to delete") && said.contains("Directory not empty"))
 }
 
 /// The line that says most, as the end of a sentence: the first `fatal:` or `error:`, else the first.

@@ -1,9 +1,10 @@
 //! What differs between a worktree and its base: committed, staged, unstaged and untracked, each file
-//! once. Takes no lock and writes nothing. One short process asks for the settings, then three run at
-//! the same time.
+//! once. Takes no lock and writes nothing. One short process asks for the settings, then two run at the
+//! same time; a last one counts commits, once for each new one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use musher_protocol::{ChangeKind, FileChange, WorktreeChanges};
 
@@ -23,15 +24,15 @@ impl Git {
         check_commit(base)?;
         let ready = self.prepare(worktree).await?;
         let base_tree = if base.is_empty() { ready.empty_tree } else { base };
-        let (tracked, status, ahead) = tokio::try_join!(
+        let (tracked, status) = tokio::try_join!(
             self.diff_call(worktree, base_tree).prepared(&ready).answer(),
             self.status_call(worktree).prepared(&ready).answer(),
-            self.ahead(worktree, base),
         )?;
         if tracked.code != 0 {
             return Err(diff_error(&tracked, worktree, base));
         }
         let status = parse_status(&ok(status, worktree, "status")?.text());
+        let ahead = self.ahead(worktree, base, status.head.as_deref()).await?;
         let files = parse_diff(&tracked.text());
         let (branch, head) = (status.branch.clone(), status.head.clone());
         let top = worktree.to_owned();
@@ -53,22 +54,54 @@ impl Git {
                 "-M",
             ],
         )
+        .set("core.bigFileThreshold", LARGEST_COMPARED)
         .args(["--raw", "--numstat", "-z", base, "--"])
     }
 
     pub(crate) fn status_call<'a>(&'a self, worktree: &'a Path) -> Call<'a> {
-        self.call(worktree, &["status", "--porcelain=v2", "--branch", "-z", "--no-renames"]).args([
-            "--untracked-files=all",
-            "--ignored=no",
-            "--ignore-submodules=dirty",
-        ])
+        self.call(worktree, &["status", "--porcelain=v2", "--branch", "-z", "--no-renames"])
+            .args(["--untracked-files=all", "--ignore-submodules=dirty"])
     }
 
-    async fn ahead(&self, worktree: &Path, base: &str) -> Result<u32> {
-        let range = if base.is_empty() { "HEAD".to_owned() } else { format!("{base}..HEAD") };
+    /// How far one commit is from another never changes, so it is asked once for each new commit.
+    async fn ahead(&self, worktree: &Path, base: &str, head: Option<&str>) -> Result<u32> {
+        let head = match head {
+            Some(head) if head != base => head,
+            _ => return Ok(0),
+        };
+        if let Some(known) = self.distances().known(base, head) {
+            return Ok(known);
+        }
+        let range = if base.is_empty() { head.to_owned() } else { format!("{base}..{head}") };
         let answer =
             self.ask(worktree, &["rev-list", "--count"]).arg(range).arg("--").answer().await?;
-        Ok(answer.line().parse().unwrap_or(0))
+        let Ok(ahead) = answer.line().parse() else { return Ok(0) };
+        self.distances().note(base, head, ahead);
+        Ok(ahead)
+    }
+}
+
+/// A larger file counts as binary: git would hold both versions in memory to compare them.
+pub(crate) const LARGEST_COMPARED: &str = "16m";
+/// So many counts are remembered, then all are forgotten.
+const MOST_DISTANCES: usize = 1000;
+
+/// How many commits lie between two. Shared by all that came from one [`Git`].
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Distances(Arc<Mutex<HashMap<(String, String), u32>>>);
+
+impl Distances {
+    fn known(&self, base: &str, head: &str) -> Option<u32> {
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get(&(base.to_owned(), head.to_owned())).copied()
+    }
+
+    fn note(&self, base: &str, head: &str, ahead: u32) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST_DISTANCES {
+            known.clear();
+        }
+        known.insert((base.to_owned(), head.to_owned()), ahead);
     }
 }
 
@@ -80,7 +113,9 @@ pub(crate) fn check_commit(base: &str) -> Result<()> {
 }
 
 pub(crate) fn diff_error(answer: &Answer, worktree: &Path, base: &str) -> WorktreeError {
-    if answer.stderr.contains("bad object") || answer.stderr.contains("bad revision") {
+    if answer.cut {
+        why(answer, worktree, "diff")
+    } else if answer.stderr.contains("bad object") || answer.stderr.contains("bad revision") {
         WorktreeError::BaseNotFound(base.to_owned())
     } else {
         why(answer, worktree, "diff")
@@ -102,6 +137,9 @@ pub(crate) struct Status {
     pub(crate) conflicted: Vec<String>,
     /// Files that are there and that git was told to overlook; in `tracked` too. Only a removal asks.
     pub(crate) overlooked: Vec<String>,
+    /// Files, and folders with a `/` at the end, that a pattern of `.gitignore` names. Only a removal
+    /// asks.
+    pub(crate) ignored: Vec<String>,
 }
 
 /// Reads `--porcelain=v2 -z --branch --no-renames` (git-status, "Porcelain Format Version 2").
@@ -112,6 +150,7 @@ pub(crate) fn parse_status(text: &str) -> Status {
         match mark {
             "#" => status.header(rest),
             "?" => status.untracked.push(rest.to_owned()),
+            "!" => status.ignored.push(rest.to_owned()),
             "1" => status.tracked.extend(field(rest, 7)),
             "u" => {
                 status.tracked.extend(field(rest, 9));

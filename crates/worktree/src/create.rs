@@ -10,7 +10,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::answer::{Answer, is_lock_error, why};
+use crate::answer::{Answer, is_passing, why};
 use crate::error::{Result, WorktreeError};
 use crate::files::blocking;
 use crate::git::{Git, LONG_LIMIT};
@@ -167,7 +167,7 @@ impl Git {
             }
             let error = why(&answer, &plan.root, "worktree add");
             let error = self.undone(plan, error).await;
-            if attempt == TRIES || !is_lock_error(&answer.stderr) {
+            if attempt == TRIES || !is_passing(&answer.stderr) {
                 return Err(error);
             }
             turn::jitter(100 * u64::from(attempt)).await;
@@ -189,10 +189,14 @@ impl Git {
     async fn fill(&self, plan: &Plan) -> Result<Vec<String>> {
         let call =
             self.call(&plan.dir, &["read-tree", "-m", "-u", "--no-recurse-submodules", "HEAD"]);
-        let answer = call.limit(LONG_LIMIT).answer().await?;
+        let answer = call.limit(LONG_LIMIT).may_fetch().answer().await?;
         if answer.code != 0 {
-            return Err(filter_failure(&answer.stderr)
-                .unwrap_or_else(|| why(&answer, &plan.dir, "checkout")));
+            return Err(filter_failure(&answer.stderr).unwrap_or_else(|| {
+                match why(&answer, &plan.dir, "checkout") {
+                    WorktreeError::NotFetched(_) => WorktreeError::NotFetched(plan.root.clone()),
+                    error => error,
+                }
+            }));
         }
         self.warnings(&plan.root, &plan.dir).await
     }

@@ -4,7 +4,9 @@ use std::path::Path;
 
 use musher_protocol::{ChangeKind, FileChange, FileDiff};
 
-use crate::changes::{blank, check_commit, diff_error, parse_diff, parse_status, untracked};
+use crate::changes::{
+    LARGEST_COMPARED, blank, check_commit, diff_error, parse_diff, parse_status, untracked,
+};
 use crate::error::Result;
 use crate::files::{Content, content, inside};
 use crate::git::{Git, Prepared};
@@ -100,7 +102,8 @@ impl Git {
                 "--",
                 &change.path,
             ])
-            .args(change.old_path.as_deref());
+            .args(change.old_path.as_deref())
+            .set("core.bigFileThreshold", LARGEST_COMPARED);
         let answer = call.prepared(ready).done().await?;
         let Patch { hunks, truncated } = parse(&answer.text(), max_lines);
         Ok(FileDiff { change, hunks, truncated: truncated || answer.cut })

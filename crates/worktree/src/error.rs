@@ -32,6 +32,14 @@ pub enum WorktreeError {
     FilterFailed { filter: String, said: String },
     #[error("Another program keeps the repository of `{}` locked.", .0.display())]
     Locked(PathBuf),
+    #[error("`{}` belongs to a bare repository and has no files checked out.", .0.display())]
+    NoFilesHere(PathBuf),
+    #[error("Files of this commit were never fetched: `{}` is a partial clone.", .0.display())]
+    NotFetched(PathBuf),
+    #[error("The name is too long for this file system ({0}).")]
+    NameTooLong(String),
+    #[error("There are too many files to list ({0}).")]
+    TooMuch(String),
     #[error("`{}` is not a worktree of this repository.", .0.display())]
     NotAWorktree(PathBuf),
     #[error("`{0}` is not a path inside the worktree.")]
@@ -62,17 +70,20 @@ impl WorktreeError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::GitMissing => ErrorCode::GitMissing,
-            Self::NotARepository(_) => ErrorCode::NotARepository,
+            Self::NotARepository(_) | Self::NoFilesHere(_) => ErrorCode::NotARepository,
             Self::NoCommits(_) | Self::BranchExists(_) | Self::Locked(_) => ErrorCode::Conflict,
             Self::BaseNotFound(_) | Self::NotAWorktree(_) => ErrorCode::NotFound,
-            Self::BadBranchName(_) | Self::PathOutside(_) | Self::InsideCheckout { .. } => {
-                ErrorCode::BadRequest
-            }
+            Self::BadBranchName(_)
+            | Self::PathOutside(_)
+            | Self::NameTooLong(_)
+            | Self::InsideCheckout { .. } => ErrorCode::BadRequest,
             Self::DiskFull { .. } => ErrorCode::DiskFull,
             Self::CannotRescue { .. } => ErrorCode::WouldLoseWork,
             Self::NoPermission(_) | Self::OwnedByAnother(_) => ErrorCode::NoPermission,
             Self::Broken { .. }
             | Self::FilterFailed { .. }
+            | Self::NotFetched(_)
+            | Self::TooMuch(_)
             | Self::TimedOut { .. }
             | Self::Failed { .. } => ErrorCode::GitFailed,
             Self::Io { .. } => ErrorCode::Internal,
@@ -105,6 +116,15 @@ impl WorktreeError {
                 "Install the program of the filter `{filter}`, or start without filters: such files then hold pointers."
             ),
             Self::Locked(_) => "Wait until the other program is done, then try again.".into(),
+            Self::NoFilesHere(_) => {
+                "Choose one of its worktrees, or the bare repository itself.".into()
+            }
+            Self::NotFetched(path) => format!(
+                "Check this commit out once in `{}` while the network is there, then try again.",
+                path.display()
+            ),
+            Self::NameTooLong(_) => "Choose a name of less than 240 bytes.".into(),
+            Self::TooMuch(_) => "Let `.gitignore` name the folder that holds them.".into(),
             Self::NotAWorktree(_) => "Look at the project's list of worktrees.".into(),
             Self::PathOutside(_) => "Choose a file of the list of changes.".into(),
             Self::CannotRescue { .. } => "Save it yourself, then try again.".into(),

@@ -22,6 +22,7 @@ use std::time::Duration;
 use musher_process::{Cmd, Input, ProcessError};
 
 use crate::answer::{Answer, why};
+use crate::changes::Distances;
 use crate::error::{Result, WorktreeError};
 use crate::programs::{Setting, driver_overrides, parse_settings};
 
@@ -89,6 +90,7 @@ pub struct Git {
     path: String,
     home: PathBuf,
     trusted: bool,
+    distances: Distances,
 }
 
 /// Where a call works.
@@ -131,6 +133,7 @@ pub(crate) struct Call<'a> {
     limit: Duration,
     raw_bytes: bool,
     looks_at_files: bool,
+    may_fetch: bool,
 }
 
 /// What must be off in one folder: asked once for several calls.
@@ -151,7 +154,7 @@ impl Git {
     /// Finds `git` on `path` (a `PATH`), and nothing of the repository runs.
     pub fn new(path: &str) -> Self {
         let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from);
-        Self { path: path.to_owned(), home, trusted: false }
+        Self { path: path.to_owned(), home, trusted: false, distances: Distances::default() }
     }
 
     /// The same with another home folder: where `~` and the user's own git settings are.
@@ -176,6 +179,14 @@ impl Git {
         &self.home
     }
 
+    pub(crate) fn distances(&self) -> &Distances {
+        &self.distances
+    }
+
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     pub(crate) fn is_trusting(&self) -> bool {
         self.trusted
     }
@@ -191,6 +202,7 @@ impl Git {
             limit: USUAL_LIMIT,
             raw_bytes: false,
             looks_at_files: true,
+            may_fetch: false,
         }
     }
 
@@ -226,13 +238,16 @@ impl Git {
             }
         }
         if !self.trusted {
+            set("GIT_ATTR_NOSYSTEM", "1");
+        }
+        if self.trusted && call.may_fetch {
+            set("GIT_ALLOW_PROTOCOL", "https:ssh:http:git:file");
+        } else {
             // A promised object that is missing would be fetched by a program of the repository's
-            // choosing. The list of allowed protocols outranks every `protocol.<name>.allow`.
+            // choosing, and from a server that may not answer. The list of allowed protocols outranks
+            // every `protocol.<name>.allow`.
             set("GIT_NO_LAZY_FETCH", "1");
             set("GIT_ALLOW_PROTOCOL", "none");
-            set("GIT_ATTR_NOSYSTEM", "1");
-        } else {
-            set("GIT_ALLOW_PROTOCOL", "https:ssh:http:git:file");
         }
         if let Place::WithIndex(_, index) = call.place {
             set("GIT_INDEX_FILE", &index.to_string_lossy());
@@ -278,6 +293,31 @@ impl Call<'_> {
         self
     }
 
+    /// In a trusted partial clone, files that are missing may be fetched; a server that falls silent is
+    /// given up.
+    pub(crate) fn may_fetch(mut self) -> Self {
+        self.may_fetch = true;
+        self.set("http.lowSpeedLimit", "100").set("http.lowSpeedTime", "30")
+    }
+
+    /// A setting for this call alone.
+    pub(crate) fn set(mut self, key: &str, value: &str) -> Self {
+        self.overrides.push((key.into(), value.into()));
+        self
+    }
+
+    /// Two files whose names differ in case only are two files. A setting can deny that, and then git
+    /// overlooks one of them. Other systems than Linux have file systems where it is true.
+    pub(crate) fn exact_names(self) -> Self {
+        if cfg!(target_os = "linux") { self.set("core.ignoreCase", "false") } else { self }
+    }
+
+    /// In a worktree that is not where its record says.
+    pub(crate) fn with_git_dir(self, git_dir: &str) -> Self {
+        let dir = self.place.dir().to_string_lossy().into_owned();
+        self.env("GIT_DIR", git_dir).env("GIT_WORK_TREE", dir)
+    }
+
     /// Switches off what `ready` found, instead of asking again.
     pub(crate) fn prepared(mut self, ready: &Prepared) -> Self {
         if self.raw_bytes || !self.git.trusted {
@@ -303,10 +343,18 @@ impl Call<'_> {
 
     /// Runs it; anything but exit code 0 is an error.
     pub(crate) async fn done(self) -> Result<Answer> {
-        let dir = self.place.dir().to_owned();
-        let what = self.what();
+        let (dir, what) = (self.place.dir().to_owned(), self.what());
         let answer = self.answer().await?;
         if answer.code == 0 { Ok(answer) } else { Err(why(&answer, &dir, &what)) }
+    }
+
+    /// What an answer to this call comes to.
+    pub(crate) fn judged(&self, answer: Answer) -> Result<Answer> {
+        if answer.code == 0 {
+            Ok(answer)
+        } else {
+            Err(why(&answer, self.place.dir(), &self.what()))
+        }
     }
 
     /// The git command, for messages.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use musher_protocol::{FolderKind, FolderReport};
 
+use crate::answer::why;
 use crate::error::WorktreeError;
 use crate::git::{Git, is_bare};
 
@@ -26,6 +27,13 @@ impl Git {
                 "Rename it.",
             );
         };
+        if text.contains('\n') {
+            return unusable(
+                &whole,
+                "The folder's name has a line break in it, and git's answers cannot hold that.",
+                "Rename it.",
+            );
+        }
         if !whole.is_absolute() {
             return unusable(
                 &whole,
@@ -73,7 +81,13 @@ impl Git {
             "--absolute-git-dir",
             "--git-common-dir",
         ];
-        let answer = self.ask(dir, &args).done().await?;
+        let answer = self.ask(dir, &args).answer().await?;
+        if answer.stderr.contains("must be run in a work tree") {
+            return Err(WorktreeError::NoFilesHere(dir.to_owned()));
+        }
+        if answer.code != 0 {
+            return Err(why(&answer, dir, "rev-parse"));
+        }
         let text = answer.text();
         let mut lines = text.lines().map(PathBuf::from).map(|p| p.canonicalize().unwrap_or(p));
         let mut next = || lines.next().ok_or_else(|| WorktreeError::NotARepository(dir.to_owned()));

@@ -7,13 +7,10 @@ use musher_protocol::{BaseChoice, Worktree};
 use crate::answer::why;
 use crate::error::{Result, WorktreeError};
 use crate::git::Git;
-use crate::turn;
+use crate::turn::patiently;
 
 /// More choices than a person scrolls through; the most recently changed come first.
 const MOST_BASES: &str = "--count=300";
-/// Each wait is up to 50 ms, and the file is empty for much less than one.
-const TRIES: u32 = 10;
-
 /// A worktree as git lists it, with what the wire type does not carry.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Listed {
@@ -22,6 +19,14 @@ pub(crate) struct Listed {
     pub(crate) branch: Option<String>,
     pub(crate) bare: bool,
     pub(crate) locked: Option<String>,
+}
+
+impl Listed {
+    /// Whether a path from outside means this checkout.
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
+        let real = path.canonicalize().unwrap_or_else(|_| path.components().collect());
+        self.path == real || self.path == path
+    }
 }
 
 impl Git {
@@ -54,19 +59,8 @@ impl Git {
 
     /// git's list as it is: the first is the main checkout, or the bare repository itself.
     pub(crate) async fn listed(&self, root: &Path) -> Result<Vec<Listed>> {
-        let mut tries = 1;
-        loop {
-            let answer =
-                self.ask(root, &["worktree", "list", "--porcelain", "-z"]).answer().await?;
-            if answer.code == 0 {
-                return Ok(parse_listed(&answer.text()));
-            }
-            if tries == TRIES || !is_half_made(&answer.stderr) {
-                return Err(why(&answer, root, "worktree list"));
-            }
-            tries += 1;
-            turn::jitter(50).await;
-        }
+        let list = || self.ask(root, &["worktree", "list", "--porcelain", "-z"]);
+        Ok(parse_listed(&patiently(list).await?.text()))
     }
 
     /// The branch checked out in `dir`, also when it has no commit yet.
@@ -121,12 +115,6 @@ fn behind(upstream: &str, track: &str) -> Option<u32> {
     }
     let count = track.split(", ").find_map(|part| part.strip_prefix("behind "));
     count.map_or(Some(0), |count| count.parse().ok())
-}
-
-/// git cannot list while somebody adds: it finds the new worktree's `commondir` still empty (git 2.47,
-/// `get_common_dir_noenv`: "failed to read ...: Success").
-fn is_half_made(said: &str) -> bool {
-    said.contains("failed to read") && said.contains("commondir")
 }
 
 fn parse_listed(text: &str) -> Vec<Listed> {

@@ -3,7 +3,7 @@
 //! It refuses while something would be lost or somebody is in there, with every reason at once. Force
 //! overrides the reasons that are about work, because the rescue ref keeps the work; it does not
 //! override a process inside, a run, a lock or the main checkout. Every removal writes the rescue ref
-//! first, clean or not.
+//! first, clean or not, and copies ignored files that no build makes anew to `<under>/.ignored`.
 
 use std::path::{Path, PathBuf};
 
@@ -12,10 +12,13 @@ use musher_protocol::{RemovalRefusal, RemovalReport};
 
 use crate::changes::{Status, parse_status};
 use crate::error::{Result, WorktreeError};
-use crate::git::{Git, LONG_LIMIT};
+use crate::files::blocking;
+use crate::git::{Call, Git};
+use crate::ignored::{Kept, keep};
+use crate::leave::{Leaving, Moved, deleted, sweep};
 use crate::list::Listed;
 use crate::occupants::occupants;
-use crate::rescue::Held;
+use crate::rescue::{Held, mark};
 use crate::turn;
 
 /// So many files or commits are named in a refusal.
@@ -43,43 +46,67 @@ impl Git {
     pub async fn remove(&self, wanted: RemoveWorktree) -> Result<RemovalReport> {
         let root = self.repository_of(&wanted.root).await?;
         std::fs::create_dir_all(&wanted.under).map_err(|e| WorktreeError::io(&wanted.under, e))?;
-        let _turn = turn::turn(&root, &wanted.under).await?;
-        let Some((one, main)) = find(self.listed(&root).await?, &wanted.path) else {
-            return Err(WorktreeError::NotAWorktree(wanted.path));
-        };
-        if main {
-            return Ok(refused(vec![RemovalRefusal::MainCheckout]));
+        let turn = turn::turn(&root, &wanted.under).await?;
+        let outcome = self.remove_in_turn(&root, &wanted).await;
+        drop(turn);
+        // Many files take long, and nobody needs to wait for their end.
+        sweep(&wanted.under).await?;
+        match outcome? {
+            Outcome::Refused(refusals) => Ok(refused(refusals)),
+            Outcome::Removed(done) => Ok(removed(done).await),
         }
-        let status = self.status_of(&one).await?;
-        let refusals = self.refusals(&root, &one, status.as_ref(), &wanted).await?;
-        let firm = refusals.iter().any(|refusal| !forcible(refusal));
-        if firm || (!refusals.is_empty() && !wanted.force) {
-            return Ok(refused(refusals));
-        }
-        if let Some(status) = &status {
-            self.refuse_repositories_inside(&one.path, status).await?;
-        }
-        let rescue_ref = self
-            .rescue(&Held { root: &root, worktree: &one, status: status.as_ref(), at: wanted.at })
-            .await?;
-        self.take_away(&root, &one.path, !refusals.is_empty()).await?;
-        if wanted.made_branch {
-            self.drop_branch(&root, &one).await;
-        }
-        Ok(removed(rescue_ref))
     }
 
-    /// `None` when the folder is gone already.
-    async fn status_of(&self, one: &Listed) -> Result<Option<Status>> {
-        if !one.path.is_dir() {
-            return Ok(None);
+    async fn remove_in_turn(&self, root: &Path, wanted: &RemoveWorktree) -> Result<Outcome> {
+        self.begin_again(root, &wanted.path).await?;
+        let listed = self.listed(root).await?;
+        let Some((one, main)) = find(&listed, &wanted.path) else {
+            return Err(WorktreeError::NotAWorktree(wanted.path.clone()));
+        };
+        if main {
+            return Ok(Outcome::Refused(vec![RemovalRefusal::MainCheckout]));
         }
-        let answer = self.status_call(&one.path).done().await?;
+        let status = match one.path.is_dir() {
+            true => Some(self.held_in(&one.path, None).await?),
+            false => None,
+        };
+        let found = self.refusals(root, one, status.as_ref(), wanted).await?;
+        let firm = found.refusals.iter().any(|refusal| !forcible(refusal));
+        if firm || (!found.refusals.is_empty() && !wanted.force) {
+            return Ok(Outcome::Refused(found.refusals));
+        }
+        if let Some(status) = &status {
+            self.refuse_repositories_inside(one, status, &listed).await?;
+        }
+        let ignored = keep_ignored(one, status.as_ref(), wanted).await?;
+        let held = Held { root, worktree: one, status: status.as_ref(), at: wanted.at };
+        let rescue_ref = self.rescue(&held).await?;
+        let own = one.branch.as_deref();
+        let own = own.filter(|own| wanted.made_branch && !is_elsewhere(&listed, own, &one.path));
+        let leaving = Leaving {
+            root,
+            one,
+            status: status.as_ref(),
+            branch: own,
+            under: &wanted.under,
+            stamp: wanted.at.format("%Y%m%dT%H%M%S%3fZ").to_string(),
+        };
+        let aside = self.leave(&leaving).await?;
+        Ok(Outcome::Removed(Removed { rescue_ref, ignored, aside, looked: found.looked }))
+    }
+
+    /// All that a worktree holds, as far as names go.
+    pub(crate) async fn held_in(&self, dir: &Path, moved: Option<&Moved>) -> Result<Status> {
+        let call = self.status_call(dir).arg("--ignored=matching").exact_names();
+        let answer = there(call, moved).done().await?;
+        if let Some(why) = unread(&answer.stderr) {
+            return Err(WorktreeError::CannotRescue { path: dir.to_owned(), why });
+        }
         let mut status = parse_status(&answer.text());
-        let listing = self.ask(&one.path, &["ls-files", "-v", "-z"]).done().await?;
-        status.overlooked = overlooked(&one.path, &listing.text());
+        let call = self.ask(dir, &["ls-files", "-v", "-z"]);
+        status.overlooked = overlooked(dir, &there(call, moved).done().await?.text());
         status.tracked.extend(status.overlooked.iter().cloned());
-        Ok(Some(status))
+        Ok(status)
     }
 
     async fn refusals(
@@ -88,7 +115,7 @@ impl Git {
         one: &Listed,
         status: Option<&Status>,
         wanted: &RemoveWorktree,
-    ) -> Result<Vec<RemovalRefusal>> {
+    ) -> Result<Found> {
         let mut refusals = Vec::new();
         if let Some(status) = status {
             refusals.extend(file_refusals(status));
@@ -100,13 +127,15 @@ impl Git {
         if let (None, Some(commit)) = (&one.branch, &one.head) {
             refusals.push(RemovalRefusal::DetachedHead { commit: commit.clone() });
         }
-        let inside = occupants(&one.path).into_iter();
+        let inside = occupants(&one.path, self.path()).await;
+        let looked = inside.is_some();
+        let inside = inside.into_iter().flatten();
         refusals.extend(inside.map(|o| RemovalRefusal::ProcessInside { pid: o.pid, name: o.name }));
         refusals.extend(
             wanted.used_by.iter().map(|run| RemovalRefusal::RunUsesIt { run: run.clone() }),
         );
         refusals.extend(one.locked.iter().map(|why| RemovalRefusal::Locked { why: why.clone() }));
-        Ok(refusals)
+        Ok(Found { refusals, looked })
     }
 
     /// Commits that no other ref reaches. Refs that go with the worktree do not count, and neither do
@@ -126,38 +155,80 @@ impl Git {
         Ok(answer.text().lines().map(str::to_owned).collect())
     }
 
-    async fn refuse_repositories_inside(&self, dir: &Path, status: &Status) -> Result<()> {
-        let inside = self.repositories_inside(dir, status).await?;
+    async fn refuse_repositories_inside(
+        &self,
+        one: &Listed,
+        status: &Status,
+        listed: &[Listed],
+    ) -> Result<()> {
+        let mut inside = self.repositories_inside(&one.path, status).await?;
+        let worktrees = listed.iter().map(|other| &other.path);
+        let below = worktrees.filter(|path| **path != one.path && path.starts_with(&one.path));
+        inside.extend(below.map(|path| path.display().to_string()));
         if inside.is_empty() {
             return Ok(());
         }
         let why = format!("repositories lie inside of it ({})", inside.join(", "));
-        Err(WorktreeError::CannotRescue { path: dir.to_owned(), why })
+        Err(WorktreeError::CannotRescue { path: one.path.clone(), why })
     }
+}
 
-    /// Without `forced`, git looks once more for changes by itself.
-    async fn take_away(&self, root: &Path, dir: &Path, forced: bool) -> Result<()> {
-        let call = self.call(root, &["worktree", "remove"]).args(forced.then_some("--force"));
-        call.arg("--").arg(dir).limit(LONG_LIMIT).done().await.map(drop)
-    }
+/// Reasons against a removal, and whether processes could be looked for.
+struct Found {
+    refusals: Vec<RemovalRefusal>,
+    looked: bool,
+}
 
-    /// Only while the branch still stands where the rescue ref does. A branch that stays costs nothing,
-    /// so a failure is only noted.
-    async fn drop_branch(&self, root: &Path, one: &Listed) {
-        let (Some(branch), Some(head)) = (&one.branch, &one.head) else { return };
-        let call =
-            self.call(root, &["update-ref", "-d"]).arg(format!("refs/heads/{branch}")).arg(head);
-        if let Err(error) = call.done().await {
-            tracing::warn!(branch, %error, "the branch of a removed worktree was not deleted");
-        }
+enum Outcome {
+    Refused(Vec<RemovalRefusal>),
+    Removed(Removed),
+}
+
+/// What a removal left behind, for the sentence.
+struct Removed {
+    rescue_ref: Option<String>,
+    ignored: Kept,
+    /// Where the files are until they are deleted.
+    aside: Option<PathBuf>,
+    looked: bool,
+}
+
+async fn keep_ignored(
+    one: &Listed,
+    status: Option<&Status>,
+    wanted: &RemoveWorktree,
+) -> Result<Kept> {
+    let Some(status) = status.filter(|status| !status.ignored.is_empty()) else {
+        return Ok(Kept::default());
+    };
+    let name = mark(one.branch.as_deref(), wanted.at).replace('/', "-");
+    let to = wanted.under.join(".ignored").join(name);
+    let (top, ignored) = (one.path.clone(), status.ignored.clone());
+    blocking(move || keep(&top, &ignored, &to)).await
+}
+
+/// Whether another checkout works on the branch too (git allows it when it is told to).
+fn is_elsewhere(listed: &[Listed], branch: &str, path: &Path) -> bool {
+    listed.iter().any(|other| other.path != path && other.branch.as_deref() == Some(branch))
+}
+
+/// git tells of a folder that it may not read, and goes on as if it were empty.
+fn unread(said: &str) -> Option<String> {
+    let line = said.lines().find(|line| line.contains("could not open directory"))?;
+    Some(line.trim_start_matches("warning: ").to_owned())
+}
+
+fn there<'a>(call: Call<'a>, moved: Option<&Moved>) -> Call<'a> {
+    match moved {
+        Some(moved) => call.with_git_dir(&moved.git_dir).prepared(&moved.ready),
+        None => call,
     }
 }
 
 /// The entry of a path, and whether it is the main checkout.
-fn find(listed: Vec<Listed>, path: &Path) -> Option<(Listed, bool)> {
-    let wanted = path.canonicalize().unwrap_or_else(|_| path.components().collect());
-    let mut numbered = listed.into_iter().enumerate();
-    let (at, one) = numbered.find(|(_, one)| one.path == wanted || one.path == path)?;
+fn find<'a>(listed: &'a [Listed], path: &Path) -> Option<(&'a Listed, bool)> {
+    let mut numbered = listed.iter().enumerate();
+    let (at, one) = numbered.find(|(_, one)| one.is_at(path))?;
     Some((one, at == 0))
 }
 
@@ -198,12 +269,30 @@ fn refused(refusals: Vec<RemovalRefusal>) -> RemovalReport {
     RemovalReport { removed: false, refusals, rescue_ref: None, sentence }
 }
 
-fn removed(rescue_ref: Option<String>) -> RemovalReport {
-    let kept = rescue_ref
-        .as_ref()
-        .map_or_else(String::new, |name| format!(" What it held is kept in `{name}`."));
-    let sentence = format!("The worktree was removed.{kept} Ignored files are gone.");
-    RemovalReport { removed: true, refusals: Vec::new(), rescue_ref, sentence }
+async fn removed(done: Removed) -> RemovalReport {
+    let left = match done.aside {
+        Some(aside) => deleted(aside).await.err(),
+        None => None,
+    };
+    let mut sentence = "The worktree was removed.".to_owned();
+    let mut say = |more: String| sentence.push_str(&more);
+    if let Some(name) = &done.rescue_ref {
+        say(format!(" What it held is kept in `{name}`."));
+    }
+    if let Some(place) = &done.ignored.place {
+        say(format!(" Its ignored files are copied to `{}`.", place.display()));
+    }
+    if !done.ignored.left.is_empty() {
+        let named: Vec<_> = done.ignored.left.iter().take(5).map(String::as_str).collect();
+        say(format!(" Gone is what a build makes anew ({}).", named.join(", ")));
+    }
+    if let Some(error) = left {
+        say(format!(" Some files could not be deleted: {error}"));
+    }
+    if !done.looked {
+        say(" Whether a program works in it could not be checked on this system.".to_owned());
+    }
+    RemovalReport { removed: true, refusals: Vec::new(), rescue_ref: done.rescue_ref, sentence }
 }
 
 fn reason(refusal: &RemovalRefusal) -> String {

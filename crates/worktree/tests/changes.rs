@@ -128,6 +128,42 @@ async fn a_path_that_leads_out_is_refused() {
     assert_eq!(lines, [format!("+{}", absolute.display())]);
 }
 
+/// A look costs three processes before trust; the first one after a commit counts it, too.
+#[tokio::test]
+async fn a_look_costs_three_processes() {
+    let repo = Repo::new();
+    let made = repo.create("x").await;
+    let (counted, git) = counting_git(&repo);
+    let look = async |expected: usize, ahead: u32| {
+        std::fs::write(&counted, "").unwrap();
+        let changes = git.changes(&made.path, &made.base_commit).await.unwrap();
+        assert_eq!(changes.ahead, ahead);
+        let ran = std::fs::read_to_string(&counted).unwrap();
+        assert_eq!(ran.lines().count(), expected, "{ran}");
+    };
+    look(3, 0).await;
+    write(&made.path, "a.txt", "x\n");
+    look(3, 0).await;
+    repo.run_in(&made.path, &["commit", "-qam", "one"]);
+    look(4, 1).await;
+    look(3, 1).await;
+    repo.run_in(&made.path, &["commit", "-qm", "two", "--allow-empty"]);
+    look(4, 2).await;
+    look(3, 2).await;
+}
+
+/// A `git` that notes each call in a file.
+fn counting_git(repo: &Repo) -> (std::path::PathBuf, musher_worktree::Git) {
+    let (counted, bin) = (repo.base.join("counted"), repo.base.join("bin"));
+    let git = repo.run(&["--exec-path"]) + "/git";
+    let script =
+        format!("#!/bin/sh\necho \"$@\" >> '{}'\nexec '{git}' \"$@\"\n", counted.display());
+    write(&bin, "git", script);
+    support::make_executable(&bin.join("git"));
+    let path = format!("{}:/usr/bin:/bin", bin.display());
+    (counted, musher_worktree::Git::new(&path).at_home(&repo.base.join("home")))
+}
+
 /// A pipe in the worktree must not be waited for.
 #[tokio::test]
 async fn a_pipe_among_the_files_holds_nothing_up() {

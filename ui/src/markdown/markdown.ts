@@ -3,6 +3,7 @@
 //!   words, links carry no address that the browser could follow by itself;
 //! - while text grows only its last block is parsed and drawn again.
 import DOMPurify from 'dompurify';
+import { languageOf } from '../code/tokens';
 import { Lexer, Marked, type Tokens } from 'marked';
 
 export interface Block {
@@ -89,7 +90,7 @@ const parser = new Marked({
       return link(this.parser.parseInline(tokens), href);
     },
     code: ({ text, lang }: Tokens.Code) =>
-      `<pre><code>${escapeHtml(text)}</code>${lang ? `<span class="lang">${escapeHtml(lang.slice(0, 20))}</span>` : ''}</pre>`,
+      `<pre><code class="language-${languageOf(lang) ?? 'none'}">${escapeHtml(text)}</code>${lang ? `<span class="lang">${escapeHtml(lang.slice(0, 20))}</span>` : ''}</pre>`,
     checkbox: ({ checked }: Tokens.Checkbox) => (checked ? '☑ ' : '☐ '),
   },
 });

@@ -1,5 +1,5 @@
 //! What the palette offers: stories first, then what can be done.
-import type { Project } from '../contract/contract';
+import type { Project, RunSummary } from '../contract/contract';
 import type { AppState } from '../state/app.svelte';
 import { KEYS } from '../state/keys';
 import { look } from '../state/look.svelte';
@@ -70,6 +70,12 @@ function places(app: AppState): Choice[] {
       run: () => void app.addFolder(),
     },
     {
+      id: 'doctor',
+      words: 'Doctor: look at this machine',
+      more: 'check git path runtimes data health',
+      run: () => (app.floating = { kind: 'doctor' }),
+    },
+    {
       id: 'demo',
       words: 'Try the demo',
       more: 'example',
@@ -124,6 +130,14 @@ function ofRuns(app: AppState): Choice[] {
       run: () => void app.host.call('run_interrupt', { run: run.id }).catch(tell),
     });
   }
+  if (run) {
+    choices.push({
+      id: 'remove',
+      words: 'Remove worktree…',
+      more: `delete ${run.title} ${run.branch ?? ''}`,
+      run: () => void askRemoval(app, run),
+    });
+  }
   if (app.live > 0) {
     choices.push({
       id: 'stop-all',
@@ -133,6 +147,16 @@ function ofRuns(app: AppState): Choice[] {
     });
   }
   return choices;
+}
+
+/** Whether Musher made the worktree decides what goes with it. */
+async function askRemoval(app: AppState, run: RunSummary): Promise<void> {
+  try {
+    const { story } = await app.host.call('run_get', { run: run.id });
+    app.floating = { kind: 'remove', run, owned: story.owns_worktree };
+  } catch (thrown) {
+    app.fail(thrown);
+  }
 }
 
 /** Ends nothing by itself: it leaves a question that says what would be lost. */

@@ -27,6 +27,8 @@ export type Floating =
   | { kind: 'keys' }
   | { kind: 'folder' }
   | { kind: 'link'; url: string }
+  | { kind: 'doctor' }
+  | { kind: 'remove'; run: RunSummary; owned: boolean }
   | TrustAsk;
 
 /** What can run by itself in a repository has to be judged before `retry` can go on. */
@@ -139,7 +141,10 @@ export class AppState {
     try {
       await this.host.call('app_info', {});
     } catch (thrown) {
-      const { message, hint } = asApiError(thrown);
+      const error = asApiError(thrown);
+      const { code, message, hint } = error;
+      // Nothing will be answered any more: one card says it, in place of a note over a dead page.
+      if (code === 'unauthorized') return void (this.failure = error);
       if (this.whyLost === message) return;
       this.found();
       this.whyLost = message;
@@ -295,6 +300,12 @@ export class AppState {
   fail(thrown: unknown, action?: Note['action']): void {
     const error = asApiError(thrown);
     this.note({ level: 'error', text: error.message, hint: error.hint, action });
+  }
+
+  /** An error of the page itself, for the log. */
+  report(thrown: unknown): void {
+    const message = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+    this.host.call('page_log', { message }).catch(() => undefined);
   }
 
   dismiss(id: number): void {

@@ -33,7 +33,9 @@ interface Part {
 export class Conversation {
   entries = $state.raw<Entry[]>([]);
   story = $state.raw<Story | null>(null);
+  /** What differs from the base, for the header and the list alike; null until it is known. */
   files = $state.raw<FileChange[] | null>(null);
+  filesTrouble = $state.raw<ApiError | null>(null);
   session = $state.raw<SessionInfo | null>(null);
   context = $state.raw<{ used: number; window: number } | null>(null);
   waiting = $state.raw<{ run: string; item: PermissionItem | QuestionItem }[]>([]);
@@ -75,6 +77,18 @@ export class Conversation {
   heard(summary: RunSummary): void {
     if (!this.loaded || this.parts.some((part) => part.run === summary.id)) return;
     this.pull(this.join(summary.id));
+  }
+
+  /** Asks for the changes of a story whose runs did not tell them. */
+  async askFiles(run: string): Promise<void> {
+    try {
+      const { files } = await this.host.call('worktree_changes', { run });
+      this.files ??= files;
+      this.filesTrouble = null;
+    } catch (thrown) {
+      // Its worktree may be gone: the figures of its runs stay, and the words say why no more is shown.
+      this.filesTrouble = asApiError(thrown);
+    }
   }
 
   /** The person chose something for the runs to come; the story says so at once. */

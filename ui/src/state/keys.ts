@@ -39,6 +39,13 @@ export const KEYS: readonly Key[] = [
     words: 'Stop the agent, or go back',
     group: 'Conversation',
   },
+  {
+    id: 'find',
+    press: 'ctrl+f',
+    shown: 'Ctrl F',
+    words: 'Find in the conversation',
+    group: 'Conversation',
+  },
   { id: 'bottom', press: 'end', shown: 'End', words: 'Newest', group: 'Conversation' },
   { id: 'raw', press: 'r', shown: 'R', words: 'Show or hide raw events', group: 'Conversation' },
   {
@@ -90,6 +97,7 @@ export class KeyReader {
   read(event: KeyboardEvent): string | null {
     const name = event.key.toLowerCase();
     if ((event.ctrlKey || event.metaKey) && name === 'k') return 'palette';
+    if ((event.ctrlKey || event.metaKey) && name === 'f') return 'find';
     if (name === 'f6') return 'pane';
     if (name === 'escape') return 'stop';
     if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return null;

@@ -1,7 +1,7 @@
 //! Pulls the events of one run while somebody looks at it: asks, hands the batch over, waits until
 //! it was drawn, asks again. A slow page therefore asks less often and slows nobody.
 import type { EventEnvelope } from '../contract/contract';
-import type { Host } from '../host';
+import { asApiError, type Host } from '../host';
 
 const WAIT_MS = 25_000;
 /** A full batch means that more lies there: no frame is waited for, so opening is quick. */
@@ -42,8 +42,9 @@ export class Puller {
         if (end) return;
       } catch (error) {
         if (this.stopped) return;
-        const words = (error as { message?: string }).message ?? String(error);
-        this.target.trouble(`${words} Asking again.`);
+        const { code, message } = asApiError(error);
+        if (code === 'unauthorized') return this.target.trouble(message);
+        this.target.trouble(`${message} Asking again.`);
         await pause(RETRY_MS[Math.min(failures, RETRY_MS.length - 1)] ?? 5000);
         failures += 1;
       }

@@ -1,5 +1,5 @@
 //! Figures in few characters: ages, spans, money, counts, paths.
-import type { TokenUsage } from '../contract/contract';
+import type { FileChange, RunSummary, TokenUsage } from '../contract/contract';
 
 /** `now`, `4 m`, `2 h`, `3 d`. */
 export function age(iso: string, now: number): string {
@@ -64,6 +64,19 @@ export function grouped(count: number): string {
 
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${grouped(count)} ${count === 1 ? one : many}`;
+}
+
+/** How much differs, by the files when they are known and by the run's own figures before. */
+export function totals(
+  files: readonly FileChange[] | null,
+  run: Pick<RunSummary, 'files_changed' | 'added' | 'removed'>,
+): { files: number; added: number; removed: number } {
+  if (!files) return { files: run.files_changed, added: run.added, removed: run.removed };
+  return {
+    files: files.length,
+    added: files.reduce((sum, file) => sum + file.added, 0),
+    removed: files.reduce((sum, file) => sum + file.removed, 0),
+  };
 }
 
 export function fileName(path: string): string {

@@ -1,26 +1,33 @@
-//! `cargo xtask bench road`: the whole road beside what the machine can carry at all, in one run.
-//!
-//! `musher bench-road` measures the road; the same child is read here without any of it, through a raw
-//! PTY and through a pipe. Times on a shared machine say little: the ratios count.
+//! `cargo xtask bench`: what Musher costs. [`start`] is the window's start. `road` is the whole road of
+//! an event (`crates/cli/examples/road.rs`) beside what the machine can carry at all, in one run: the
+//! same child is read without any of it, through a raw PTY and through a pipe. Times on a shared
+//! machine say little: the ratios count.
 
 mod raw;
+mod start;
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use crate::{place, shell};
+use crate::{USAGE, place, shell};
 
 const PROFILE: &str = "bench-road";
 
 pub fn command(args: &[String]) -> Result<()> {
-    let Some(("road", rest)) = args.split_first().map(|(first, rest)| (first.as_str(), rest))
-    else {
-        bail!("Usage: cargo xtask bench road [--transport pty|pipe] [--lines N]");
-    };
-    let packages = ["--package", "musher-cli", "--package", "musher-demo", "--bins"];
-    shell::run(shell::cargo().args(["build", "--profile", PROFILE]).args(packages))?;
-    let lines = lines_of(rest)?;
-    let mut road = road(rest)?;
+    match args.split_first().map(|(what, rest)| (what.as_str(), rest)) {
+        Some(("road", rest)) => compare(rest),
+        Some(("start", rest)) => start::command(rest),
+        _ => bail!("`bench` measures `road` or `start`.\n\n{USAGE}"),
+    }
+}
+
+fn compare(args: &[String]) -> Result<()> {
+    let packages = ["--package", "musher-cli", "--package", "musher-demo"];
+    let mut build = shell::cargo();
+    build.args(["build", "--profile", PROFILE, "--bins", "--example", "road"]).args(packages);
+    shell::run(&mut build)?;
+    let lines = number(args, "--lines", 100_000)?;
+    let mut road = road(args)?;
     let child = place::program(PROFILE, "musher-demo-agent");
     let (pty, pipe) = (raw::through_pty(&child, lines)?, raw::through_pipe(&child, lines)?);
     let rate = road["lines_per_second"].as_f64().context("the road's rate")?;
@@ -32,15 +39,17 @@ pub fn command(args: &[String]) -> Result<()> {
     Ok(())
 }
 
-fn lines_of(args: &[String]) -> Result<u64> {
-    let value = args.iter().position(|arg| arg == "--lines").and_then(|at| args.get(at + 1));
-    value.map_or(Ok(100_000), |text| text.parse().context("--lines takes a number"))
+/// The number behind an option.
+fn number(args: &[String], option: &str, default: u64) -> Result<u64> {
+    let value = args.iter().position(|arg| arg == option).and_then(|at| args.get(at + 1));
+    value.map_or(Ok(default), |text| {
+        text.parse().with_context(|| format!("{option} takes a number"))
+    })
 }
 
 fn road(args: &[String]) -> Result<Value> {
-    let musher = place::program(PROFILE, "musher");
-    let mut command = shell::command(&musher.to_string_lossy());
-    let measured = shell::output(command.arg("bench-road").args(args))
-        .context("`musher bench-road` failed; run it alone to see why")?;
-    serde_json::from_str(&measured).context("`musher bench-road` printed no JSON")
+    let road = place::program(PROFILE, "examples/road").to_string_lossy().into_owned();
+    let measured = shell::output(shell::command(&road).args(args))
+        .with_context(|| format!("`{road}` failed; run it alone to see why"))?;
+    serde_json::from_str(&measured).with_context(|| format!("`{road}` printed no JSON"))
 }

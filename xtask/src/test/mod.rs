@@ -1,8 +1,9 @@
 //! `cargo xtask test`: installs what is missing and runs every test there is, one part after the
-//! other. A part that fails does not keep the next from running; the last line counts them all.
+//! other. A part that fails does not keep the next from running; the end lists the parts and names
+//! what failed, and the last line counts all tests.
 
 mod count;
-mod display;
+mod failed;
 mod live;
 mod parts;
 mod session;
@@ -10,14 +11,8 @@ mod session;
 use anyhow::{Result, bail};
 use std::env;
 
+use crate::USAGE;
 use session::Session;
-
-const USAGE: &str = "Usage: cargo xtask test [--live] [--window | --no-window] [FILTER]
-
-  --live        also the tests with the real `claude`, fetched from npm; always with CI=true
-  --window      only the tests that need a display and a browser
-  --no-window   not the tests that need a display and a browser
-  FILTER        only the Rust tests whose name contains it; with --window, of the window's";
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options {
@@ -49,7 +44,7 @@ fn parse(args: &[String]) -> Result<Options> {
             filter if !filter.starts_with('-') && options.filter.is_none() => {
                 options.filter = Some(filter.to_owned());
             }
-            _ => bail!("{USAGE}"),
+            wrong => bail!("`{wrong}` is no option of `test`.\n\n{USAGE}"),
         }
     }
     Ok(options)

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Options, display::Display, live, session::Session};
-use crate::{page, place, shell, system, tidy};
+use super::{Options, live, session::Session};
+use crate::{display::Display, page, place, shell, system, tidy};
 
 pub fn all(session: &mut Session, options: &Options) {
     if !session.check("what is missing", || install(options)) {
@@ -21,6 +21,8 @@ pub fn all(session: &mut Session, options: &Options) {
         let claude = claude(session, options);
         live_tests(session, claude.as_deref());
         windows(session, options, claude.as_deref());
+    } else {
+        session.skip("Rust, live, window and browser tests", "there is nothing to test");
     }
 }
 

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::count::{self, Count};
+use super::failed;
 use crate::{place, shell};
 
 pub struct Session {
@@ -15,6 +16,8 @@ pub struct Session {
     total: Count,
     /// Title, seconds, what came of it.
     parts: Vec<(String, u64, String)>,
+    /// Part and test.
+    failed: Vec<String>,
     logs: PathBuf,
 }
 
@@ -22,7 +25,8 @@ impl Session {
     pub fn new() -> Result<Self> {
         let logs = place::target().join("test-logs");
         fs::create_dir_all(&logs).with_context(|| format!("making {}", logs.display()))?;
-        Ok(Self { began: Instant::now(), total: Count::default(), parts: Vec::new(), logs })
+        let total = Count::default();
+        Ok(Self { began: Instant::now(), total, parts: Vec::new(), failed: Vec::new(), logs })
     }
 
     /// A check that counts as one test. Whether it passed.
@@ -34,6 +38,7 @@ impl Session {
             Ok(()) => "ok".to_owned(),
             Err(error) => {
                 eprintln!("{error:#}");
+                self.failed.push(title.to_owned());
                 "FAILED".to_owned()
             }
         };
@@ -45,15 +50,21 @@ impl Session {
     /// A program that runs many tests and says how many.
     pub fn suite(&mut self, title: &str, minutes: u64, command: Command) {
         let began = heading(title);
-        let (ended_well, mut count) = match self.watch(title, minutes, command) {
-            Ok((ended_well, output)) => (ended_well, count::read(&output)),
-            Err(error) => {
-                eprintln!("{error:#}");
-                (false, Count::default())
-            }
-        };
+        let watched = self.watch(title, minutes, command);
+        let (ended_well, output) = watched.unwrap_or_else(|error| {
+            eprintln!("{error:#}");
+            (false, String::new())
+        });
+        let mut count = count::read(&output);
         if !ended_well && count.failed == 0 {
             count.failed = 1;
+        }
+        if count.failed > 0 {
+            let mut names = failed::names(&output);
+            if names.is_empty() {
+                names.push("it ended badly and named no test".to_owned());
+            }
+            self.failed.extend(names.into_iter().map(|name| format!("{title}: {name}")));
         }
         if ended_well && count.passed == 0 {
             println!("No test ran here.");
@@ -70,17 +81,19 @@ impl Session {
         self.parts.push((title.to_owned(), 0, format!("skipped: {why}")));
     }
 
-    /// The list of parts and the line that counts; fails when anything failed.
+    /// The list of parts, what failed, and the line that counts; fails when anything failed.
     pub fn finish(self) -> Result<()> {
         println!("\n=== All parts, {} s", self.began.elapsed().as_secs());
         for (title, seconds, said) in &self.parts {
             println!("{seconds:>5} s  {title}: {said}");
         }
         let Count { passed, failed } = self.total;
-        println!("{passed} passed, {failed} failed");
+        let count = format!("{passed} passed, {failed} failed");
         if failed > 0 {
-            bail!("Some tests failed.");
+            println!("\nFailed:\n  {}", self.failed.join("\n  "));
+            bail!(count);
         }
+        println!("{count}");
         Ok(())
     }
 
@@ -162,6 +175,12 @@ mod tests {
         assert!(session.check("xtask test c", || Ok(())));
         assert_eq!(session.total, Count { passed: 3, failed: 2 });
         assert!(session.began.elapsed() < Duration::from_secs(20));
-        assert!(session.finish().is_err());
+        let named = [
+            "xtask test a: it ended badly and named no test",
+            "xtask test b: it ended badly and named no test",
+        ];
+        assert_eq!(session.failed, named);
+        let end = session.finish();
+        assert!(end.is_err_and(|error| error.to_string() == "3 passed, 2 failed"));
     }
 }

@@ -63,7 +63,12 @@ pub fn serve_socket(api: Arc<dyn Api>, data_dir: &Path) -> Result<Serving, ApiEr
             ErrorCode::StoreFailed,
             format!("The engine's socket in `{}` cannot be made: {error}.", data_dir.display()),
         )
-        .with_hint("Choose another data directory with --data-dir.")
+        .with_hint(match error.kind() {
+            io::ErrorKind::InvalidInput => {
+                "Choose a data directory with a shorter path with --data-dir."
+            }
+            _ => "Choose another data directory with --data-dir.",
+        })
     })?;
     let cancel = CancellationToken::new();
     let door = Door::Socket { host: SOCKET_HOST };

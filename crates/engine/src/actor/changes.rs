@@ -33,8 +33,9 @@ impl RunActor {
     pub(super) fn look_at_changes(&mut self) {
         self.changes.due = None;
         self.changes.looking = true;
-        let (git, story) = (self.core.git.trusting(self.trusted), self.story.clone());
+        let (core, trusted, story) = (self.core.clone(), self.trusted, self.story.clone());
         self.work.spawn(async move {
+            let git = core.git().await.trusting(trusted);
             let base = base_of(&story.base_commit);
             let found = git.changes(story.worktree.as_ref(), base).await;
             Work::Changed(found.map_err(|error| error.to_string()))

@@ -102,11 +102,17 @@ impl RunActor {
     /// Takes over the program of an engine that is gone.
     pub(super) async fn attach(&mut self, stored_to: u64) -> Result<(), ApiError> {
         self.slot = self.core.slots.clone().try_acquire_owned().ok();
+        let core = self.core.clone();
+        tokio::select! {
+            _ = core.login() => {}
+            () = core.closing.cancelled() => return Ok(()),
+        }
         let worktree = PathBuf::from(&self.story.worktree);
         // A worktree that is gone has no settings; what the agent said is taken in all the same.
         let trust = trust_in(&self.core, &self.story.project, &worktree).await.ok();
         self.trusted = trust.is_some_and(|t| t.decision == Some(TrustDecision::Trusted));
-        self.launch(None, Some(AttachPoint { stored_to })).await?;
+        let warned = self.log.fold.warned.clone();
+        self.launch(None, Some(AttachPoint { stored_to, warned })).await?;
         if self.log.fold.phase == RunPhase::Stopping {
             self.stop(StoppedBy::User).await?;
         }
@@ -129,7 +135,7 @@ impl RunActor {
         let Some(kind) = self.core.registry.get(&self.story.settings.runtime) else {
             return self.could_not_start(unknown_runtime(&self.story.settings.runtime)).await;
         };
-        let context = self.context(trust, attach);
+        let context = self.context(trust, attach).await;
         let runtime = kind.new_run();
         let log = StoredEvents { core: self.core.clone(), run: context.run.clone() };
         let (sink, batches) = EventSink::new(Arc::new(log));
@@ -139,7 +145,11 @@ impl RunActor {
         Ok(())
     }
 
-    fn context(&self, trust: Option<TrustDecision>, attach: Option<AttachPoint>) -> RuntimeContext {
+    async fn context(
+        &self,
+        trust: Option<TrustDecision>,
+        attach: Option<AttachPoint>,
+    ) -> RuntimeContext {
         let settings = &self.story.settings;
         let run = self.log.summary().id.clone();
         RuntimeContext {
@@ -149,7 +159,10 @@ impl RunActor {
             agent_name: settings.agent_name.clone(),
             command: settings.command.as_ref().map(PathBuf::from),
             args: settings.args.clone(),
-            env: musher_process::Environment::for_agent(&settings.env, &self.core.login.path),
+            env: musher_process::Environment::for_agent(
+                &settings.env,
+                &self.core.login().await.path,
+            ),
             prompt: self.plan.prompt.clone(),
             prompt_id: self.prompt_id.clone(),
             cwd: PathBuf::from(&self.story.worktree),
@@ -271,9 +284,9 @@ async fn make_worktree(
     };
     let trust = trust_in(core, &story.project, project_root.as_ref()).await?;
     if trust.decision != Some(TrustDecision::Trusted) {
-        return Ok(core.git.create(request).await?);
+        return Ok(core.git().await.create(request).await?);
     }
-    match core.git.trusting(true).create(request.clone()).await {
+    match core.git().await.trusting(true).create(request.clone()).await {
         Err(WorktreeError::FilterFailed { .. }) => without_filters(core, request).await,
         created => Ok(created?),
     }
@@ -281,7 +294,7 @@ async fn make_worktree(
 
 /// A filter of the project is not there (git-lfs not installed): its files stay as they are stored.
 async fn without_filters(core: &Core, request: CreateWorktree) -> Result<Created, ApiError> {
-    let mut created = core.git.create(request).await?;
+    let mut created = core.git().await.create(request).await?;
     created.warnings.push(
         "A filter of this repository (git-lfs?) failed, so files it makes are left as they are stored."
             .into(),

@@ -108,12 +108,12 @@ impl RuntimeKind for FakeKind {
         Arc::new(Fake { started: self.0.clone(), inputs, heard })
     }
 
-    async fn detect(&self, _path: &str) -> RuntimeInfo {
+    async fn detect(&self, path: &str) -> RuntimeInfo {
         RuntimeInfo {
             name: "fake".into(),
             label: "Fake".into(),
             found: true,
-            path: None,
+            path: Some(path.into()),
             version: None,
             hint: None,
             models: Vec::new(),
@@ -133,8 +133,12 @@ impl World {
         max_live_runs: usize,
         now: fn() -> chrono::DateTime<chrono::Utc>,
     ) -> Self {
+        Self::open_as(EngineConfig { max_live_runs, now, ..EngineConfig::new(dir.join("data")) })
+            .await
+    }
+
+    pub async fn open_as(config: EngineConfig) -> Self {
         let (tx, started) = mpsc::unbounded_channel();
-        let config = EngineConfig { max_live_runs, now, ..EngineConfig::new(dir.join("data")) };
         let engine = Engine::open(config, Registry::default().with(FakeKind(tx))).await.unwrap();
         Self { engine, started }
     }

@@ -4,7 +4,8 @@
 //! orders over a socket, and ends only when the child and all its descendants are gone and `exit.json`
 //! says so. It outlives the engine on purpose: a session of its own, no terminal, no open descriptor
 //! of the engine's. It is a *child subreaper*: what leaves the child's tree as a daemon becomes the
-//! keeper's own child, so that everything the child ever started stays below the keeper.
+//! keeper's own child, so that everything the child ever started stays below the keeper. Where it may, it
+//! makes a cgroup for the run as well, so that even a killed keeper's daemons are found.
 //!
 //! It reads its [`SpawnSpec`] as JSON from standard input up to the end, says one [`FirstWord`] line on
 //! standard output, and then lets go of both.
@@ -28,6 +29,7 @@ use chrono::Utc;
 
 use crate::{
     ExitRecord, SpawnSpec,
+    cgroup::Cgroup,
     files::{self, EXIT_FILE, KEEPER_FILE, Outlives},
     socket, tree,
     tree::ProcessId,
@@ -85,16 +87,20 @@ fn start(dir: &Path) -> Result<poll::Keeper, FirstWord> {
     let _ = rustix::process::setsid();
     become_subreaper();
     let listener = socket::bind(dir).map_err(failed("opening the socket"))?;
-    let mut file = own_file(&spec);
+    let mut cgroup = Cgroup::enter_new(&spec.mark);
+    let mut file = own_file(&spec, cgroup.as_ref());
     files::write_json(dir, KEEPER_FILE, &file, Outlives::Processes)
         .map_err(failed("writing keeper.json"))?;
     let child = child::spawn(&spec).map_err(|why| record_spawn_error(dir, why))?;
+    if let Some(cgroup) = &mut cgroup {
+        cgroup.leave();
+    }
     let pid = child.pid.as_raw_nonzero().get().unsigned_abs();
     file.child = ProcessId::of(pid);
     let written = files::write_json(dir, KEEPER_FILE, &file, Outlives::Processes);
     say(&FirstWord::Started { pid });
     let _ = detach();
-    let mut keeper = poll::Keeper::new(PathBuf::from(dir), listener, child, &spec);
+    let mut keeper = poll::Keeper::new(PathBuf::from(dir), listener, child, cgroup, &spec);
     if written.is_err() {
         // Without the child's pid on disk only the mark would find it: that is not enough to go on.
         keeper.end_now();
@@ -116,10 +122,16 @@ fn become_subreaper() {
 #[cfg(not(target_os = "linux"))]
 fn become_subreaper() {}
 
-fn own_file(spec: &SpawnSpec) -> KeeperFile {
+fn own_file(spec: &SpawnSpec, cgroup: Option<&Cgroup>) -> KeeperFile {
     let pid = std::process::id();
     let keeper = ProcessId::of(pid).unwrap_or(ProcessId { pid, start: 0 });
-    KeeperFile { keeper, child: None, mark: spec.mark.clone(), boot: tree::boot() }
+    KeeperFile {
+        keeper,
+        child: None,
+        mark: spec.mark.clone(),
+        boot: tree::boot(),
+        cgroup: cgroup.map(|cgroup| cgroup.path().to_owned()),
+    }
 }
 
 fn record_spawn_error(dir: &Path, why: String) -> FirstWord {

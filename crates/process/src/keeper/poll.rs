@@ -21,7 +21,8 @@ use super::{
 };
 use crate::{
     Ending, SpawnSpec, Stream, Transport,
-    tree::{self, Reaped},
+    cgroup::Cgroup,
+    tree::{self, ProcessId, Reaped},
     wire::Message,
 };
 
@@ -48,6 +49,7 @@ pub struct Keeper {
     pub(super) trouble_told: Option<String>,
     pub(super) record_trouble: Option<String>,
     pub(super) retry_at: Option<Instant>,
+    cgroup: Option<Cgroup>,
 }
 
 /// What became ready.
@@ -62,7 +64,13 @@ enum Ready {
 }
 
 impl Keeper {
-    pub fn new(dir: PathBuf, listener: UnixListener, child: Child, spec: &SpawnSpec) -> Self {
+    pub fn new(
+        dir: PathBuf,
+        listener: UnixListener,
+        child: Child,
+        cgroup: Option<Cgroup>,
+        spec: &SpawnSpec,
+    ) -> Self {
         let copier =
             |stream, source| Copier::new(dir.clone(), stream, source, spec.spool_limit.max(1));
         Self {
@@ -80,6 +88,7 @@ impl Keeper {
             trouble_told: None,
             record_trouble: None,
             retry_at: None,
+            cgroup,
             dir,
         }
     }
@@ -155,7 +164,7 @@ impl Keeper {
                 Reaped::One(..) => {}
                 Reaped::NoneDead => break,
                 Reaped::NoChildren => {
-                    alone = true;
+                    alone = self.in_cgroup().is_empty();
                     break;
                 }
             }
@@ -178,29 +187,44 @@ impl Keeper {
     }
 
     fn act(&mut self, act: Act) {
-        let below = || tree::descendants(std::process::id());
         match act {
             Act::Nothing => {}
             Act::CloseInput => self.input.close_behind_queue(),
             Act::Terminate => {
                 let unsaid = self.input.close();
                 self.answer(unsaid);
-                for process in below() {
+                for process in self.below() {
                     process.signal(Signal::TERM);
                     // A stopped process takes TERM only when it goes on.
                     process.signal(Signal::CONT);
                 }
             }
             Act::Kill => {
-                for process in below() {
+                for process in self.below() {
                     process.signal(Signal::KILL);
                     if !self.killed.contains(&process.pid) {
                         self.killed.push(process.pid);
                     }
                 }
+                if let Some(cgroup) = &self.cgroup {
+                    cgroup.kill();
+                }
             }
-            Act::GiveUp => self.left = below().iter().map(|process| process.pid).collect(),
+            Act::GiveUp => self.left = self.below().iter().map(|process| process.pid).collect(),
         }
+    }
+
+    /// All that came from the child and lives.
+    fn below(&self) -> Vec<ProcessId> {
+        let mut found = tree::descendants(std::process::id());
+        let more = self.in_cgroup().into_iter().filter(|id| !found.contains(id));
+        found.extend(more.collect::<Vec<_>>());
+        found
+    }
+
+    fn in_cgroup(&self) -> Vec<ProcessId> {
+        let listed = self.cgroup.as_ref().map(Cgroup::processes).unwrap_or_default();
+        listed.into_iter().filter_map(ProcessId::of).collect()
     }
 
     fn finish_draining(&mut self, now: Instant) {

@@ -126,7 +126,7 @@ impl<'a> Pump<'a> {
                 },
                 () = self.live.moved() => self.last = Instant::now(),
                 why = in_trouble(self.child), if !self.stalled => self.tell_stall(why).await?,
-                cause = too_silent(silence) => self.live.end(cause),
+                cause = too_silent(silence) => self.is_silent(cause),
             }
         }
         let rest = self.decoder.finish();
@@ -138,7 +138,21 @@ impl<'a> Pump<'a> {
     /// The keeper takes no more output (a full disk): the agent waits, and nothing is lost.
     async fn tell_stall(&mut self, why: String) -> Result<(), RuntimeError> {
         self.stalled = true;
-        self.sink.say(AgentEvent::Warning { code: "output_stalled".into(), message: why }).await
+        self.sink.say(AgentEvent::Warning { code: "output_stalled".into(), message: why }).await?;
+        self.last = Instant::now();
+        Ok(())
+    }
+
+    /// Silence that nobody is to blame for: an agent whose output is not taken cannot speak. From the
+    /// end of that on, its time runs anew.
+    fn is_silent(&mut self, cause: Cause) {
+        let in_trouble = self.child.keeper().is_some_and(|keeper| keeper.trouble().is_some());
+        if self.stalled || in_trouble {
+            self.stalled = in_trouble;
+            self.last = Instant::now();
+        } else {
+            self.live.end(cause);
+        }
     }
 
     async fn take(&mut self, bytes: &[u8]) -> Result<(), RuntimeError> {

@@ -62,7 +62,10 @@ impl Run<'_> {
         let deadline =
             context.limits.max_seconds.map(|secs| Instant::now() + Duration::from_secs(secs));
         match self.processes(context, deadline, &mut inbox).await {
-            Ok((driven, resumed)) => self.result(&driven, resumed.as_deref()).await,
+            Ok((driven, resumed)) => {
+                self.tell_end(context, &driven).await?;
+                Ok(self.result(&driven, resumed.as_deref()))
+            }
             Err(NotBegun::Outcome(outcome)) => {
                 Ok(RuntimeResult { session_id: None, token_usage: TokenUsage::default(), outcome })
             }
@@ -145,7 +148,7 @@ impl Run<'_> {
     /// The latest process of the run. What was not said to it is said by whoever attaches; only the
     /// prompt is ours.
     async fn attach(&self, context: &RuntimeContext) -> Result<Begun, NotBegun> {
-        let stored_to = context.attach.map_or(0, |point| point.stored_to);
+        let stored_to = context.attach.as_ref().map_or(0, |point| point.stored_to);
         let opening = Opening::load(&context.run_dir).await;
         let mut opening = opening.unwrap_or_else(|| Opening::of(context));
         let mut child = Child::attach(&context.run_dir).await?;
@@ -171,27 +174,38 @@ impl Run<'_> {
         })
     }
 
-    async fn result(
+    /// What a person should know of the end. An engine that went before it stored the outcome may have
+    /// stored this.
+    async fn tell_end(
         &self,
+        context: &RuntimeContext,
         driven: &Driven,
-        resumed: Option<&str>,
-    ) -> Result<RuntimeResult, RuntimeError> {
-        let cause = self.live.cause();
-        if driven.end.exit.lost {
+    ) -> Result<(), RuntimeError> {
+        let (code, message) = if driven.end.exit.lost {
             let message = "The agent's keeper was killed; what was left of the agent was ended.";
-            self.warn("keeper_lost", message.into()).await?;
-        } else if driven.end.killed > 0 && cause.is_none() {
-            let message = format!(
-                "The agent left {} process(es) running; they were ended.",
-                driven.end.killed
-            );
-            self.warn("left_running", message).await?;
+            ("keeper_lost", message.to_owned())
+        } else if driven.end.killed > 0 && self.live.cause().is_none() {
+            let killed = driven.end.killed;
+            (
+                "left_running",
+                format!("The agent left {killed} process(es) running; they were ended."),
+            )
+        } else {
+            return Ok(());
+        };
+        match context.attach.as_ref().is_some_and(|point| point.warned.contains(code)) {
+            true => Ok(()),
+            false => self.warn(code, message).await,
         }
-        Ok(RuntimeResult {
+    }
+
+    fn result(&self, driven: &Driven, resumed: Option<&str>) -> RuntimeResult {
+        let cause = self.live.cause();
+        RuntimeResult {
             session_id: driven.facts.session_id.clone(),
             token_usage: driven.facts.usage.clone(),
             outcome: outcome(&Ended { cause, ..ended(driven, resumed) }),
-        })
+        }
     }
 
     async fn warn(&self, code: &str, message: String) -> Result<(), RuntimeError> {

@@ -126,7 +126,10 @@ impl Agent {
             from = self.events.len();
             match timeout(PATIENCE, self.batches.recv()).await {
                 Ok(Some(batch)) => self.events.extend(batch),
-                Ok(None) => panic!("the run ended first: {:#?}", self.events),
+                Ok(None) => {
+                    let result = (&mut self.task).await;
+                    panic!("the run ended first: {result:?} {:#?}", self.events)
+                }
                 Err(_) => panic!("it never came: {:#?}", self.events),
             }
         }
@@ -228,5 +231,9 @@ pub fn is_text(event: &AgentEvent, words: &str) -> bool {
 /// Where an engine would go on that stored these events.
 pub fn stored_to(events: &[Sourced]) -> AttachPoint {
     let stored_to = events.iter().filter_map(|it| it.spool).max().unwrap_or(0);
-    AttachPoint { stored_to }
+    let warned = events.iter().filter_map(|it| match &it.event {
+        AgentEvent::Warning { code, .. } => Some(code.clone()),
+        _ => None,
+    });
+    AttachPoint { stored_to, warned: warned.collect() }
 }

@@ -76,6 +76,7 @@ impl TranscriptIndex {
             hint: mark_before(&state.marks, from_seq),
             from_seq,
             limit_seq: state.next_seq,
+            last_seq: 0,
             max_bytes,
             checked: self.damaged,
         }

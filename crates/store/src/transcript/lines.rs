@@ -82,17 +82,20 @@ impl Lines {
     }
 
     pub fn next(&mut self) -> io::Result<Option<Line<'_>>> {
-        match self.ahead.take() {
-            Some(line) => self.line = line,
-            None if self.read_line()? => {}
-            None => return Ok(None),
-        }
-        let start = self.offset;
-        self.offset += self.line.len() as u64 + 1;
-        let said = seq_of(&self.line);
-        let seq = match said {
-            Some(seq) if seq > self.expected && self.follows(seq)? => seq,
-            _ => self.expected,
+        let (start, said, seq) = loop {
+            match self.ahead.take() {
+                Some(line) => self.line = line,
+                None if self.read_line()? => {}
+                None => return Ok(None),
+            }
+            let start = self.offset;
+            self.offset += self.line.len() as u64 + 1;
+            let said = seq_of(&self.line);
+            match said {
+                Some(seq) if seq > self.expected && self.follows(seq)? => break (start, said, seq),
+                Some(seq) if seq < self.expected && self.is_double()? => {}
+                _ => break (start, said, self.expected),
+            }
         };
         self.expected = seq.saturating_add(1);
         Ok(Some(Line { seq, start, bytes: &self.line, numbered: said == Some(seq) }))
@@ -100,12 +103,25 @@ impl Lines {
 
     /// Whether the line ahead goes on from `seq`: then lines are missing, else this number is damaged.
     fn follows(&mut self, seq: u64) -> io::Result<bool> {
+        let ahead = self.look_ahead()?;
+        Ok(ahead.is_some() && ahead == Some(seq.checked_add(1)))
+    }
+
+    /// Whether this line, whose number was there before, is one too many: the line ahead does not go on
+    /// as if it stood in the place of the expected one.
+    fn is_double(&mut self) -> io::Result<bool> {
+        let ahead = self.look_ahead()?.flatten();
+        Ok(ahead.is_some_and(|ahead| Some(ahead) != self.expected.checked_add(1)))
+    }
+
+    /// Reads the next line without taking it: `None` when there is none, else the number it says.
+    fn look_ahead(&mut self) -> io::Result<Option<Option<u64>>> {
         let current = std::mem::take(&mut self.line);
         let more = self.read_line()?;
         let ahead = std::mem::replace(&mut self.line, current);
-        let follows = more && seq.checked_add(1).is_some_and(|next| seq_of(&ahead) == Some(next));
+        let said = more.then(|| seq_of(&ahead));
         self.ahead = more.then_some(ahead);
-        Ok(follows)
+        Ok(said)
     }
 
     fn read_line(&mut self) -> io::Result<bool> {

@@ -3,10 +3,10 @@
 use std::{io, path::Path};
 
 use chrono::{DateTime, Utc};
-use musher_protocol::{AgentEvent, EventEnvelope, RunId};
+use musher_protocol::{EventEnvelope, RunId};
 
 use super::{
-    Header, Mark,
+    Header, Mark, gap,
     lines::{Condition, Line, LineDecoder, Lines},
 };
 use crate::{StoreError, StoreErrorKind};
@@ -27,6 +27,8 @@ pub(crate) struct Request {
     pub hint: Option<Mark>,
     pub from_seq: u64,
     pub limit_seq: u64,
+    /// The run is over, and this was its last event; 0 when that is not known.
+    pub last_seq: u64,
     pub max_bytes: usize,
     /// Lines may be damaged: each must be an event before it is sent.
     pub checked: bool,
@@ -37,6 +39,7 @@ pub(crate) struct Request {
 ///
 /// `hint` saves the way there; a wrong one costs time only. A damaged line is sent as a `raw` event
 /// of the kind `damaged_line`, so that the batch stays JSON and the person sees that something was there.
+/// For the same reason one `warning` with the code `transcript_gap` stands for lines that are missing.
 pub fn read_batch(
     path: &Path,
     hint: Option<Mark>,
@@ -44,32 +47,56 @@ pub fn read_batch(
     limit_seq: u64,
     max_bytes: usize,
 ) -> Result<StoredBatch, StoreError> {
-    read_request(path, &Request { hint, from_seq, limit_seq, max_bytes, checked: true })
+    read_request(
+        path,
+        &Request { hint, from_seq, limit_seq, last_seq: 0, max_bytes, checked: true },
+    )
 }
 
 pub(crate) fn read_request(path: &Path, request: &Request) -> Result<StoredBatch, StoreError> {
     if request.from_seq >= request.limit_seq {
-        return Ok(Collected::new(request).finish());
+        return Ok(Collected::new(request, path).finish());
     }
-    collect(path, request).map_err(|e| StoreError::io("read the transcript", path, &e))
+    if request.checked {
+        refuse_newer(path)?;
+    }
+    collect(path, request).map_err(|e| unreadable(path, &e))
+}
+
+/// A run that no writer holds may have been written by any Musher.
+fn refuse_newer(path: &Path) -> Result<(), StoreError> {
+    let (_, first) = Lines::from_header(path).map_err(|e| unreadable(path, &e))?;
+    first.map_or(Ok(()), |line| check_format(path, &line))
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> StoreError {
+    if error.kind() != io::ErrorKind::NotFound {
+        return StoreError::io("read the transcript", path, error);
+    }
+    let what = format!("The transcript of this run is gone: there is no {}.", path.display());
+    StoreError::new(StoreErrorKind::Corrupt, what).with_hint(
+        "Put the file back if you have it elsewhere; the run's worktree is as the agent left it.",
+    )
 }
 
 fn collect(path: &Path, request: &Request) -> io::Result<StoredBatch> {
     let mut lines = Lines::from_mark(path, request.hint)?;
-    let mut batch = Collected::new(request);
+    let mut batch = Collected::new(request, path);
     while let Some(line) = lines.next()? {
         if line.seq < request.from_seq {
             continue;
         }
-        if line.seq >= request.limit_seq || !batch.take(&line, path) {
-            break;
+        if line.seq >= request.limit_seq || !batch.take(&line) {
+            return Ok(batch.finish());
         }
     }
+    batch.take_gap(request.last_seq.saturating_add(1));
     Ok(batch.finish())
 }
 
 struct Collected<'a> {
     request: &'a Request,
+    path: &'a Path,
     json: Vec<u8>,
     first_seq: Option<u64>,
     next_seq: u64,
@@ -77,25 +104,40 @@ struct Collected<'a> {
 }
 
 impl<'a> Collected<'a> {
-    fn new(request: &'a Request) -> Self {
-        Self { request, json: vec![b'['], first_seq: None, next_seq: request.from_seq, count: 0 }
+    fn new(request: &'a Request, path: &'a Path) -> Self {
+        let (json, next_seq) = (vec![b'['], request.from_seq);
+        Self { request, path, json, first_seq: None, next_seq, count: 0 }
     }
 
     /// False when the line does not fit any more.
-    fn take(&mut self, line: &Line<'_>, path: &Path) -> bool {
-        let stand_in = (!self.is_sound(line)).then(|| damaged(line, path));
+    fn take(&mut self, line: &Line<'_>) -> bool {
+        self.take_gap(line.seq);
+        let stand_in = (!self.is_sound(line)).then(|| gap::damaged(line, self.path));
         let bytes = stand_in.as_deref().unwrap_or(line.bytes);
+        if self.count > 0 && self.json.len() + bytes.len() > self.request.max_bytes {
+            return false;
+        }
+        self.push(line.seq, bytes);
+        self.next_seq = line.seq.saturating_add(1);
+        true
+    }
+
+    /// Stands for the lines from where it is up to, not including, `seq`, if there should be any.
+    fn take_gap(&mut self, seq: u64) {
+        if seq > self.next_seq {
+            let told = gap::missing(self.next_seq, seq - 1, self.path);
+            self.push(self.next_seq, &told);
+            self.next_seq = seq;
+        }
+    }
+
+    fn push(&mut self, seq: u64, bytes: &[u8]) {
         if self.count > 0 {
-            if self.json.len() + bytes.len() > self.request.max_bytes {
-                return false;
-            }
             self.json.push(b',');
         }
         self.json.extend_from_slice(bytes);
-        self.first_seq.get_or_insert(line.seq);
-        self.next_seq = line.seq.saturating_add(1);
+        self.first_seq.get_or_insert(seq);
         self.count += 1;
-        true
     }
 
     fn is_sound(&self, line: &Line<'_>) -> bool {
@@ -119,19 +161,6 @@ impl<'a> Collected<'a> {
 /// Every line in it was checked, so nothing is lost or copied here.
 fn text(json: Vec<u8>) -> String {
     String::from_utf8(json).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
-}
-
-fn damaged(line: &Line<'_>, path: &Path) -> Vec<u8> {
-    let event = AgentEvent::Raw {
-        kind: "damaged_line".into(),
-        value: String::from_utf8_lossy(line.bytes).into_owned().into(),
-    };
-    let Some(run) = run_of(path).or_else(|| RunId::parse("unknown")) else {
-        return b"null".to_vec();
-    };
-    let envelope =
-        EventEnvelope { run, seq: line.seq, at: DateTime::<Utc>::UNIX_EPOCH, event, spool: None };
-    serde_json::to_vec(&envelope).unwrap_or_else(|_| b"null".to_vec())
 }
 
 /// A transcript lies in a folder with its run's name.
@@ -188,14 +217,23 @@ pub(super) fn parse_header(path: &Path, line: Option<&[u8]>) -> Result<Option<He
         return Err(StoreError::new(StoreErrorKind::Corrupt, what)
             .with_hint("This run cannot go on; start a new one."));
     };
+    check_format(path, line)?;
+    Ok(serde_json::from_slice(line).ok())
+}
+
+fn check_format(path: &Path, header: &[u8]) -> Result<(), StoreError> {
     #[derive(serde::Deserialize)]
     struct Format {
         musher_transcript: u32,
     }
-    let format = serde_json::from_slice::<Format>(line).map_or(0, |f| f.musher_transcript);
-    if format > musher_protocol::TRANSCRIPT_FORMAT {
-        let what = format!("A newer Musher wrote the transcript {}.", path.display());
-        return Err(StoreError::new(StoreErrorKind::NewerSchema, what));
+    let format = serde_json::from_slice::<Format>(header).map_or(0, |f| f.musher_transcript);
+    if format <= musher_protocol::TRANSCRIPT_FORMAT {
+        return Ok(());
     }
-    Ok(serde_json::from_slice(line).ok())
+    let what = format!(
+        "A newer Musher wrote the transcript {}, in a form that this one cannot read.",
+        path.display()
+    );
+    Err(StoreError::new(StoreErrorKind::NewerSchema, what)
+        .with_hint("Update Musher; the transcript is untouched."))
 }

@@ -3,6 +3,7 @@
 import type {
   AgentEvent,
   ApiError,
+  DoctorReport,
   EventBatch,
   EventEnvelope,
   FileChange,
@@ -11,6 +12,7 @@ import type {
   Hunk,
   News,
   Project,
+  RemovalReport,
   RunDetail,
   RunSummary,
   Story,
@@ -28,6 +30,13 @@ export interface FakeRun {
   diffs: Map<string, FileDiff>;
 }
 
+const GONE: RemovalReport = {
+  removed: true,
+  refusals: [],
+  rescue_ref: null,
+  sentence: 'The worktree was removed.',
+};
+
 type Handler = (params: never) => unknown;
 
 export class FakeHost implements Host {
@@ -38,6 +47,20 @@ export class FakeHost implements Host {
   calls: { name: CommandName; params: unknown }[] = [];
   trust: TrustReport | null = null;
   runtimesFound = true;
+  /** What a removal answers, and what a forced one does. */
+  removals: [RemovalReport, RemovalReport] = [GONE, GONE];
+  doctor: DoctorReport = {
+    ok: true,
+    checks: [
+      { name: 'git', state: 'good', sentence: 'git 2.47.1 is installed.', hint: null },
+      {
+        name: 'PATH',
+        state: 'notice',
+        sentence: 'PATH is the one Musher was started with: 9 folders.',
+        hint: 'The login shell did not answer within 5 seconds.',
+      },
+    ],
+  };
   folders = new Map<string, FolderReport>();
   /** What a start does after the run is there. */
   onStart: (run: FakeRun) => void = () => undefined;
@@ -151,6 +174,8 @@ export class FakeHost implements Host {
         },
       ],
     }),
+    doctor: () => this.doctor,
+    worktree_remove: ({ force }) => this.removals[force ? 1 : 0],
     project_list: () => this.projects,
     run_list: () => [...this.runs.values()].map((run) => run.summary),
     run_get: ({ run }): RunDetail => this.detail(run),

@@ -144,9 +144,9 @@ fn input(block: &Block<'_>) -> Result<Value, Odd> {
     Ok(block.input.map(|input| serde_json::from_str(input.get())).transpose()?.unwrap_or_default())
 }
 
-/// A tool's result; or words that the agent's program put into the person's mouth, such as
-/// `[Request interrupted by user]`, which a reader should see. A sub-agent's brief is in its tool
-/// call already.
+/// A tool's result; or words that the agent's program put into the person's mouth, which a reader
+/// should see. A sub-agent's brief is in its tool call already, and that a turn was interrupted is told
+/// by its end.
 fn result(block: &Block<'_>, parent: Option<&str>) -> Result<Option<AgentEvent>, Odd> {
     match &*block.kind {
         "tool_result" => Ok(Some(AgentEvent::ToolResult(ToolResult {
@@ -159,11 +159,18 @@ fn result(block: &Block<'_>, parent: Option<&str>) -> Result<Option<AgentEvent>,
         "text" if parent.is_some() => Ok(None),
         "text" => {
             let message = required(block.text)?.into_owned();
+            if INTERRUPTED.contains(&message.as_str()) {
+                return Ok(None);
+            }
             Ok(Some(AgentEvent::Warning { code: "agent_note".into(), message }))
         }
         _ => Err(Odd),
     }
 }
+
+/// What 2.1.330 and 2.1.197 say in the person's name when a turn is interrupted.
+const INTERRUPTED: [&str; 2] =
+    ["[Request interrupted by user]", "[Request interrupted by user for tool use]"];
 
 fn result_text(block: &Block<'_>) -> Result<String, Odd> {
     let Some(content) = block.content else { return Ok(String::new()) };

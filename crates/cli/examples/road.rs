@@ -1,5 +1,5 @@
-//! `musher bench-road`: pushes a stream of Claude's shape through the whole road and prints what that
-//! took, as one JSON line. `cargo xtask bench road` builds it for speed and adds the raw figures.
+//! Pushes a stream of Claude's shape through the whole road and prints what that took, as one JSON
+//! line. `cargo xtask bench road` builds it for speed and adds the raw figures.
 //!
 //! The child is `musher-demo-agent --demo-script burst`; keeper, decoder, run actor, transcript, index
 //! and one subscriber are the real ones. CPU time and peak memory are the kernel's (`/proc`), of this
@@ -9,32 +9,55 @@
 use std::{io::BufRead, path::Path, process::ExitCode, time::Duration};
 
 use chrono::Utc;
+use clap::{Parser, ValueEnum};
 use musher_engine::{DEMO_REPOSITORY, Engine, EngineConfig};
 use musher_protocol::*;
+use musher_runtime::{Registry, claude::Demo};
 use serde::Deserialize;
 use serde_json::json;
-
-use crate::{args, print, reach::registry};
 
 const SAMPLE_EVERY: Duration = Duration::from_millis(5);
 /// Events a second, and how many, for the latency.
 const PACED: (u64, u64) = (1_000, 4_000);
 
-pub async fn road(transport: args::Carrier, lines: u64) -> Result<ExitCode, ApiError> {
+#[derive(Parser)]
+struct Args {
+    #[arg(long, default_value = "pty")]
+    transport: Carrier,
+    #[arg(long, default_value_t = 100_000)]
+    lines: u64,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Carrier {
+    Pty,
+    Pipe,
+}
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> ExitCode {
+    let Args { transport, lines } = Args::parse();
     let dir = std::env::temp_dir().join(format!("musher-bench-{}", std::process::id()));
     let measured = measure(&dir, transport, lines).await;
     // What is left of a benchmark is worth nothing.
     let _ = std::fs::remove_dir_all(&dir);
-    print::json(&measured?);
-    Ok(ExitCode::SUCCESS)
+    match measured {
+        Ok(measured) => println!("{measured}"),
+        Err(error) => {
+            eprintln!("{}", error.message);
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
 }
 
 async fn measure(
     dir: &Path,
-    transport: args::Carrier,
+    transport: Carrier,
     lines: u64,
 ) -> Result<serde_json::Value, ApiError> {
-    let engine = Engine::open(EngineConfig::new(dir.to_owned()), registry()).await?;
+    let registry = Registry::default().with(Demo);
+    let engine = Engine::open(EngineConfig::new(dir.to_owned()), registry).await?;
     let bulk = push(&engine, transport, &["--lines", &lines.to_string()], lines).await?;
     let memory = peak_kib("self");
     let (rate, count) = PACED;
@@ -45,7 +68,7 @@ async fn measure(
     let events = bulk.events.max(1) as f64;
     let cpu = bulk.app_cpu + bulk.keeper_cpu;
     Ok(json!({
-        "transport": match transport { args::Carrier::Pty => "pty", args::Carrier::Pipe => "pipe" },
+        "transport": match transport { Carrier::Pty => "pty", Carrier::Pipe => "pipe" },
         "lines": lines,
         "bytes": bulk.received,
         "seconds": bulk.seconds,
@@ -82,7 +105,7 @@ struct Pushed {
 
 async fn push(
     engine: &Engine,
-    transport: args::Carrier,
+    transport: Carrier,
     more: &[&str],
     lines: u64,
 ) -> Result<Pushed, ApiError> {
@@ -117,15 +140,15 @@ async fn push(
     Ok(seen)
 }
 
-fn params(transport: args::Carrier, more: &[&str]) -> RunStartParams {
+fn params(transport: Carrier, more: &[&str]) -> RunStartParams {
     let mut arguments = vec!["--demo-script".to_owned(), "burst".to_owned()];
     arguments.extend(more.iter().map(|arg| (*arg).to_owned()));
     let settings = RunSettings {
         runtime: "demo".into(),
         args: arguments,
         transport: match transport {
-            args::Carrier::Pty => Transport::Pty,
-            args::Carrier::Pipe => Transport::Pipe,
+            Carrier::Pty => Transport::Pty,
+            Carrier::Pipe => Transport::Pipe,
         },
         ..RunSettings::default()
     };

@@ -1,5 +1,5 @@
-//! A display for the window's tests: an X server, a session bus and a window manager of their own,
-//! which nobody sees and which end with the tests.
+//! A display for what opens windows here: an X server, a session bus and a window manager of their
+//! own, which nobody sees and which end with it.
 
 use anyhow::{Context, Result, bail};
 use std::fs;

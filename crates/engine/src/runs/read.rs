@@ -1,0 +1,77 @@
+//! Reading a run's events, while it lives and afterwards.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::stream;
+use musher_protocol::*;
+use musher_runtime::EventStream;
+use musher_store::StoredBatch;
+
+use super::summary_of;
+use crate::{
+    Engine,
+    core::Core,
+    settings::{BATCH_BYTES, LONGEST_WAIT},
+};
+
+impl Engine {
+    /// An `EventBatch` as JSON, put together from the stored lines as they are.
+    pub async fn run_events(&self, params: RunEventsParams) -> Result<String, ApiError> {
+        let wait = Duration::from_millis(params.wait_ms.unwrap_or(0).into()).min(LONGEST_WAIT);
+        let bytes = params.max_bytes.map_or(BATCH_BYTES, |b| b as usize);
+        let (batch, end) =
+            read_events(&self.core, &params.run, params.from_seq, bytes, wait).await?;
+        let StoredBatch { json, next_seq, .. } = batch;
+        Ok(format!(r#"{{"events":{json},"next_seq":{next_seq},"end":{end}}}"#))
+    }
+}
+
+/// Events from `from_seq`, waiting up to `wait` for the first; and whether none will follow.
+async fn read_events(
+    core: &Core,
+    run: &RunId,
+    from_seq: u64,
+    max_bytes: usize,
+    wait: Duration,
+) -> Result<(StoredBatch, bool), ApiError> {
+    let from_seq = from_seq.max(1);
+    let Some(mut handle) = core.runs.get(run) else {
+        let summary = summary_of(core, run).await?;
+        let last = summary.last_seq;
+        let batch = core.store.read_events(run, from_seq, last, max_bytes).await?;
+        let end = batch.next_seq > last;
+        return Ok((batch, end));
+    };
+    if !wait.is_zero() {
+        let news = handle.summary.wait_for(|s| s.last_seq >= from_seq || s.phase == RunPhase::Done);
+        // The time running out is no error: the batch is empty then.
+        let _ = tokio::time::timeout(wait, news).await;
+    }
+    let (last, done) = {
+        let summary = handle.summary.borrow();
+        (summary.last_seq, summary.phase == RunPhase::Done)
+    };
+    let batch = handle.index.read(from_seq, max_bytes).await?;
+    let end = done && batch.next_seq > last;
+    Ok((batch, end))
+}
+
+/// A run's events from `from_seq` on, to its end; an unreadable transcript ends it early.
+pub(crate) fn event_stream(core: Arc<Core>, run: RunId, from_seq: u64) -> EventStream {
+    let start = (core, run, from_seq, Vec::<EventEnvelope>::new().into_iter(), false);
+    Box::pin(stream::unfold(start, |(core, run, mut next, mut ready, mut end)| async move {
+        loop {
+            if let Some(event) = ready.next() {
+                return Some((event, (core, run, next, ready, end)));
+            }
+            if end {
+                return None;
+            }
+            let read = read_events(&core, &run, next, BATCH_BYTES, LONGEST_WAIT).await.ok()?;
+            next = read.0.next_seq;
+            end = read.1;
+            let events: Vec<EventEnvelope> = serde_json::from_str(&read.0.json).ok()?;
+            ready = events.into_iter();
+        }
+    }))
+}

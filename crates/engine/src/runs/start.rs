@@ -1,0 +1,236 @@
+//! Starting runs: the first of a story, and the next ones.
+
+use std::collections::BTreeMap;
+
+use musher_protocol::*;
+use musher_store::Header;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{check_prompt, story_of, summary_of};
+use crate::{
+    Engine,
+    actor::{Beginning, CreatePlan, RunActor, StartPlan, unknown_runtime},
+    core::{Core, RunHandle, conflict, not_found},
+    log::RunLog,
+    projects::{project_of, trust_in},
+};
+
+/// How many requests may wait for one actor.
+const MAILBOX: usize = 64;
+
+impl Engine {
+    pub async fn run_start(&self, params: RunStartParams) -> Result<RunSummary, ApiError> {
+        check_prompt(&params.prompt)?;
+        self.check_runtime(&params.settings).await?;
+        let (repository, create) = match params.place {
+            RunPlace::Fresh { repository, base, branch } => {
+                (self.repository(&repository).await?, Some(CreatePlan { base, branch }))
+            }
+            RunPlace::Worktree { path } => (path, None),
+        };
+        let folder = self.usable_folder(&repository).await?;
+        let project = project_of(&self.core, &folder).await?;
+        let worktree = folder.top.clone().unwrap_or_default();
+        let looked_at = if create.is_some() { &project.root } else { &worktree };
+        let trust = trust_in(&self.core, &project.id, looked_at.as_ref()).await?;
+        if trust.decision.is_none() && !trust.items.is_empty() && !params.restrict_untrusted {
+            return Err(trust_needed(&project));
+        }
+        let mut story = self.new_story(&project, &params.prompt, params.settings);
+        if create.is_none() {
+            story.worktree = worktree;
+            story.branch = folder.branch;
+            story.base_commit = folder.head;
+        }
+        let plan = StartPlan { prompt: params.prompt, create, ..StartPlan::default() };
+        self.spawn_run(story, &project, plan).await
+    }
+
+    async fn check_runtime(&self, settings: &RunSettings) -> Result<(), ApiError> {
+        let Some(kind) = self.core.registry.get(&settings.runtime) else {
+            return Err(unknown_runtime(&settings.runtime));
+        };
+        if let Some(command) = &settings.command {
+            return match musher_process::find_program(command, &self.core.login().await.path) {
+                Some(_) => Ok(()),
+                None => Err(ApiError::new(
+                    ErrorCode::RuntimeMissing,
+                    format!("{command} is no program that can be run."),
+                )
+                .with_hint("Name a file that exists and is executable.")),
+            };
+        }
+        let info = kind.detect(&self.core.login().await.path).await;
+        if info.found {
+            return Ok(());
+        }
+        let error =
+            ApiError::new(ErrorCode::RuntimeMissing, format!("{} was not found.", info.label));
+        Err(match info.hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        })
+    }
+
+    fn new_story(&self, project: &Project, prompt: &str, settings: RunSettings) -> Story {
+        Story {
+            id: StoryId::fresh(),
+            project: project.id.clone(),
+            title: title_of(prompt),
+            worktree: String::new(),
+            owns_worktree: false,
+            branch: None,
+            base_commit: None,
+            base_name: None,
+            created_at: self.core.now(),
+            settings,
+        }
+    }
+
+    async fn spawn_run(
+        &self,
+        story: Story,
+        project: &Project,
+        plan: StartPlan,
+    ) -> Result<RunSummary, ApiError> {
+        self.core.env_of(&story.id, story.settings.env.clone());
+        self.core.store.put_story(&crate::actor::without_env(&story)).await?;
+        let summary = new_summary(&self.core, &story);
+        let header = Header::new(&summary, &story, project);
+        let log = RunLog::create(self.core.clone(), header).await?;
+        self.core.store.put_run(&summary).await?;
+        spawn_actor(self, story, project.root.clone(), log, Beginning::Fresh(plan));
+        Ok(summary)
+    }
+
+    /// The next run of a run's story: same worktree, same session if the runtime still knows it.
+    pub(crate) async fn go_on(&self, run: &RunId, prompt: String) -> Result<RunSummary, ApiError> {
+        self.go_on_with(run, prompt, BTreeMap::new()).await
+    }
+
+    pub(super) async fn go_on_with(
+        &self,
+        run: &RunId,
+        prompt: String,
+        env: BTreeMap<String, String>,
+    ) -> Result<RunSummary, ApiError> {
+        let summary = summary_of(&self.core, run).await?;
+        let mut story = story_of(&self.core, &summary.story).await?;
+        story.settings.env = self.core.env_of(&story.id, env);
+        self.wait_for_story(&story.id).await?;
+        let Some(project) = self.project_by_id(&story.project).await? else {
+            return Err(not_found("project", &story.project));
+        };
+        let session = self.core.store.session_of(&story.id).await?;
+        let never_made = story.worktree.is_empty();
+        let plan = StartPlan {
+            fresh_prompt: Some(self.retold(&story.id, &prompt).await?),
+            resume: session.map(|session| session.id),
+            create: never_made.then(|| CreatePlan { base: story.base_name.clone(), branch: None }),
+            prompt,
+        };
+        self.spawn_run(story, &project, plan).await
+    }
+
+    /// One run at a time for a story: waits for one that is just ending, refuses while one lives.
+    async fn wait_for_story(&self, story: &StoryId) -> Result<(), ApiError> {
+        for (run, handle) in self.core.runs.all() {
+            let phase = {
+                let summary = handle.summary.borrow();
+                if summary.story != *story {
+                    continue;
+                }
+                summary.phase
+            };
+            if phase != RunPhase::Done {
+                return Err(conflict("Another run of this story is live.")
+                    .with_hint(format!("Send the message to run {run}.")));
+            }
+            handle.gone.cancelled().await;
+        }
+        Ok(())
+    }
+}
+
+pub(crate) fn spawn_actor(
+    engine: &Engine,
+    story: Story,
+    project_root: String,
+    log: RunLog,
+    beginning: Beginning,
+) {
+    let run = log.summary().id.clone();
+    let (mailbox, mails) = mpsc::channel(MAILBOX);
+    let (gone, caught_up) = (CancellationToken::new(), CancellationToken::new());
+    let handle = RunHandle {
+        mailbox,
+        summary: log.watch(),
+        index: log.index(),
+        gone: gone.clone(),
+        caught_up: caught_up.clone(),
+    };
+    engine.core.runs.insert(run.clone(), handle);
+    let actor = RunActor::new(engine.core.clone(), story, project_root, log, mails, caught_up);
+    let engine = engine.clone();
+    let tasks = engine.core.tasks.clone();
+    tasks.spawn(async move {
+        let follow_up = actor.run(beginning).await;
+        engine.core.runs.remove(&run);
+        gone.cancel();
+        if let Some(words) = follow_up
+            && let Err(error) = engine.go_on(&run, words).await
+        {
+            tracing::warn!(%run, %error, "the next run could not be started");
+        }
+    });
+}
+
+fn new_summary(core: &Core, story: &Story) -> RunSummary {
+    let now = core.now();
+    RunSummary {
+        id: RunId::fresh(),
+        story: story.id.clone(),
+        project: story.project.clone(),
+        title: story.title.clone(),
+        agent_name: story.settings.agent_name.clone(),
+        runtime: story.settings.runtime.clone(),
+        model: story.settings.model.clone(),
+        worktree: story.worktree.clone(),
+        branch: story.branch.clone(),
+        status: RuntimeStatus::Idle,
+        phase: RunPhase::Queued,
+        detail: None,
+        until: None,
+        outcome: None,
+        session_id: None,
+        usage: TokenUsage::default(),
+        added: 0,
+        removed: 0,
+        files_changed: 0,
+        waiting: 0,
+        unread: false,
+        demo: story.settings.runtime == "demo",
+        created_at: now,
+        updated_at: now,
+        last_seq: 0,
+    }
+}
+
+fn trust_needed(project: &Project) -> ApiError {
+    let name = &project.name;
+    ApiError::new(
+        ErrorCode::TrustNeeded,
+        format!("{name} has settings or hooks of its own that can run by themselves."),
+    )
+    .with_hint("Look at them, then allow them or keep them off.")
+}
+
+/// The first line with words, at most 80 characters.
+fn title_of(prompt: &str) -> String {
+    let line = prompt.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    match line.char_indices().nth(80) {
+        Some((cut, _)) => format!("{}…", line[..cut].trim_end()),
+        None => line.to_owned(),
+    }
+}
