@@ -26,7 +26,7 @@ pub enum Answer {
 pub struct Message {
     pub items: Vec<Item>,
     /// The dialect's own word for why it ended; `None`: as is natural after these items. For Gemini,
-    /// `block:REASON` blocks the prompt. For Responses, `failed` ends with `response.failed`.
+    /// `block:REASON` blocks the prompt. For Responses, `failed:CODE` ends with `response.failed`.
     pub reason: Option<&'static str>,
     pub usage: Option<TokenCount>,
     /// Whether Gemini's calls have ids; older models give none. The other dialects always have them.

@@ -20,7 +20,7 @@ pub fn spoken(message: &Message, turn: &Turn<'_>) -> Spoken {
     }
     let status = match message.reason {
         None => "completed",
-        Some("failed") => "failed",
+        Some(reason) if reason.starts_with("failed:") => "failed",
         Some("cancelled") => "cancelled",
         Some(_) => "incomplete",
     };
@@ -62,10 +62,10 @@ fn response(turn: &Turn<'_>, status: &str, items: &[Value], message: &Message) -
         ("incomplete", Some(reason)) => json!({"reason": reason}),
         _ => Value::Null,
     };
-    let error = match status {
-        "failed" => json!({"code": "server_error",
-            "message": "The server had an error while processing your request. Sorry about that!"}),
-        _ => Value::Null,
+    let code = message.reason.and_then(|reason| reason.strip_prefix("failed:"));
+    let error = match code.filter(|_| ended) {
+        Some(code) => json!({"code": code, "message": "This response could not be completed."}),
+        None => Value::Null,
     };
     json!({
         "id": turn.id("resp", 0), "object": "response", "created_at": 1_795_000_000, "status": status,

@@ -1,10 +1,18 @@
 //! A correct client of all three dialects, as small as can be.
 
+use std::sync::LazyLock;
+
 use musher_testkit::dialects::{Answer, Dialect, Item, Rule, ScriptedEndpoint};
 use serde_json::{Value, json};
 
 pub const KEY: &str = "sk-canary-0123";
 pub const MODEL: &str = "scripted-large";
+
+/// To make one takes a while.
+pub static HTTP: LazyLock<reqwest::Client> = LazyLock::new(|| {
+    let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    client.pool_max_idle_per_host(0).build().unwrap()
+});
 
 pub struct Heard {
     pub status: u16,
@@ -22,8 +30,7 @@ pub fn url(endpoint: &ScriptedEndpoint) -> String {
 }
 
 pub fn request(endpoint: &ScriptedEndpoint, body: &Value) -> reqwest::RequestBuilder {
-    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-    let request = http.build().unwrap().post(url(endpoint)).header("accept", "text/event-stream");
+    let request = HTTP.post(url(endpoint)).header("accept", "text/event-stream");
     let request = match endpoint.dialect() {
         Dialect::Gemini => request.header("x-goog-api-key", KEY),
         _ => request.bearer_auth(KEY),

@@ -7,7 +7,7 @@ use musher_testkit::dialects::{Answer, Dialect, Item, Message, Rule, ScriptedEnd
 use serde_json::{Value, json};
 
 use crate::client::{
-    accepts, ask, body, echo, list, refuses, says, second_request, two_answers, without,
+    HTTP, accepts, ask, body, echo, list, refuses, says, second_request, two_answers, without,
 };
 
 async fn broken(rule: Rule, fault: impl FnOnce(&mut Value)) {
@@ -55,7 +55,7 @@ async fn settings() {
     let endpoint = ScriptedEndpoint::start(Dialect::Gemini, two_answers()).unwrap();
     let body = body(Dialect::Gemini, &[says(Dialect::Gemini, "hello")]);
     let url = crate::client::url(&endpoint).replace("?alt=sse", "");
-    let request = reqwest::Client::new().post(url).header("x-goog-api-key", "k").json(&body);
+    let request = HTTP.post(url).header("x-goog-api-key", "k").json(&body);
     assert_eq!(request.send().await.unwrap().status(), 400);
     assert_eq!(endpoint.violations()[0].rule, Rule::Streaming);
     broken(Rule::Content, |body| body["systemInstruction"] = json!({"parts": []})).await;

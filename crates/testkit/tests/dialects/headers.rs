@@ -6,7 +6,7 @@ use musher_testkit::dialects::{Answer, Dialect, Offer, Rule, ScriptedEndpoint};
 use reqwest::header;
 use serde_json::{Value, json};
 
-use crate::client::{KEY, MODEL, ask, body, request, says, url};
+use crate::client::{HTTP, KEY, MODEL, ask, body, request, says, url};
 
 fn hello(dialect: Dialect) -> Value {
     body(dialect, &[says(dialect, "hello")])
@@ -30,7 +30,7 @@ async fn spoilt(
 /// A later header of the same name does not replace the first: a fresh request.
 fn bare(endpoint: &ScriptedEndpoint) -> reqwest::RequestBuilder {
     let body = hello(endpoint.dialect()).to_string();
-    reqwest::Client::new().post(url(endpoint)).header("accept", "text/event-stream").body(body)
+    HTTP.post(url(endpoint)).header("accept", "text/event-stream").body(body)
 }
 
 #[tokio::test]
@@ -76,7 +76,7 @@ async fn no_key_in_the_address() {
         let endpoint = endpoint(dialect);
         let mark = if dialect == Dialect::Gemini { "&" } else { "?" };
         let address = url(&endpoint) + mark + &pair;
-        let request = reqwest::Client::new().post(address).json(&hello(dialect));
+        let request = HTTP.post(address).json(&hello(dialect));
         let request = request.bearer_auth(KEY).header("x-goog-api-key", KEY);
         assert_eq!(request.send().await.unwrap().status(), 400, "{pair}");
         let rules: Vec<Rule> = endpoint.violations().iter().map(|broken| broken.rule).collect();
@@ -106,7 +106,7 @@ async fn what_is_no_json() {
 async fn lists_its_models() {
     for dialect in Dialect::ALL {
         let endpoint = Offer::new(dialect).models(&["one", "two"]).start([]).unwrap();
-        let request = reqwest::Client::new().get(endpoint.base_url() + "/models");
+        let request = HTTP.get(endpoint.base_url() + "/models");
         let request = request.bearer_auth(KEY).header("x-goog-api-key", KEY);
         let models: Value = request.send().await.unwrap().json().await.unwrap();
         let second = match dialect {
@@ -123,7 +123,7 @@ async fn lists_its_models() {
 async fn speaks_its_own_dialect_only() {
     let endpoint = endpoint(Dialect::Chat);
     let elsewhere = endpoint.base_url() + "/responses";
-    let request = reqwest::Client::new().post(elsewhere).bearer_auth(KEY).json(&json!({}));
+    let request = HTTP.post(elsewhere).bearer_auth(KEY).json(&json!({}));
     let response = request.send().await.unwrap();
     assert_eq!(response.status(), 404);
     let error: Value = response.json().await.unwrap();

@@ -2,7 +2,7 @@
 
 use super::{
     super::{Answer, Dialect, Item, Message},
-    BEGUN, DONE, Ending, Outcome, Seen, WORDS, call, done, reads, words,
+    DONE, Ending, Outcome, Seen, WORDS, call, done, reads, words,
 };
 
 pub fn endings(dialect: Dialect) -> Vec<Ending> {
@@ -84,7 +84,11 @@ fn stops(name: &'static str, dialect: Dialect, message: Message, says: &'static 
 fn of_responses() -> Vec<Ending> {
     let dialect = Dialect::Responses;
     let refusal = Message::new([Item::Refuse("I cannot help with that.".to_owned())]);
-    let failed = Answer::Says(Message::new([]).ending("failed"));
+    let failed = |code| Answer::Says(Message::new([]).ending(code));
+    let once =
+        |name, code| Ending::new(name, dialect, [failed(code), done()]).shows([Seen::Text(DONE)]);
+    let mut too_long = once("failed: context too long", "failed:context_length_exceeded");
+    too_long = too_long.up_to(3);
     vec![
         stops("refusal", dialect, refusal, "refus"),
         stops("length", dialect, words().ending("max_output_tokens"), "max_output_tokens")
@@ -93,7 +97,12 @@ fn of_responses() -> Vec<Ending> {
         stops("unknown reason", dialect, words().ending("mood"), "mood"),
         stops("cancelled by the provider", dialect, Message::new([]).ending("cancelled"), ""),
         length_in_thoughts(),
-        Ending::new("response.failed once", dialect, [failed, done()]).shows([Seen::Text(DONE)]),
+        once("failed: server error", "failed:server_error"),
+        once("failed: rate limit", "failed:rate_limit_exceeded"),
+        too_long,
+        Ending::new("failed: quota", dialect, [failed("failed:insufficient_quota")])
+            .up_to(1)
+            .ends(Outcome::RateLimited { resets_in: None }),
     ]
 }
 
@@ -156,7 +165,7 @@ fn of_gemini() -> Vec<Ending> {
     );
     all.push(
         stops("length", dialect, words().ending("MAX_TOKENS"), "MAX_TOKENS")
-            .shows([Seen::Begun(BEGUN)]),
+            .shows([Seen::Text(WORDS)]),
     );
     all.push(stops(
         "length in its thoughts",

@@ -188,7 +188,7 @@ fn check_echo(input: &[Value], memory: &Memory, found: &mut Findings) {
     }
 }
 
-/// The answer that holds an item of this id, and where.
+/// The answer that holds an item with this field's value, and where.
 fn remembered<'a>(memory: &'a Memory, field: &str, item: &Value) -> Option<(&'a [Value], usize)> {
     let id = item[field].as_str()?;
     memory.said.iter().find_map(|answer| {
@@ -204,13 +204,15 @@ fn check_reasoning(
     memory: &Memory,
     found: &mut Findings,
 ) {
-    let Some((answer, place)) = remembered(memory, "id", item) else {
+    let known = remembered(memory, "encrypted_content", item);
+    let Some((answer, place)) = known.or_else(|| remembered(memory, "id", item)) else {
         return found.add(Rule::Foreign, unverified(item));
     };
-    if answer[place]["encrypted_content"] != item["encrypted_content"] {
+    let said = &answer[place];
+    if said["encrypted_content"] != item["encrypted_content"] {
         found.add(Rule::Changed, unverified(item));
-    } else if answer[place] != *item {
-        found.add(Rule::Changed, format!("The item {} was changed.", item["id"]));
+    } else if !is_unchanged(said, item) {
+        found.add(Rule::Changed, format!("The reasoning item {} was changed.", said["id"]));
     }
     let follows = match (answer.get(place + 1), input.get(at + 1)) {
         (Some(wanted), Some(next)) => is_same(wanted, next),
@@ -222,9 +224,24 @@ fn check_reasoning(
     });
 }
 
-/// What belongs together in a short name is enough: the content has a rule of its own.
+/// All fields are as they were. Only what names the item may be left out: with `store: false` nothing
+/// is found by it.
+fn is_unchanged(said: &Value, item: &Value) -> bool {
+    let mut wanted = said.clone();
+    if let Some(fields) = wanted.as_object_mut() {
+        fields
+            .retain(|name, _| !["id", "status"].contains(&name.as_str()) || !item[name].is_null());
+    }
+    wanted == *item
+}
+
+/// Whether an item repeats a said one, by what tells it apart: its content has a rule of its own.
 fn is_same(said: &Value, item: &Value) -> bool {
-    let field = if said["type"] == "function_call" { "call_id" } else { "id" };
+    let field = match said["type"].as_str() {
+        Some("function_call") => "call_id",
+        Some("reasoning") => "encrypted_content",
+        _ => "id",
+    };
     // A message may be repeated without its id.
     let is_nameless =
         said["role"] == "assistant" && item["role"] == "assistant" && item["id"].is_null();
