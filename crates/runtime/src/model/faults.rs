@@ -56,8 +56,8 @@ fn unreadable(dialect: Dialect, status: Option<u16>, body: &str, is_half: bool) 
             format!("The server answered {} with a web page.", status.unwrap_or_default())
         }
         _ if is_half && well => "The server's answer ends in the middle.".to_owned(),
-        (_, Some(status)) if !well => format!("The server answered {status}: {}", clean(body)),
-        _ => format!("The server's answer is not {dialect}: {}", clean(body)),
+        (_, Some(status)) if !well => clean(&format!("The server answered {status}: {body}")),
+        _ => clean(&format!("The server's answer is not {dialect}: {body}")),
     };
     let kind = match status {
         _ if well && (is_half || body.trim().is_empty()) => FaultKind::Transient,

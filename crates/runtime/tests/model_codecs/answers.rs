@@ -167,7 +167,7 @@ fn the_unknown_is_passed_over() {
 }
 
 /// Anything that a server could send, with the members that mean something.
-fn junk() -> impl Strategy<Value = serde_json::Value> {
+pub fn junk() -> impl Strategy<Value = serde_json::Value> {
     let leaf = prop_oneof![
         Just(json!(null)),
         any::<u64>().prop_map(|it| json!(it)),
