@@ -58,24 +58,100 @@ fn bad_paths(place: &Place) -> Vec<String> {
     let long_name = "x".repeat(256);
     let long = "a/".repeat(2100);
     let mut paths: Vec<String> = [
-        "", "..", "../", "../outside", "../outside/canary.txt", "./../outside/canary.txt",
-        "src/../../outside/canary.txt", "src/..", "src/../README.md", "a/b/../../..", "/", "//",
-        "/etc/passwd", "//etc/passwd", "/proc/self/environ", "/proc/1/root/etc/passwd",
-        "/proc/self/fd/0", "/dev/zero", "/dev/stdin", "/dev/null", "/sys/kernel", "~", "~/.ssh/id_rsa",
-        "~root/.profile", "~/", "src\0/main.rs", "README.md\0.txt", "src/main.rs\n", "src\r", "a\tb",
-        "\u{1b}[2J", "..\\outside\\canary.txt", "src\\main.rs", "C:\\Windows", ".git", ".git/",
-        ".git/config", ".git/hooks/pre-commit", "./.git/config", "src/../.git/config", ".GIT/config",
-        ".Git/config", ".gIt", ".git /config", ".git./config", ".git../config", ".git . ./config",
-        "git~1", "GIT~1/config", "git~2/config", ".git::$INDEX_ALLOCATION/config", ".git:config",
-        ".g\u{200c}it/config", ".gi\u{200d}t/config", "\u{feff}.git/config", ".git\u{202e}/config",
-        ".g\u{206b}it/config", ".gi\u{ad}t/config", "．ｇｉｔ/config", ".gİt/config", ".gıt/config",
-        "vendor/.git/config", "vendor/.GIT/config", "sub/.git", "src/.git/x", "new/.git/config",
-        "out", "out/canary.txt", "canary", "absolute/canary.txt", "passwd", "proc-root/etc/passwd",
-        "proc-cwd/Cargo.toml", "zero", "in-and-out/canary.txt", "far-out", "repository",
-        "repository/config", "repository-config", "repository-twice/config",
-        "repository-around/hooks/pre-commit", "circle-a", "circle-a/x", "dangling", "dangling-out",
-        "out-twice/canary.txt", "up/outside/canary.txt", "back/README.md", "src/out/canary.txt",
-        "inner/out/canary.txt", "inner/../../outside/canary.txt", "fifo", "socket", "fifo/x",
+        "",
+        "..",
+        "../",
+        "../outside",
+        "../outside/canary.txt",
+        "./../outside/canary.txt",
+        "src/../../outside/canary.txt",
+        "src/..",
+        "src/../README.md",
+        "a/b/../../..",
+        "/",
+        "//",
+        "/etc/passwd",
+        "//etc/passwd",
+        "/proc/self/environ",
+        "/proc/1/root/etc/passwd",
+        "/proc/self/fd/0",
+        "/dev/zero",
+        "/dev/stdin",
+        "/dev/null",
+        "/sys/kernel",
+        "~",
+        "~/.ssh/id_rsa",
+        "~root/.profile",
+        "~/",
+        "src\0/main.rs",
+        "README.md\0.txt",
+        "src/main.rs\n",
+        "src\r",
+        "a\tb",
+        "\u{1b}[2J",
+        "..\\outside\\canary.txt",
+        "src\\main.rs",
+        "C:\\Windows",
+        ".git",
+        ".git/",
+        ".git/config",
+        ".git/hooks/pre-commit",
+        "./.git/config",
+        "src/../.git/config",
+        ".GIT/config",
+        ".Git/config",
+        ".gIt",
+        ".git /config",
+        ".git./config",
+        ".git../config",
+        ".git . ./config",
+        "git~1",
+        "GIT~1/config",
+        "git~2/config",
+        ".git::$INDEX_ALLOCATION/config",
+        ".git:config",
+        ".g\u{200c}it/config",
+        ".gi\u{200d}t/config",
+        "\u{feff}.git/config",
+        ".git\u{202e}/config",
+        ".g\u{206b}it/config",
+        ".gi\u{ad}t/config",
+        "．ｇｉｔ/config",
+        ".gİt/config",
+        ".gıt/config",
+        "vendor/.git/config",
+        "vendor/.GIT/config",
+        "sub/.git",
+        "src/.git/x",
+        "new/.git/config",
+        "out",
+        "out/canary.txt",
+        "canary",
+        "absolute/canary.txt",
+        "passwd",
+        "proc-root/etc/passwd",
+        "proc-cwd/Cargo.toml",
+        "zero",
+        "in-and-out/canary.txt",
+        "far-out",
+        "repository",
+        "repository/config",
+        "repository-config",
+        "repository-twice/config",
+        "repository-around/hooks/pre-commit",
+        "circle-a",
+        "circle-a/x",
+        "dangling",
+        "dangling-out",
+        "out-twice/canary.txt",
+        "up/outside/canary.txt",
+        "back/README.md",
+        "src/out/canary.txt",
+        "inner/out/canary.txt",
+        "inner/../../outside/canary.txt",
+        "fifo",
+        "socket",
+        "fifo/x",
         "src/main.rs/x",
     ]
     .map(str::to_owned)
@@ -117,9 +193,9 @@ fn bad_paths_are_refused_in_words() {
             };
             assert!(error.ends_with('.') && !error.contains('\n'), "{path:?}: {error}");
             let Ok(path) = root.relative(path) else { continue };
-            let written = root.target(&path, 1 << 20, true).and_then(|target| {
-                root.write(&target, b"changed")
-            });
+            let written = root
+                .target(&path, 1 << 20, true)
+                .and_then(|target| root.write(&target, b"changed"));
             assert!(written.is_err(), "{way:?} {path} was written");
         }
     }
@@ -232,12 +308,70 @@ impl Numbers {
 }
 
 const PIECES: &[&str] = &[
-    "..", ".", "", "/", "//", "src", "deep", "er", "lib.rs", "main.rs", "README.md", "out", "canary",
-    "canary.txt", "absolute", "passwd", "proc-root", "proc-cwd", "proc", "self", "root", "etc", "dev",
-    "zero", "in-and-out", "far-out", "repository", "repository-config", "config", "hooks", ".git",
-    ".GIT", ".gi\u{200c}t", ".git ", "git~1", ".git:x", "．ｇｉｔ", "~", "~root", "circle-a", "dangling",
-    "dangling-out", "up", "back", "inner", "inner-file", "fifo", "socket", "outside", "work", "\0",
-    "\\", "..\\", "\u{202e}", "\n", "%2e%2e", "..;", "...", ". .", "new", "vendor", "sub", "C:", "CON",
+    "..",
+    ".",
+    "",
+    "/",
+    "//",
+    "src",
+    "deep",
+    "er",
+    "lib.rs",
+    "main.rs",
+    "README.md",
+    "out",
+    "canary",
+    "canary.txt",
+    "absolute",
+    "passwd",
+    "proc-root",
+    "proc-cwd",
+    "proc",
+    "self",
+    "root",
+    "etc",
+    "dev",
+    "zero",
+    "in-and-out",
+    "far-out",
+    "repository",
+    "repository-config",
+    "config",
+    "hooks",
+    ".git",
+    ".GIT",
+    ".gi\u{200c}t",
+    ".git ",
+    "git~1",
+    ".git:x",
+    "．ｇｉｔ",
+    "~",
+    "~root",
+    "circle-a",
+    "dangling",
+    "dangling-out",
+    "up",
+    "back",
+    "inner",
+    "inner-file",
+    "fifo",
+    "socket",
+    "outside",
+    "work",
+    "\0",
+    "\\",
+    "..\\",
+    "\u{202e}",
+    "\n",
+    "%2e%2e",
+    "..;",
+    "...",
+    ". .",
+    "new",
+    "vendor",
+    "sub",
+    "C:",
+    "CON",
 ];
 
 fn generated(numbers: &mut Numbers, place: &Place) -> String {
@@ -286,7 +420,9 @@ fn ten_thousand_generated_paths() {
                 _ => {
                     bad += 1;
                     // What cannot be read may be there to be made: beneath, or not at all.
-                    if number % 7 == 0 && let Ok(target) = root.target(&path, 1 << 20, true) {
+                    if number % 7 == 0
+                        && let Ok(target) = root.target(&path, 1 << 20, true)
+                    {
                         let _ = root.write(&target, b"made");
                     }
                     continue;
@@ -306,7 +442,8 @@ async fn what_is_judged_is_where_it_leads() {
     let place = trapped();
     let host = place.host_with("deny read src/deep/**");
     place.link("src/deep", "short");
-    for path in ["src/deep/er/lib.rs", "short/er/lib.rs", "inner/deep/er/lib.rs", "SRC/deep/er/lib.rs"]
+    for path in
+        ["src/deep/er/lib.rs", "short/er/lib.rs", "inner/deep/er/lib.rs", "SRC/deep/er/lib.rs"]
     {
         let outcome = done(&host, "read_file", json!({"path": path})).await;
         assert!(outcome.is_error && !outcome.text.contains("one"), "{path}: {}", outcome.text);

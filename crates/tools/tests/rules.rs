@@ -32,7 +32,12 @@ deny edit src/secret
 deny fetch *.evil.example
 ";
 
-async fn judged(host: &Host, tool: &str, input: serde_json::Value, mode: PermissionMode) -> Verdict {
+async fn judged(
+    host: &Host,
+    tool: &str,
+    input: serde_json::Value,
+    mode: PermissionMode,
+) -> Verdict {
     host.intent(&common::call(tool, input), mode).await.unwrap().verdict
 }
 
@@ -170,7 +175,7 @@ const ASKED: &[(&str, &str)] = &[
     ("timeout 5 cargo test", "`timeout` runs"),
     ("nice cargo test", "`nice` runs"),
     ("ssh host cargo test", "`ssh` runs"),
-    ("find . -exec cargo test ;", "not complete"),
+    ("find . -exec cargo test ;", "`find` runs"),
     ("find . -exec cargo test \\;", "`find` runs"),
     ("find . -ok cargo test \\;", "`find` runs"),
     ("eval cargo test", "`eval` changes"),
@@ -320,7 +325,8 @@ async fn what_is_asked() {
         let by_rules = why.starts_with("no rule");
         assert_eq!(matches!(verdict, Verdict::Allow { .. }), by_rules, "{command:?}: {verdict:?}");
         let verdict = run(&host, command, Bypass).await;
-        let allowed = matches!(&verdict, Verdict::Allow { reason } if reason == "the mode is bypass");
+        let allowed =
+            matches!(&verdict, Verdict::Allow { reason } if reason == "the mode is bypass");
         assert_eq!(allowed, by_rules, "{command:?}: {verdict:?}");
     }
 }
@@ -332,7 +338,11 @@ async fn what_is_denied() {
     for (command, rule) in DENIED {
         for mode in [Plan, Ask, AcceptEdits, Bypass] {
             let verdict = run(&host, command, mode).await;
-            assert_eq!(verdict, Verdict::Deny { reason: (*rule).to_owned() }, "{command:?} {mode:?}");
+            assert_eq!(
+                verdict,
+                Verdict::Deny { reason: (*rule).to_owned() },
+                "{command:?} {mode:?}"
+            );
         }
     }
 }
@@ -393,7 +403,8 @@ async fn files_and_pages() {
 
 #[test]
 fn rules_are_read_whole_or_not_at_all() {
-    let rules = Rules::parse("# no rule\n\n allow  run   cargo test*\ndeny read .env\nallow tool x__*");
+    let rules =
+        Rules::parse("# no rule\n\n allow  run   cargo test*\ndeny read .env\nallow tool x__*");
     let texts: Vec<String> = rules.unwrap().iter().map(ToString::to_string).collect();
     assert_eq!(texts, ["allow run cargo test*", "deny read .env", "allow tool x__*"]);
     for (line, why) in [
@@ -430,7 +441,8 @@ fn without_rules_that_deny_bypass_asks_nothing() {
 fn a_long_command_is_judged_quickly() {
     let rules = Rules::parse("deny run rm *\nallow run echo*").unwrap();
     let begun = std::time::Instant::now();
-    for text in ["echo ".repeat(200_000), format!("sh -c '{}'", "x y ".repeat(7000)), "(".repeat(30_000)]
+    for text in
+        ["echo ".repeat(200_000), format!("sh -c '{}'", "x y ".repeat(7000)), "(".repeat(30_000)]
     {
         let script = Script::look(&text, |_| Err(String::new()));
         assert!(matches!(rules.judge(&Demand::Run(script), Ask), Verdict::Ask { .. }));
