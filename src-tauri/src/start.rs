@@ -83,7 +83,7 @@ async fn open_or_hand_over(
 ) -> Opened {
     let deadline = tokio::time::Instant::now() + HOLDER_LIMIT;
     loop {
-        let error = match Engine::open(EngineConfig::new(data_dir.clone()), registry()).await {
+        let error = match Engine::open(EngineConfig::new(data_dir.clone()), registry(&data_dir)).await {
             Ok(engine) => return Opened::Engine(engine),
             Err(error) if error.code != ErrorCode::DataDirLocked => return Opened::Failed(error),
             Err(error) => {
@@ -109,8 +109,8 @@ async fn hand_over(data_dir: &Path, folders: &[String]) -> Result<bool, ApiError
     Ok(true)
 }
 
-fn registry() -> Registry {
-    Registry::default().with(ClaudeCode::default()).with(Demo)
+fn registry(data_dir: &Path) -> Registry {
+    musher_engine::with_models(Registry::default().with(ClaudeCode::default()).with(Demo), data_dir)
 }
 
 /// Waits for the signal that ends a session, or Ctrl-C in the terminal.

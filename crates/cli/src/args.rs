@@ -74,6 +74,11 @@ pub enum Command {
         #[arg(long)]
         force: bool,
     },
+    /// Keeps a model provider's key, read from stdin, or forgets it.
+    Keys {
+        #[command(subcommand)]
+        command: Keys,
+    },
     /// Says what is well here and what is not.
     Doctor,
     /// Serves the API over the data directory's socket; with --port, and the page, to a browser here.
@@ -105,7 +110,7 @@ pub struct Run {
     /// Work in this worktree as it is.
     #[arg(long, value_name = "DIR")]
     pub worktree: Option<PathBuf>,
-    /// claude-code or demo.
+    /// claude-code, openai, gemini or demo.
     #[arg(long, default_value = "claude-code", value_name = "NAME")]
     pub runtime: String,
     #[arg(long, default_value = "coder-1", value_name = "NAME")]
@@ -126,6 +131,18 @@ pub struct Run {
     /// A variable for the agent; may be given again.
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     pub env: Vec<(String, String)>,
+    /// Where the model is, for openai and gemini; a local one costs nothing.
+    #[arg(long, value_name = "URL")]
+    pub base_url: Option<String>,
+    /// openai-responses or openai-chat, for an address that speaks only one of them.
+    #[arg(long, value_name = "NAME")]
+    pub dialect: Option<String>,
+    /// A tool that may be used unasked, as a rule: "run cargo test*"; may be given again.
+    #[arg(long = "allow", value_name = "RULE")]
+    pub allowed_tools: Vec<String>,
+    /// A tool that may not be used; may be given again.
+    #[arg(long = "deny", value_name = "RULE")]
+    pub disallowed_tools: Vec<String>,
     /// What carries the agent's output.
     #[arg(long, default_value = "pty")]
     pub transport: Carrier,
@@ -147,6 +164,20 @@ pub struct Run {
     /// The repository's own settings and hooks may run (asked in the window otherwise).
     #[arg(long)]
     pub trust: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Keys {
+    /// Reads a key from stdin and keeps it in the system's keychain.
+    Set {
+        /// openai, gemini, or an endpoint's address.
+        place: String,
+        /// Where there is no keychain: keep it in a file that only you can read.
+        #[arg(long)]
+        file: bool,
+    },
+    /// Forgets a key.
+    Remove { place: String },
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -6,6 +6,7 @@
 
 mod args;
 mod follow;
+mod keys;
 mod print;
 mod reach;
 mod runs;
@@ -60,6 +61,7 @@ async fn run(args: Args) -> Result<ExitCode, ApiError> {
         Command::Remove { worktree, force } => {
             runs::remove(&data_dir, json, &worktree, force).await
         }
+        Command::Keys { command } => keys::keys(&data_dir, command).await,
         Command::Doctor => show::doctor(&data_dir, json).await,
         Command::Serve { port, page } => serve::serve(&data_dir, port, page).await,
     }

@@ -42,8 +42,8 @@ pub struct Own {
 }
 
 /// The runtimes of this program.
-pub fn registry() -> Registry {
-    Registry::default().with(ClaudeCode::default()).with(Demo)
+pub fn registry(data_dir: &Path) -> Registry {
+    musher_engine::with_models(Registry::default().with(ClaudeCode::default()).with(Demo), data_dir)
 }
 
 impl Reach {
@@ -141,7 +141,7 @@ impl At {
 
 impl Own {
     pub async fn open(data_dir: &Path, kind: HostKind) -> Result<Self, ApiError> {
-        let engine = Engine::open(EngineConfig::new(data_dir.to_owned()), registry()).await?;
+        let engine = Engine::open(EngineConfig::new(data_dir.to_owned()), registry(data_dir)).await?;
         let host = Arc::new(TerminalHost(kind));
         let api = Arc::new(EngineApi { engine: engine.clone(), host });
         let serving = serve_socket(api.clone(), data_dir)?;

@@ -195,9 +195,17 @@ fn settings_of(wanted: args::Run) -> Result<RunSettings, ApiError> {
             max_turns: wanted.max_turns,
             max_cost_microdollars: wanted.max_cost.map(|usd| (usd * 1e6).round() as u64),
             max_seconds: wanted.max_seconds,
+            ..RunLimits::default()
         },
         inactivity_timeout_secs: wanted.inactivity_timeout,
         mcp_config: wanted.mcp_config,
+        allowed_tools: wanted.allowed_tools,
+        disallowed_tools: wanted.disallowed_tools,
+        endpoint: EndpointSettings {
+            base_url: wanted.base_url,
+            dialect: wanted.dialect,
+            ..EndpointSettings::default()
+        },
         ..RunSettings::default()
     })
 }

@@ -14,7 +14,7 @@ mod speak;
 use std::sync::Arc;
 
 use musher_protocol::*;
-use musher_runtime::{AgentRuntime, RuntimeError, Sourced};
+use musher_runtime::{AgentRuntime, Batch, RuntimeError, Sourced};
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc, oneshot},
     task::JoinSet,
@@ -77,7 +77,7 @@ enum Work {
 /// What the loop woke up for.
 enum Step {
     Mail(Option<Mail>),
-    Batch(Option<Vec<Sourced>>),
+    Batch(Option<Batch>),
     Work(Work),
     Expiry,
     Changes,
@@ -92,7 +92,7 @@ pub(crate) struct RunActor {
     mailbox: mpsc::Receiver<Mail>,
     work: JoinSet<Work>,
     runtime: Option<Arc<dyn AgentRuntime>>,
-    batches: Option<mpsc::Receiver<Vec<Sourced>>>,
+    batches: Option<mpsc::Receiver<Batch>>,
     plan: StartPlan,
     prompt_id: String,
     slot: Option<OwnedSemaphorePermit>,
@@ -181,6 +181,10 @@ impl RunActor {
                 Step::Mail(Some(mail)) => self.open(mail).await?,
                 // The table holds a sender as long as the actor lives.
                 Step::Mail(None) | Step::Closing => {
+                    if self.ends_with_the_engine() {
+                        self.stop(StoppedBy::Engine).await?;
+                        continue;
+                    }
                     self.let_go().await?;
                     return Ok(false);
                 }
@@ -202,13 +206,18 @@ impl RunActor {
         let changes = self.changes.due();
         tokio::select! {
             biased;
-            () = self.core.closing.cancelled() => Step::Closing,
+            () = self.core.closing.cancelled(), if self.stopped_by.is_none() || !self.ends_with_the_engine() => Step::Closing,
             Some(work) = self.work.join_next() => Step::Work(work.unwrap_or_else(broken)),
             mail = self.mailbox.recv() => Step::Mail(mail),
             batch = next_batch(&mut self.batches), if self.batches.is_some() => Step::Batch(batch),
             () = sleep_until(expiry), if expiry.is_some() => Step::Expiry,
             () = sleep_until(changes), if changes.is_some() => Step::Changes,
         }
+    }
+
+    /// Its agent lives in this process: it is brought to an end, not let go.
+    fn ends_with_the_engine(&self) -> bool {
+        self.runtime.as_ref().is_some_and(|runtime| !runtime.outlives_engine())
     }
 
     async fn worked(&mut self, work: Work) -> Result<(), ApiError> {
@@ -234,17 +243,22 @@ impl RunActor {
     }
 
     /// Stores a batch of the runtime, and does what its events call for.
-    async fn take(&mut self, mut batch: Vec<Sourced>) -> Result<(), ApiError> {
+    async fn take(&mut self, batch: Batch) -> Result<(), ApiError> {
+        let Batch { mut events, stored } = batch;
         let mut turn_ended = false;
         let mut asked = false;
-        for Sourced { event, .. } in &mut batch {
+        for Sourced { event, .. } in &mut events {
             turn_ended |= matches!(event, AgentEvent::TurnEnded { .. });
             asked |= self.prepare_request(event);
             self.changes.heed(event);
         }
         let first = self.log.fold.phase == RunPhase::Starting;
         let session = self.log.fold.session_id().map(str::to_owned);
-        self.log.append(batch).await?;
+        self.log.append(events).await?;
+        if let Some(stored) = stored {
+            // Who waited may have ended meanwhile.
+            let _ = stored.send(());
+        }
         if self.log.fold.session_id() != session.as_deref() {
             self.keep_session().await;
         }
@@ -302,7 +316,7 @@ impl RunActor {
     }
 }
 
-async fn next_batch(batches: &mut Option<mpsc::Receiver<Vec<Sourced>>>) -> Option<Vec<Sourced>> {
+async fn next_batch(batches: &mut Option<mpsc::Receiver<Batch>>) -> Option<Batch> {
     match batches {
         Some(batches) => batches.recv().await,
         None => None,

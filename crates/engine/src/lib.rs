@@ -9,6 +9,7 @@ mod boot;
 mod core;
 mod doctor;
 mod engine;
+mod keys;
 mod log;
 mod news;
 mod projects;
@@ -17,6 +18,8 @@ mod settings;
 
 pub use core::EngineConfig;
 pub use engine::Engine;
+pub use keys::with_models;
+pub use musher_store::keys::{KeptIn, KeyError, KeyRing};
 pub use news::NewsReader;
 pub use projects::DEMO_REPOSITORY;
 pub use settings::DEFAULT_MAX_LIVE_RUNS;

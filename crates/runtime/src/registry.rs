@@ -14,6 +14,11 @@ pub trait RuntimeKind: Send + Sync {
     /// `claude-code`, `demo`, ...: what settings and commands call it.
     fn name(&self) -> &'static str;
 
+    /// Whether its agents have no tools of their own, and are given the engine's.
+    fn needs_tools(&self) -> bool {
+        false
+    }
+
     fn new_run(&self) -> Arc<dyn AgentRuntime>;
 
     /// Looks for the program on `path` (the user's own PATH, see `musher_process::login_path`).

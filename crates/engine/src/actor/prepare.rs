@@ -1,10 +1,16 @@
 //! From a story to a running agent: a slot, a worktree, the trust answer, the program.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
+use futures::{StreamExt, stream};
 use musher_protocol::*;
-use musher_runtime::{AttachPoint, EventLog, EventSink, EventStream, RuntimeContext, ToolAccess};
+use musher_runtime::{
+    AttachPoint, EventLog, EventSink, EventStream, RuntimeContext, ToolAccess, ToolHost,
+};
+use musher_tools::{Host, HostConfig, Rules};
 use musher_worktree::{CreateWorktree, Created, WorktreeError, slug};
+
+use secrecy::SecretString;
 
 use super::{CreatePlan, RunActor, StartPlan, Work};
 use crate::{core::Core, projects::trust_in, runs::event_stream};
@@ -135,9 +141,19 @@ impl RunActor {
         let Some(kind) = self.core.registry.get(&self.story.settings.runtime) else {
             return self.could_not_start(unknown_runtime(&self.story.settings.runtime)).await;
         };
-        let context = self.context(trust, attach).await;
+        let mut context = self.context(trust, attach).await;
+        if kind.needs_tools() {
+            match self.tools(&context) {
+                Ok(host) => context.tools.host = Some(host),
+                Err(error) => return self.could_not_start(error).await,
+            }
+        }
         let runtime = kind.new_run();
-        let log = StoredEvents { core: self.core.clone(), run: context.run.clone() };
+        let log = StoredEvents {
+            core: self.core.clone(),
+            run: context.run.clone(),
+            story: self.story.id.clone(),
+        };
         let (sink, batches) = EventSink::new(Arc::new(log));
         self.runtime = Some(runtime.clone());
         self.batches = Some(batches);
@@ -171,6 +187,7 @@ impl RunActor {
                 allowed: settings.allowed_tools.clone(),
                 disallowed: settings.disallowed_tools.clone(),
                 mcp_config: settings.mcp_config.clone(),
+                host: None,
             },
             session_id_to_resume: self.plan.resume.clone(),
             fresh_prompt: self.plan.fresh_prompt.clone(),
@@ -181,8 +198,30 @@ impl RunActor {
             trust,
             transport: settings.transport,
             append_system_prompt: settings.append_system_prompt.clone(),
+            endpoint: settings.endpoint.clone(),
+            secrets: secrets(&settings.env),
             attach,
         }
+    }
+
+    /// The engine's tools, for an agent that has none of its own.
+    fn tools(&self, context: &RuntimeContext) -> Result<Arc<dyn ToolHost>, ApiError> {
+        let settings = &self.story.settings;
+        let rules = rules_of(settings)?;
+        let mut env = context.env.clone();
+        env.retain(|name, _| !is_provider_key(name));
+        let config = HostConfig {
+            worktree: context.cwd.clone(),
+            run_dir: context.run_dir.clone(),
+            env,
+            mark: context.run.to_string(),
+            rules,
+            fetch: false,
+            keeper: None,
+        };
+        let host = Host::new(config)
+            .map_err(|error| ApiError::new(ErrorCode::RuntimeFailed, format!("{error}.")))?;
+        Ok(Arc::new(host))
     }
 
     async fn note_worktree(&mut self, created: Created) -> Result<(), ApiError> {
@@ -228,6 +267,7 @@ impl RunActor {
 pub(crate) fn without_env(story: &Story) -> Story {
     let mut story = story.clone();
     story.settings.env.clear();
+    story.settings.endpoint.headers.clear();
     story
 }
 
@@ -306,10 +346,49 @@ async fn without_filters(core: &Core, request: CreateWorktree) -> Result<Created
 struct StoredEvents {
     core: Arc<Core>,
     run: RunId,
+    story: StoryId,
 }
 
 impl EventLog for StoredEvents {
     fn subscribe(&self, from_seq: u64) -> EventStream {
         event_stream(self.core.clone(), self.run.clone(), from_seq)
     }
+
+    fn stored(&self) -> EventStream {
+        let last = self.core.runs.get(&self.run).map_or(0, |live| live.summary.borrow().last_seq);
+        // One event has each number.
+        Box::pin(self.subscribe(1).take(usize::try_from(last).unwrap_or(usize::MAX)))
+    }
+
+    fn earlier(&self) -> EventStream {
+        let (core, this, story) = (self.core.clone(), self.run.clone(), self.story.clone());
+        let runs = async move {
+            let mut runs = core.store.runs_of(&story).await.unwrap_or_default();
+            runs.retain(|run| run.id != this && run.phase == RunPhase::Done);
+            runs.sort_by_key(|run| run.created_at);
+            let events = runs.into_iter().map(move |run| event_stream(core.clone(), run.id, 1));
+            stream::iter(events).flatten()
+        };
+        Box::pin(stream::once(runs).flatten())
+    }
+}
+
+/// What keys of providers are called: no command of an agent's sees one.
+fn is_provider_key(name: &str) -> bool {
+    name.ends_with("_API_KEY") || name.ends_with("_AUTH_TOKEN")
+}
+
+fn secrets(env: &BTreeMap<String, String>) -> BTreeMap<String, SecretString> {
+    let keys = env.iter().filter(|(name, _)| is_provider_key(name));
+    keys.map(|(name, value)| (name.clone(), SecretString::from(value.clone()))).collect()
+}
+
+/// The run's own rules: each allowed or refused tool is a rule without its first word.
+fn rules_of(settings: &RunSettings) -> Result<Rules, ApiError> {
+    let allowed = settings.allowed_tools.iter().map(|rule| format!("allow {rule}"));
+    let denied = settings.disallowed_tools.iter().map(|rule| format!("deny {rule}"));
+    let text: Vec<String> = allowed.chain(denied).collect();
+    Rules::parse(&text.join("\n")).map_err(|error| {
+        ApiError::new(ErrorCode::BadRequest, format!("A rule cannot be read: {error}."))
+    })
 }

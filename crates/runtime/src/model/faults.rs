@@ -124,7 +124,9 @@ impl Said {
                 FaultKind::QuotaUsedUp { resets_at: self.resets(now) }
             }
             // A wrong request stays wrong, whatever its error is called.
-            Some(FaultKind::Transient) if status.is_some_and(is_final) => {
+            Some(FaultKind::Transient)
+                if status.is_some_and(is_final) || is_too_long(&self.message) =>
+            {
                 self.by_status(now, status)
             }
             Some(kind) => kind,
@@ -299,8 +301,9 @@ fn clean(message: &str) -> String {
         words.push_str(if is_key(key) { "[key]" } else { key });
         words.extend(rest.chars().map(|it| if it.is_control() { ' ' } else { it }));
         if words.len() > MAX_MESSAGE {
-            let end = words.floor_char_boundary(MAX_MESSAGE - '…'.len_utf8());
-            words.truncate(end);
+            let most = MAX_MESSAGE - '…'.len_utf8();
+            let end = (0..=most).rev().find(|end| words.is_char_boundary(*end));
+            words.truncate(end.unwrap_or_default());
             words.push('…');
             break;
         }

@@ -132,6 +132,10 @@ impl RuntimeKind for ModelKind {
         }
     }
 
+    fn needs_tools(&self) -> bool {
+        true
+    }
+
     fn new_run(&self) -> Arc<dyn AgentRuntime> {
         Arc::new(ModelRuntime::new(self.clone()))
     }
