@@ -2,10 +2,10 @@
 //!
 //! The messages of the second request: 0 system, 1 words, 2 calls, 3 and 4 results.
 
-use musher_testkit::dialects::{Dialect, Rule};
+use musher_testkit::dialects::{Answer, Dialect, Item, Rule, ScriptedEndpoint};
 use serde_json::{Value, json};
 
-use crate::client::{accepts, list, refuses, without};
+use crate::client::{accepts, ask, list, refuses, second_request, without};
 
 async fn broken(rule: Rule, fault: impl FnOnce(&mut Value)) {
     refuses(Dialect::Chat, rule, fault).await;
@@ -54,6 +54,10 @@ async fn roles_and_content() {
         messages[2]["tool_calls"][0]["function"]["arguments"] = json!({"path": "a.txt"});
     })
     .await;
+    broken_messages(Rule::Content, |messages| {
+        messages[2]["tool_calls"][0]["function"]["arguments"] = json!("{\"path\": ");
+    })
+    .await;
     broken_messages(Rule::Content, |messages| without(&mut messages[3], "content")).await;
 }
 
@@ -100,6 +104,18 @@ async fn a_changed_call() {
         messages[2]["tool_calls"][0]["function"]["arguments"] = json!("{}");
     })
     .await;
+}
+
+/// What cannot be read may become what can.
+#[tokio::test]
+async fn broken_arguments() {
+    let call = Item::Call { name: "read_file".into(), arguments: "{\"path".into() };
+    let answers = [Answer::says([call]), Answer::text("Fine.")];
+    let endpoint = ScriptedEndpoint::start(Dialect::Chat, answers).unwrap();
+    let mut body = second_request(&endpoint).await;
+    assert_eq!(ask(&endpoint, &body).await.status, 400);
+    body["messages"][2]["tool_calls"][0]["function"]["arguments"] = json!("{}");
+    assert_eq!(ask(&endpoint, &body).await.status, 200);
 }
 
 #[tokio::test]

@@ -24,6 +24,31 @@ fn there_are_forty_for_each_dialect_with_different_names() {
     }
 }
 
+/// Only where silence is right: elsewhere it is a failure.
+const STALLED: Duration = Duration::from_secs(2);
+
+/// Every answer of every ending can be given to a correct request.
+#[tokio::test]
+async fn all_can_be_played() {
+    for ending in endings() {
+        let endpoint = ScriptedEndpoint::start(ending.dialect, ending.script()).unwrap();
+        let body = body(ending.dialect, &[says(ending.dialect, "go")]);
+        for answer in &ending.answers {
+            let sent = request(&endpoint, &body).timeout(STALLED).send().await;
+            let head = sent.map(|response| response.status().as_u16());
+            match answer {
+                Answer::Reset | Answer::Stall => assert!(head.is_err(), "{}", ending.name),
+                Answer::Problem(Problem { status, .. }) | Answer::Raw { status, .. } => {
+                    assert_eq!(head.unwrap(), *status, "{}", ending.name);
+                }
+                _ => assert_eq!(head.unwrap(), 200, "{}", ending.name),
+            }
+        }
+        endpoint.check().unwrap();
+        assert_eq!(endpoint.turns().len(), ending.answers.len());
+    }
+}
+
 /// What came, and whether it came to its end.
 async fn bytes(dialect: Dialect, answer: Answer) -> (Vec<u8>, bool) {
     let endpoint = ScriptedEndpoint::start(dialect, [answer]).unwrap();

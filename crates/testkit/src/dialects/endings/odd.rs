@@ -51,7 +51,7 @@ fn broken(dialect: Dialect) -> Vec<Ending> {
 /// Answers that are none.
 fn wrong(dialect: Dialect) -> Vec<Ending> {
     let stops = |name, answer| {
-        Ending::new(name, dialect, [answer]).up_to(3).ends(Outcome::Failed { says: "" })
+        Ending::new(name, dialect, [answer]).up_to(10).ends(Outcome::Failed { says: "" })
     };
     let raw = |status, kind: &str, body: &str| Answer::Raw {
         status,
@@ -85,7 +85,7 @@ fn unusual(dialect: Dialect) -> Vec<Ending> {
         Ending::new(name, dialect, [Answer::Oddly(words(), oddity)]).shows([Seen::Text(WORDS)])
     };
     let gzip = Ending::new("gzip unasked", dialect, [Answer::Oddly(words(), Oddity::Gzip)])
-        .up_to(3)
+        .up_to(10)
         .ends(Outcome::CompletedOrFailed);
     vec![
         odd("unknown events", Oddity::UnknownEvents),

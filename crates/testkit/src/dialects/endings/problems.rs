@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     super::{Answer, Dialect, Header, Item, Message, Oddity, Problem},
-    DONE, Ending, Outcome, Seen, done, words,
+    BEGUN, DONE, Ending, Outcome, Seen, done, words,
 };
 
 pub fn endings(dialect: Dialect) -> Vec<Ending> {
@@ -46,8 +46,7 @@ fn refused(dialect: Dialect) -> Vec<Ending> {
         (
             Problem::new(401, kind, "Incorrect API key provided: sk-x***y.")
                 .code("invalid_api_key"),
-            Problem::new(403, kind, "Project does not have access to model `scripted`")
-                .code("model_not_found"),
+            Problem::new(403, kind, "You have insufficient permissions for this operation."),
             Problem::new(404, kind, "The model `scripted` does not exist").code("model_not_found"),
             Problem::new(400, kind, "Invalid value for 'temperature'.").code("invalid_value"),
         )
@@ -188,9 +187,12 @@ fn used_up(dialect: Dialect) -> Vec<Ending> {
         let failure = json!({"@type": "type.googleapis.com/google.rpc.QuotaFailure",
             "violations": [violation]});
         let quota = Problem::new(429, "RESOURCE_EXHAUSTED", message).detail(failure);
+        let far = rate_limit(dialect).detail(retry_info("35000s"));
         return vec![
             stops("quota used up", quota.clone(), None),
-            stops("quota with reset", quota.detail(retry_info("35000s")), Some(35_000)),
+            // The delay is the one of the minute's limit: it does not bring the day's quota back.
+            stops("quota of the day with a short delay", quota.detail(retry_info("12s")), None),
+            stops("429, RetryInfo far away", far, Some(35_000)),
         ];
     }
     let quota = Problem::new(429, "insufficient_quota", message).code("insufficient_quota");
@@ -218,18 +220,31 @@ fn in_stream(dialect: Dialect) -> Vec<Ending> {
         Ending::new(name, dialect, [first, done()]).shows([Seen::Text(DONE)])
     };
     let before_text = if is_gemini(dialect) { 0 } else { 1 };
+    let mut overloaded_after_text =
+        once("overloaded after text", in_text(dialect), overloaded.clone());
+    overloaded_after_text.expect.events.insert(0, Seen::Begun(BEGUN));
     let mut too_long =
         once("context too long in the stream", before_text, too_long(dialect)).up_to(3);
     too_long.expect.requests = 2..=3;
     vec![
-        once("overloaded in the stream", before_text, overloaded.clone()),
+        once("overloaded in the stream", before_text, overloaded),
         once("rate limit in the stream", before_text, rate_limit(dialect)),
         once("server error in the stream", before_text, server),
-        once("overloaded after text", 8, overloaded),
+        overloaded_after_text,
         too_long,
     ]
 }
 
+/// How many events there are up to the second piece of the words.
+fn in_text(dialect: Dialect) -> usize {
+    match dialect {
+        Dialect::Responses => 12,
+        Dialect::Chat => 4,
+        Dialect::Gemini => 3,
+    }
+}
+
+/// One piece of thoughts, then the words.
 fn thoughtful() -> Message {
     let mut message = words();
     message.items.insert(0, Item::think("Hm."));

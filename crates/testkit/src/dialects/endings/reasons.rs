@@ -90,8 +90,8 @@ fn of_responses() -> Vec<Ending> {
     let mut too_long = once("failed: context too long", "failed:context_length_exceeded");
     too_long = too_long.up_to(3);
     vec![
-        stops("refusal", dialect, refusal, "refus"),
-        stops("length", dialect, words().ending("max_output_tokens"), "max_output_tokens")
+        stops("refusal", dialect, refusal, "cannot help"),
+        stops("length", dialect, words().ending("max_output_tokens"), "long")
             .shows([Seen::Text(WORDS)]),
         stops("content filter", dialect, words().ending("content_filter"), "content_filter"),
         stops("unknown reason", dialect, words().ending("mood"), "mood"),
@@ -109,7 +109,7 @@ fn of_responses() -> Vec<Ending> {
 /// Reasoning without what belongs to it: must not be repeated in the next request.
 fn length_in_thoughts() -> Ending {
     let message = Message::new([Item::think("So much to think about")]).ending("max_output_tokens");
-    stops("length in its thoughts", Dialect::Responses, message, "max_output_tokens")
+    stops("length in its thoughts", Dialect::Responses, message, "long")
 }
 
 fn of_chat() -> Vec<Ending> {
@@ -118,11 +118,11 @@ fn of_chat() -> Vec<Ending> {
     let stopped = |reason| Answer::Says(Message::new([reads()]).ending(reason));
     let calls_anyway = [Seen::Call("read_file"), Seen::Text(DONE)];
     vec![
-        stops("refusal", dialect, refusal, "refus"),
-        stops("length", dialect, words().ending("length"), "length").shows([Seen::Text(WORDS)]),
+        stops("refusal", dialect, refusal, "cannot help"),
+        stops("length", dialect, words().ending("length"), "long").shows([Seen::Text(WORDS)]),
         stops("content filter", dialect, words().ending("content_filter"), "content_filter"),
         stops("unknown reason", dialect, words().ending("mood"), "mood"),
-        stops("length in its thoughts", dialect, thoughts().ending("length"), "length"),
+        stops("length in its thoughts", dialect, thoughts().ending("length"), "long"),
         // Compatible servers say `stop` where OpenAI says `tool_calls`.
         Ending::new("calls, ending as stop", dialect, [stopped("stop"), done()])
             .shows(calls_anyway),
@@ -164,8 +164,7 @@ fn of_gemini() -> Vec<Ending> {
         }),
     );
     all.push(
-        stops("length", dialect, words().ending("MAX_TOKENS"), "MAX_TOKENS")
-            .shows([Seen::Text(WORDS)]),
+        stops("length", dialect, words().ending("MAX_TOKENS"), "long").shows([Seen::Text(WORDS)]),
     );
     all.push(stops(
         "length in its thoughts",

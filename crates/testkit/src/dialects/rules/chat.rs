@@ -83,12 +83,18 @@ fn check_assistant(message: &Value, has_words: bool) -> bool {
         call["type"] == "function"
             && call["id"].is_string()
             && call["function"]["name"].is_string()
-            && call["function"]["arguments"].is_string()
+            && is_object(&call["function"]["arguments"])
     };
     let no_empty_list =
         message.get("tool_calls").is_none_or(|it| it.is_null() || !calls.is_empty());
     let says_something = has_words || !calls.is_empty() || message["refusal"].is_string();
     no_empty_list && says_something && calls.iter().all(is_call)
+}
+
+/// OpenAI takes any text; templates of compatible servers read it and fail.
+fn is_object(arguments: &Value) -> bool {
+    let read = |text| serde_json::from_str::<Value>(text).is_ok_and(|value| value.is_object());
+    arguments.as_str().is_some_and(read)
 }
 
 /// Directly behind a message with calls stand the results of exactly these calls.
@@ -131,7 +137,8 @@ fn report_open(open: &mut Vec<&str>, found: &mut Findings) {
     }
 }
 
-/// Who repeats one call of an answer repeats all of them, unchanged and in order.
+/// Who repeats one call of an answer repeats all of them, unchanged and in order. Only arguments that
+/// nobody can read may become others.
 fn check_echo(calls: &[Value], memory: &Memory, found: &mut Findings) {
     let Some(first) = calls.first() else { return };
     let Some(answer) =
@@ -150,7 +157,12 @@ fn check_echo(calls: &[Value], memory: &Memory, found: &mut Findings) {
     }
     for call in calls {
         let said = answer.iter().find(|said| said["id"] == call["id"]);
-        let is_same = said.is_none_or(|said| said["function"] == call["function"]);
+        let is_same = said.is_none_or(|said| is_repeated(&said["function"], &call["function"]));
         found.unless(is_same, Rule::Changed, || format!("The call {} was changed.", call["id"]));
     }
+}
+
+fn is_repeated(said: &Value, function: &Value) -> bool {
+    let is_readable = is_object(&said["arguments"]);
+    said["name"] == function["name"] && (!is_readable || said["arguments"] == function["arguments"])
 }
