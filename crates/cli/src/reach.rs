@@ -141,7 +141,8 @@ impl At {
 
 impl Own {
     pub async fn open(data_dir: &Path, kind: HostKind) -> Result<Self, ApiError> {
-        let engine = Engine::open(EngineConfig::new(data_dir.to_owned()), registry(data_dir)).await?;
+        let engine =
+            Engine::open(EngineConfig::new(data_dir.to_owned()), registry(data_dir)).await?;
         let host = Arc::new(TerminalHost(kind));
         let api = Arc::new(EngineApi { engine: engine.clone(), host });
         let serving = serve_socket(api.clone(), data_dir)?;

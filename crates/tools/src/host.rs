@@ -54,7 +54,7 @@ pub enum HostError {
 
 /// The tools of one run.
 pub struct Host {
-    tools: Vec<Arc<dyn Tool>>,
+    tools: Vec<(ToolSpec, Arc<dyn Tool>)>,
     rules: Rules,
     judged: Mutex<VecDeque<Judged>>,
 }
@@ -90,19 +90,20 @@ impl Host {
 
     /// These tools and no others.
     pub fn of(tools: Vec<Arc<dyn Tool>>, rules: Rules) -> Self {
-        Self { tools, rules, judged: Mutex::default() }
+        Self { tools: Vec::new(), rules, judged: Mutex::default() }.with(tools)
     }
 
     /// More tools behind the ones that are there, such as those of a tool server.
     #[must_use]
     pub fn with(mut self, tools: impl IntoIterator<Item = Arc<dyn Tool>>) -> Self {
-        self.tools.extend(tools);
+        self.tools.extend(tools.into_iter().map(|tool| (tool.spec(), tool)));
         self
     }
 
-    fn tool(&self, name: &str) -> Result<&Arc<dyn Tool>, String> {
-        self.tools.iter().find(|tool| tool.spec().name == name).ok_or_else(|| {
-            let names: Vec<String> = self.tools.iter().map(|tool| tool.spec().name).collect();
+    fn tool(&self, name: &str) -> Result<&dyn Tool, String> {
+        let found = self.tools.iter().find(|(spec, _)| spec.name == name);
+        found.map(|(_, tool)| &**tool).ok_or_else(|| {
+            let names: Vec<&str> = self.tools.iter().map(|(spec, _)| spec.name.as_str()).collect();
             format!("There is no tool of this name; there are {}.", names.join(", "))
         })
     }
@@ -128,8 +129,8 @@ impl Host {
 impl ToolHost for Host {
     fn specs(&self, mode: PermissionMode) -> Vec<ToolSpec> {
         let offered =
-            self.tools.iter().filter(|tool| mode != PermissionMode::Plan || tool.only_reads());
-        offered.map(|tool| tool.spec()).collect()
+            self.tools.iter().filter(|(_, tool)| mode != PermissionMode::Plan || tool.only_reads());
+        offered.map(|(spec, _)| spec.clone()).collect()
     }
 
     async fn intent(&self, call: &Call, mode: PermissionMode) -> Result<Intent, String> {
@@ -158,7 +159,7 @@ impl ToolHost for Host {
 
     async fn end_left_over(&self) -> Vec<u32> {
         let mut left = Vec::new();
-        for tool in &self.tools {
+        for (_, tool) in &self.tools {
             left.extend(tool.end_left_over().await);
         }
         left

@@ -109,7 +109,8 @@ impl Tool for RunCommand {
     async fn end_left_over(&self) -> Vec<u32> {
         let mut left = Vec::new();
         for folder in folders(&self.config.run_dir) {
-            left.extend(end_one(&folder).await);
+            let name = folder.file_name().unwrap_or_default().to_string_lossy();
+            left.extend(end_one(&folder, &format!("{}.{name}", self.config.mark)).await);
         }
         left
     }
@@ -194,16 +195,12 @@ impl Running {
         };
         let left = match &ended {
             Ok(record) => record.left.clone(),
-            Err(_) => self.marked(),
+            Err(_) => marked(&self.mark),
         };
         if !matches!(end, End::Lost(_)) {
             rest(&mut reader, &mut output).await;
         }
         self.outcome(&end, ended.ok(), output, (limit, left))
-    }
-
-    fn marked(&self) -> Vec<u32> {
-        musher_process::processes_with_mark(&self.mark).iter().map(|process| process.pid).collect()
     }
 
     fn outcome(
@@ -313,18 +310,27 @@ fn folders(run_dir: &Path) -> Vec<PathBuf> {
     entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
 }
 
+/// Living processes of a call.
+fn marked(mark: &str) -> Vec<u32> {
+    musher_process::processes_with_mark(mark).iter().map(|process| process.pid).collect()
+}
+
 /// Ends what an earlier engine's call has left.
-async fn end_one(folder: &Path) -> Vec<u32> {
+async fn end_one(folder: &Path, mark: &str) -> Vec<u32> {
     match Keeper::attach(folder).await {
         Ok(Attached::Live(keeper)) => match keeper.end(GRACE).await {
             Ok(record) => record.left,
-            Err(_) => keeper.child().into_iter().collect(),
+            Err(_) => marked(mark),
         },
-        Ok(Attached::Ended(record)) => record.left,
+        // Told at its end already; by now its numbers may be others'.
+        Ok(Attached::Ended(record)) if record.left.is_empty() => Vec::new(),
+        Ok(Attached::Ended(record)) => {
+            marked(mark).into_iter().filter(|pid| record.left.contains(pid)).collect()
+        }
         Ok(Attached::Lost { left, .. }) => left,
         Err(error) => {
             tracing::warn!(%error, folder = %folder.display(), "a command could not be looked for");
-            Vec::new()
+            marked(mark)
         }
     }
 }

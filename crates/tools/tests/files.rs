@@ -1,5 +1,5 @@
 //! Each tool on files, as a runtime calls it.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;

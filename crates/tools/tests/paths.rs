@@ -1,5 +1,5 @@
 //! No path gets out of the worktree or into git's folder, by either way of resolving.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;

@@ -235,6 +235,13 @@ async fn tools() {
     ] {
         broken(Rule::Schema, |body| function(body, "parameters", wrong)).await;
     }
+    let full = json!({"type": "object", "properties": {}, "additionalProperties": false});
+    broken(Rule::Schema, |body| function(body, "parametersJsonSchema", full)).await;
+    broken(Rule::Schema, |body| {
+        without(&mut body["tools"][0]["functionDeclarations"][0], "parameters");
+        function(body, "parametersJsonSchema", json!({"type": "array"}));
+    })
+    .await;
     accepts(Dialect::Gemini, |body| {
         without(&mut body["tools"][0]["functionDeclarations"][0], "parameters");
         let full = json!({"type": "object", "properties": {}, "additionalProperties": false});

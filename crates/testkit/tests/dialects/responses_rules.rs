@@ -147,6 +147,7 @@ async fn tools() {
     .await;
     let schema = Rule::Schema;
     broken(schema, |body| without(&mut body["tools"][0], "strict")).await;
+    broken(schema, |body| strict(body, "/tools/0/type", json!("web_search"))).await;
     broken(schema, |body| strict(body, "/tools/0/parameters/type", json!("array"))).await;
     broken(schema, |body| strict(body, "/tools/0/parameters/required", json!([]))).await;
     broken(schema, |body| without(&mut body["tools"][0]["parameters"], "additionalProperties"))

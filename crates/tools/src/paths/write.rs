@@ -8,7 +8,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, FileType, Mode, OFlags, RenameFlags},
+    fs::{AtFlags, FileType, Mode, OFlags},
     io::Errno,
 };
 
@@ -196,10 +196,21 @@ fn fresh(
     to: &str,
     plain: impl Fn() -> Result<(), Errno>,
 ) -> Result<(), Errno> {
-    match rustix::fs::renameat_with(folder, from, folder, to, RenameFlags::NOREPLACE) {
+    let free = rustix::fs::RenameFlags::NOREPLACE;
+    match rustix::fs::renameat_with(folder, from, folder, to, free) {
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => plain(),
         renamed => renamed,
     }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+fn fresh(
+    _folder: &OwnedFd,
+    _from: &str,
+    _to: &str,
+    plain: impl Fn() -> Result<(), Errno>,
+) -> Result<(), Errno> {
+    plain()
 }
 
 impl Drop for Temporary<'_> {

@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! allow run cargo test*     commands; `*` is any text within a word, at the end also any more words
+//! allow run cat src/*       (but no more words, and no `..`, where the last word is a path)
 //! deny  read .env           files by name, anywhere; a folder's name means all that is in it
 //! allow edit src/**         files by path from the worktree's folder on
 //! allow fetch docs.rs       pages of a host; `*.example.org` its hosts

@@ -70,7 +70,15 @@ impl CommandPattern {
     /// Whether an allowing rule is about this command.
     pub fn allows(&self, words: &[String]) -> bool {
         let Some(program) = words.first() else { return false };
-        self.fits(words, program, Case::Same) && self.takes_end(words.len())
+        // A path stays one path: `cat src/*` allows neither a second word nor a way out of `src`.
+        let one_path = self.0.last().is_some_and(|last| last.contains('/'));
+        let ends = words.len() <= self.0.len() || !one_path && self.takes_end(words.len());
+        let leaves = self.0.iter().zip(words).any(|(pattern, word)| {
+            pattern.contains('*')
+                && pattern.contains('/')
+                && word.split('/').any(|part| part == "..")
+        });
+        ends && !leaves && self.fits(words, program, Case::Same)
     }
 
     /// Whether a denying rule is about it, or about what it begins with; the program's folder, and

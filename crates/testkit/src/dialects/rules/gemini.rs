@@ -62,7 +62,14 @@ fn check_turns(contents: &[Value], found: &mut Findings) {
         Rule::Roles,
         || "Please use a valid role: user, model.".to_owned(),
     );
-    let take_turns = contents.windows(2).all(|pair| pair[0]["role"] != pair[1]["role"]);
+    // Results are alone in their content, so words to go with them are in the next.
+    let words_behind_results = |pair: &[Value]| {
+        let [first, second] = [0, 1].map(|at| count(&pair[at], "functionResponse"));
+        is_user(&pair[0]) && is_user(&pair[1]) && first > 0 && second == 0
+    };
+    let take_turns = contents
+        .windows(2)
+        .all(|pair| pair[0]["role"] != pair[1]["role"] || words_behind_results(pair));
     found.unless(take_turns, Rule::Roles, || {
         "Please ensure that multiturn requests alternate between user and model.".to_owned()
     });
@@ -118,11 +125,6 @@ fn check_calls(contents: &[Value], found: &mut Findings) {
             check_responses(&calls, &next, found);
         }
     }
-    found.unless(
-        contents.first().is_none_or(|it| count(it, "functionResponse") == 0),
-        Rule::OrphanResult,
-        || "A function response comes before any function call.".to_owned(),
-    );
 }
 
 fn fields<'a>(content: &'a Value, field: &str) -> Vec<&'a Value> {

@@ -1,0 +1,167 @@
+//! `musher run --runtime openai|gemini` against scripted servers that hold the client to the rules of
+//! each dialect.
+#![cfg(unix)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod world;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use musher_protocol::{AgentEvent, RunOutcome, StoppedBy};
+use musher_testkit::{
+    dialects::{Dialect, Offer, ScriptedEndpoint, agentic},
+    proof,
+};
+use serde_json::json;
+use world::{Finished, Following, World};
+
+const KEY: &str = "sk-canary-4b1d9e77a0";
+const BROKEN: &str = "add() { echo $(($1 - $2)); }\n";
+const MENDED: &str = "add() { echo $(($1 + $2)); }\n";
+const TEST: &str = ". ./add.sh\ntest \"$(add 2 3)\" = 5 && echo it holds\n";
+
+fn runtime(dialect: Dialect) -> (&'static str, &'static str) {
+    match dialect {
+        Dialect::Gemini => ("gemini", "GEMINI_API_KEY"),
+        _ => ("openai", "OPENAI_API_KEY"),
+    }
+}
+
+fn command(world: &World, endpoint: &ScriptedEndpoint, more: &[&str]) -> Command {
+    let (name, variable) = runtime(endpoint.dialect());
+    let (base, root) = (endpoint.base_url(), world.repo.path().to_string_lossy().into_owned());
+    let mut args = vec!["--json", "run", "Mend the test.", "--repo", &root];
+    args.extend(["--runtime", name, "--base-url", &base, "--dialect", endpoint.dialect().name()]);
+    args.extend(["--model", "scripted-large"]);
+    args.extend(more);
+    let mut command = world.musher(&args);
+    command.env(variable, KEY);
+    command
+}
+
+fn run(world: &World, endpoint: &ScriptedEndpoint, more: &[&str]) -> Finished {
+    let out = command(world, endpoint, more).output().unwrap();
+    Finished {
+        code: out.status.code().unwrap_or(-1),
+        stdout: String::from_utf8(out.stdout).unwrap(),
+        stderr: String::from_utf8(out.stderr).unwrap(),
+    }
+}
+
+/// Whether a file under `dir` holds this text.
+fn anywhere(dir: &Path, text: &str) -> bool {
+    let found =
+        std::process::Command::new("grep").args(["-rqaF", "--", text]).arg(dir).status().unwrap();
+    match found.code() {
+        Some(0) => true,
+        Some(1) => false,
+        other => panic!("grep ended with {other:?}"),
+    }
+}
+
+fn world() -> World {
+    let world = World::new();
+    world.repo.write("add.sh", BROKEN).unwrap();
+    world.repo.write("test.sh", TEST).unwrap();
+    world.repo.commit("A sum that is none").unwrap();
+    world
+}
+
+fn mends(dialect: Dialect) -> ScriptedEndpoint {
+    let script = agentic(
+        [
+            vec![
+                ("read_file", json!({"path": "add.sh"})),
+                ("read_file", json!({"path": "test.sh"})),
+            ],
+            vec![("edit_file", json!({"path": "add.sh", "old": "$1 - $2", "new": "$1 + $2"}))],
+            vec![("run_command", json!({"command": "sh test.sh; env"}))],
+        ],
+        "The sum was a difference; it is mended and the test holds.",
+    );
+    Offer::new(dialect).key(KEY).start(script).unwrap()
+}
+
+#[test]
+fn a_failing_test_is_mended_in_each_dialect() {
+    for dialect in Dialect::ALL {
+        let (world, endpoint) = (world(), mends(dialect));
+        let done = run(&world, &endpoint, &["--permission-mode", "ask", "--answer", "allow"]);
+        assert_eq!(done.code, 0, "{dialect:?}: {} {}", done.stdout, done.stderr);
+        endpoint.check().unwrap();
+        assert_eq!(endpoint.turns().len(), 4);
+
+        let events: Vec<_> = done.events().into_iter().map(|it| it.event).collect();
+        let results: Vec<_> = events
+            .iter()
+            .filter_map(|event| match event {
+                AgentEvent::ToolResult(result) => Some(result.clone()),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(results.len(), 4, "{dialect:?}: {results:?}");
+        assert!(results.iter().all(|it| !it.is_error), "{results:?}");
+        assert!(results[2].edit.is_some(), "the edit is told as one");
+        assert!(results[3].text.contains("it holds"), "{}", results[3].text);
+        assert!(matches!(events.last(), Some(AgentEvent::Done { outcome: RunOutcome::Completed })));
+        let worktree = PathBuf::from(&world.runs()[0].worktree);
+        assert_eq!(std::fs::read_to_string(worktree.join("add.sh")).unwrap(), MENDED);
+        assert!(!done.stdout.contains(KEY) && !done.stderr.contains(KEY));
+        assert!(!anywhere(&world.data_dir(), KEY), "{dialect:?}: the key is on disk");
+    }
+}
+
+#[test]
+fn nothing_is_changed_that_nobody_allowed() {
+    for dialect in Dialect::ALL {
+        let (world, endpoint) = (world(), mends(dialect));
+        let done = run(&world, &endpoint, &["--answer", "deny"]);
+        assert_eq!(done.code, 0, "{dialect:?}: {} {}", done.stdout, done.stderr);
+        endpoint.check().unwrap();
+        let worktree = PathBuf::from(&world.runs()[0].worktree);
+        assert_eq!(std::fs::read_to_string(worktree.join("add.sh")).unwrap(), BROKEN);
+    }
+}
+
+/// What a command writes each time it runs.
+fn times_run(world: &World) -> usize {
+    let worktree = PathBuf::from(&world.runs()[0].worktree);
+    std::fs::read_to_string(worktree.join("ran")).unwrap_or_default().lines().count()
+}
+
+#[test]
+fn a_crash_in_the_middle_of_a_command_is_resumed_without_running_it_twice() {
+    for dialect in Dialect::ALL {
+        let world = world();
+        let long = "echo once >> ran; setsid sleep 600 & echo begun; sleep 600";
+        let script = agentic(
+            [vec![("run_command", json!({"command": long}))]],
+            "It was broken off; I looked, and it is as it should be.",
+        );
+        let endpoint = Offer::new(dialect).key(KEY).start(script).unwrap();
+        let mut following =
+            Following::of(command(&world, &endpoint, &["--permission-mode", "bypass"]));
+        let run = following.until(|event| matches!(event, AgentEvent::ToolCall(_))).run;
+        let deadline = std::time::Instant::now() + world::SOON;
+        while times_run(&world) == 0 {
+            assert!(std::time::Instant::now() < deadline, "the command began");
+        }
+        following.kill_hard();
+
+        let ended = world.call(&["--json", "runs"]);
+        assert_eq!(ended.code, 0, "{}", ended.stderr);
+        let outcome = world.runs()[0].outcome.clone();
+        assert_eq!(outcome, Some(RunOutcome::Stopped { by: StoppedBy::Engine }), "{dialect:?}");
+        assert!(proof::with_mark(&run.to_string()).is_empty(), "nothing of it is left");
+
+        let (_, variable) = runtime(dialect);
+        let mut resume = world.musher(&["--json", "resume", &run.to_string()]);
+        let out = resume.env(variable, KEY).output().unwrap();
+        assert_eq!(out.status.code(), Some(0), "{}", String::from_utf8_lossy(&out.stderr));
+        endpoint.check().unwrap();
+        assert_eq!(times_run(&world), 1, "{dialect:?}: no call runs twice");
+    }
+}
