@@ -13,7 +13,7 @@ use proptest::{
 };
 
 /// Enough that each thing that is understood, and each that is not, comes often.
-const LINES: usize = 250;
+const LINES: usize = 120;
 
 const ATOMS: &[&str] = &[
     "aa", "bb", "aa", "bb", " ", " ", " ", "\t", "\n", ";", "&", "|", "&&", "||", "'", "\"", "'",
