@@ -11,42 +11,31 @@
 //! the mark of a lost run is not searched for. On Windows starting and attaching say that they are not
 //! yet supported; ConPTY (through `portable-pty`) and a Job Object belong there.
 
+#[cfg_attr(windows, allow(dead_code, reason = "nobody makes one there"))]
+mod cgroup;
+mod client;
+#[cfg(windows)]
+mod console;
 mod environment;
 mod error;
+mod files;
+#[cfg(windows)]
+mod job;
+mod keeper;
 mod login_path;
 mod program;
 mod run;
-mod spec;
-
-#[cfg(unix)]
-mod cgroup;
-#[cfg(unix)]
-mod client;
-#[cfg(unix)]
-mod files;
-#[cfg(unix)]
-mod keeper;
-#[cfg(unix)]
 mod socket;
-#[cfg(unix)]
+mod spec;
 mod tree;
-#[cfg(unix)]
 mod wire;
 
-#[cfg(not(unix))]
-mod unsupported;
-#[cfg(not(unix))]
-pub use unsupported::*;
-
-#[cfg(unix)]
 pub use client::{Attached, Keeper, SpoolReader, clean, keeper_program};
 pub use environment::Environment;
 pub use error::ProcessError;
-#[cfg(unix)]
 pub use keeper::keeper_main;
 pub use login_path::{LoginPath, LoginPathCache, PathSource, login_path};
 pub use program::find_program;
 pub use run::{Cmd, Finished, Input, run};
 pub use spec::{Ending, ExitRecord, Signal, SpawnSpec, Stream, Transport};
-#[cfg(unix)]
 pub use tree::{ProcessId, processes_with_mark};
