@@ -24,7 +24,10 @@ fn main() -> ExitCode {
             println!("pid {}\ngrown", std::process::id());
             sleep()
         }
-        _ => sleep(),
+        _ => {
+            println!("ready");
+            sleep()
+        }
     }
 }
 

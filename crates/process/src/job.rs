@@ -29,8 +29,8 @@ impl Job {
         Some(listed.into_iter().filter_map(|pid| u32::try_from(pid).ok()).collect())
     }
 
-    /// Closes it and kills nobody.
-    pub fn let_go(self) {
+    /// Whoever is in it lives on when it is closed.
+    pub fn spare(&self) {
         let _ = self.0.set_extended_limit_info(&ExtendedLimitInfo::new());
     }
 }

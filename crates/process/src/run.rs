@@ -314,7 +314,7 @@ mod windows {
 
         pub fn disarm(&mut self) {
             if let Some(job) = self.0.take() {
-                job.let_go();
+                job.spare();
             }
         }
     }

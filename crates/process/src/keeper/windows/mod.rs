@@ -48,6 +48,14 @@ impl Containment {
     pub fn leave(&mut self) {}
 }
 
+impl Drop for Containment {
+    /// The keeper is in the job as well: closed as it is, it would take the keeper along, in the middle
+    /// of its last words. A keeper that is killed does not come here.
+    fn drop(&mut self) {
+        self.job.spare();
+    }
+}
+
 /// The child and its tree.
 pub struct Host {
     pid: u32,
