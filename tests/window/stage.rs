@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::{BufRead, BufReader},
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::{Command, Stdio},
 };
 
@@ -35,8 +35,10 @@ impl Stage {
         self.dir.path().join("data")
     }
 
-    fn program() -> &'static Path {
-        Path::new(env!("CARGO_BIN_EXE_musher-desktop"))
+    /// The one that was just built, or one that is installed.
+    fn program() -> PathBuf {
+        let installed = std::env::var_os("MUSHER_DESKTOP").map(PathBuf::from);
+        installed.unwrap_or_else(|| env!("CARGO_BIN_EXE_musher-desktop").into())
     }
 
     /// A home of its own, and a shell without start-up files: nothing of this machine's matters.
@@ -56,7 +58,7 @@ impl Stage {
         let data_dir = self.data_dir();
         let mut args = vec!["--data-dir", data_dir.to_str().unwrap()];
         args.extend_from_slice(more);
-        Page::open(Self::program(), &args, |command| self.prepare(command))
+        Page::open(&Self::program(), &args, |command| self.prepare(command))
     }
 
     fn command(&self, more: &[&str]) -> Command {

@@ -42,6 +42,25 @@ scenario('answered in one page, gone in the other', async ({ world, open }) => {
   await says(two, words);
 });
 
+scenario('one story after the other is shown at once, however many were open', async (stage) => {
+  const { world, open } = stage;
+  const repository = await world.repository('atlas');
+  const STORIES = 8; // More than the connections that a browser keeps to one server.
+  for (let number = 1; number <= STORIES; number += 1) {
+    const settings = { agent_name: `coder-${number}`, runtime: 'demo', permission_mode: 'ask' };
+    const place = { kind: 'fresh', repository };
+    const prompt = `Story ${number} [[script:question]]`;
+    await world.call('run_start', { prompt, place, settings });
+  }
+  const page = await open();
+  for (let number = 1; number <= STORIES; number += 1) {
+    await row(page, 'waiting_answer')
+      .filter({ hasText: `Story ${number}` })
+      .click();
+    await id(page, 'transcript').getByText(`Story ${number}`).waitFor({ timeout: 10_000 });
+  }
+});
+
 async function answers(world) {
   const [run] = await world.runs();
   const events = await world.events(run.id);

@@ -55,6 +55,14 @@ describe('code in pieces', () => {
   });
 });
 
+const hunk = (start: number) => ({
+  old_start: start,
+  old_lines: 0,
+  new_start: start,
+  new_lines: 1,
+  lines: ['+let a;'],
+});
+
 it('what differs lies over the colours', () => {
   const tokens: Token[] = [
     { text: 'let', tint: 'keyword' },
@@ -89,6 +97,13 @@ it('a comment over several lines is one on both sides of a diff', () => {
     ['comment'],
     ['comment'],
     ['comment', '', 'keyword', ''],
+  ]);
+  const two = rowsOf([1, 9].map((old_start) => hunk(old_start)));
+  const more = new Tints(two, 'rust', marked);
+  expect(two.map((row, at) => [row.kind, more.of(at)?.[0]?.tint ?? null])).toEqual([
+    ['add', 'keyword'],
+    ['hunk', null],
+    ['add', 'keyword'],
   ]);
   expect(linesOf([{ text: 'a\n\nb', tint: '' }])).toHaveLength(3);
 });

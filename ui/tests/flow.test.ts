@@ -353,3 +353,20 @@ describe('what goes wrong', () => {
     expect(app.runs.get('run-1')?.title).toBe('newer');
   });
 });
+
+it('asks for a story once, whatever number of news come', async () => {
+  const host = new FakeHost();
+  host.projects = [PROJECT];
+  const run = asking(host);
+  const other = host.add({ id: 'other', story: 'story-other', phase: 'running' }, [SAID]);
+  const app = await open(host);
+  app.openStory('story-run-1');
+  await screen.findByTestId('permission');
+  const before = called(host, 'run_get').length;
+  for (let round = 0; round < 5; round += 1) {
+    host.push(other, { type: 'text', block: `b${round}`, text: 'x' });
+    host.push(run, { type: 'text', block: `b${round}`, text: `round ${round}` });
+    await screen.findByText(`round ${round}`);
+  }
+  expect(called(host, 'run_get')).toHaveLength(before);
+});

@@ -30,7 +30,7 @@ describe('removing a worktree', () => {
   it('asks first, and the key that lies ready keeps it', async () => {
     const host = new FakeHost();
     const user = await open(host);
-    expect(document.activeElement?.textContent).toContain('Keep it');
+    expect(document.activeElement?.textContent).toContain('Back');
     expect(removals(host)).toEqual([]);
     await user.click(screen.getByTestId('remove'));
     await screen.findByText('The worktree was removed.');

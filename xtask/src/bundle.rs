@@ -1,5 +1,7 @@
 //! `cargo xtask bundle`: packages of a release build. Beside the window's program every package
-//! carries `musher`, the keeper and the demo agent: each looks for the others in its own folder.
+//! carries `musher`, the keeper and the demo agent, since each looks for the others in its own folder,
+//! and the page for `musher serve`. What else is in one says `src-tauri/bundle.conf.json`, which is
+//! apart from `tauri.conf.json` because every build would ask for the files that it names.
 
 use anyhow::{Context, Result, bail};
 use serde_json::json;
@@ -22,11 +24,10 @@ pub fn command(formats: &[String]) -> Result<()> {
     let formats = if formats.is_empty() { "deb".to_owned() } else { formats.join(",") };
     let bundler = Path::new(BUNDLER.0).join("tauri.js");
     let bundler = fetched::from_npm("bundler", BUNDLER.0, BUNDLER.1, &bundler)?;
-    // The page for a browser: `musher serve` looks for it where this puts it.
-    let bundled = json!({ "externalBin": beside()?, "resources": { "ui/dist/": "page/" } });
-    let config = json!({ "bundle": bundled }).to_string();
+    let programs = json!({ "bundle": { "externalBin": beside()? } }).to_string();
     let mut bundle = shell::command("node");
-    bundle.arg(bundler).args(["bundle", "--bundles", &formats, "--config", &config]);
+    bundle.arg(bundler).args(["bundle", "--bundles", &formats]);
+    bundle.args(["--config", "src-tauri/bundle.conf.json", "--config", &programs]);
     shell::run(&mut bundle)
 }
 
@@ -39,7 +40,7 @@ fn build() -> Result<()> {
 }
 
 /// The other programs as the bundler wants them: a path without the target's name, beside which the
-/// file with it is. (Kept out of `tauri.conf.json`: there every build would ask for these files.)
+/// file with it is.
 fn beside() -> Result<Vec<PathBuf>> {
     let target = target()?;
     let folder = place::target().join("release/beside");

@@ -22,7 +22,10 @@ use tokio::{
 
 use tokio_util::sync::CancellationToken;
 
-use crate::{core::Core, log::RunLog};
+use crate::{
+    core::{Core, RunHandle},
+    log::RunLog,
+};
 use changes::ChangesWatch;
 use prepare::Prepared;
 pub(crate) use prepare::{unknown_runtime, without_env};
@@ -110,7 +113,9 @@ pub(crate) struct RunActor {
     result: Option<Result<RuntimeResult, RuntimeError>>,
     /// Words for the story's next run, known at the end.
     follow_up: Option<String>,
-    /// See [`crate::core::RunHandle`].
+    /// See [`RunHandle`].
+    stopping: CancellationToken,
+    /// See [`RunHandle`].
     caught_up: CancellationToken,
 }
 
@@ -121,7 +126,7 @@ impl RunActor {
         project_root: String,
         log: RunLog,
         mailbox: mpsc::Receiver<Mail>,
-        caught_up: CancellationToken,
+        handle: &RunHandle,
     ) -> Self {
         let prompt_id = format!("prompt-{}", log.summary().id);
         Self {
@@ -144,7 +149,8 @@ impl RunActor {
             preparing: false,
             result: None,
             follow_up: None,
-            caught_up,
+            stopping: handle.stopping.clone(),
+            caught_up: handle.caught_up.clone(),
         }
     }
 
@@ -156,6 +162,9 @@ impl RunActor {
             Ok(ended) => ended,
             Err(error) => {
                 tracing::error!(%run, %error, "the run's events could not be stored");
+                self.log.show_fault(&error);
+                let hint = "Its agent goes on; start Musher again to go on with it.";
+                self.core.note_stray(run, error.with_hint(hint));
                 false
             }
         };

@@ -21,6 +21,7 @@ impl Engine {
             let id = run.id.clone();
             if let Err(error) = self.take_in_run(run).await {
                 tracing::error!(run = %id, %error, "a run of the last start could not be taken in");
+                self.core.note_stray(id, error);
             }
         }
         Ok(())

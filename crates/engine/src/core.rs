@@ -44,6 +44,9 @@ impl EngineConfig {
     }
 }
 
+/// Why a run that is not over has no actor, by run: it is shown, and it cannot be spoken to.
+pub(crate) type Strays = Mutex<HashMap<RunId, ApiError>>;
+
 /// The parts that every actor and every command use.
 pub(crate) struct Core {
     pub config: EngineConfig,
@@ -54,6 +57,7 @@ pub(crate) struct Core {
     pub news: NewsHub,
     pub slots: Arc<Semaphore>,
     pub runs: RunTable,
+    pub strays: Strays,
     /// Each story's own variables. They may hold keys, so they are in memory only.
     pub env: Mutex<HashMap<StoryId, BTreeMap<String, String>>>,
     pub tasks: TaskTracker,
@@ -105,6 +109,24 @@ impl Core {
         env.clone()
     }
 
+    /// Why the run cannot be reached although it is not over.
+    pub fn stray(&self, run: &RunId) -> Option<ApiError> {
+        self.strays.lock().unwrap_or_else(PoisonError::into_inner).get(run).cloned()
+    }
+
+    pub fn stray_notices(&self) -> Vec<String> {
+        let strays = self.strays.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = strays.values().map(|why| match &why.hint {
+            Some(hint) => format!("{} {hint}", why.message),
+            None => why.message.clone(),
+        });
+        told.collect()
+    }
+
+    pub fn note_stray(&self, run: RunId, why: ApiError) {
+        self.strays.lock().unwrap_or_else(PoisonError::into_inner).insert(run, why);
+    }
+
     pub fn worktrees_dir(&self) -> PathBuf {
         self.config.data_dir.join("worktrees")
     }
@@ -119,6 +141,8 @@ pub(crate) struct RunHandle {
     pub index: Arc<TranscriptIndex>,
     /// Cancelled once the run is out of the table: its worktree and session are free.
     pub gone: CancellationToken,
+    /// Cancelled to end the agent, beside the actor's own loop: a full disk holds that up.
+    pub stopping: CancellationToken,
     /// Cancelled once what was said while no engine lived is taken in, and what follows from it is
     /// done.
     pub caught_up: CancellationToken,

@@ -54,6 +54,7 @@ impl Engine {
             news: NewsHub::default(),
             slots: Arc::new(Semaphore::new(config.max_live_runs.max(1))),
             runs: RunTable::default(),
+            strays: Mutex::default(),
             env: Mutex::default(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
@@ -115,7 +116,7 @@ impl Engine {
             host,
             runtimes,
             max_live_runs: u32::try_from(self.core.config.max_live_runs).unwrap_or(u32::MAX),
-            notices: self.notices.to_vec(),
+            notices: self.notices.iter().cloned().chain(self.core.stray_notices()).collect(),
         })
     }
 }

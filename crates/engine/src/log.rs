@@ -89,7 +89,13 @@ impl RunLog {
     async fn store_lines(&mut self) -> Result<(), StoreError> {
         loop {
             match self.writer.append(&mut self.lines).await {
-                Err(error) if error.kind == StoreErrorKind::DiskFull => self.wait_for_space().await,
+                Err(error) if error.kind == StoreErrorKind::DiskFull => {
+                    let closing = self.core.closing.clone();
+                    tokio::select! {
+                        () = self.wait_for_space() => {}
+                        () = closing.cancelled() => return Err(error),
+                    }
+                }
                 other => return other,
             }
         }
@@ -101,6 +107,13 @@ impl RunLog {
         summary.detail = Some("The disk is full: this run waits for space".into());
         self.publish(summary);
         tokio::time::sleep(DISK_FULL_RETRY).await;
+    }
+
+    /// What happened since cannot be stored, so the list alone says why.
+    pub fn show_fault(&self, error: &ApiError) {
+        let mut summary = self.summary.clone();
+        summary.detail = Some(error.message.clone());
+        self.publish(summary);
     }
 
     async fn show(&mut self) {

@@ -25,6 +25,8 @@ impl Engine {
         for run in &mut runs {
             if let Some(live) = self.core.runs.get(&run.id) {
                 *run = RunSummary::clone(&live.summary.borrow());
+            } else if let Some(why) = self.core.stray(&run.id) {
+                run.detail = Some(why.message);
             }
         }
         Ok(runs)
@@ -65,6 +67,12 @@ impl Engine {
     /// Returns once the run is over and nothing of it is left. A run that is over already stays so.
     pub async fn run_stop(&self, params: RunParams) -> Result<RunSummary, ApiError> {
         let handle = self.core.runs.get(&params.run);
+        if let (None, Some(why)) = (&handle, self.core.stray(&params.run)) {
+            return Err(why);
+        }
+        if let Some(handle) = &handle {
+            handle.stopping.cancel();
+        }
         let by = StoppedBy::User;
         if let Some(told) = self.post(&params.run, |reply| Mail::Stop { by, reply }).await {
             told?;
@@ -125,6 +133,9 @@ impl Engine {
             Some(told) => told.map(|()| Empty {}),
             None => {
                 summary_of(&self.core, run).await?;
+                if let Some(why) = self.core.stray(run) {
+                    return Err(why);
+                }
                 Err(conflict("This run is over.").with_hint("Send a message to go on from it."))
             }
         }
@@ -147,7 +158,11 @@ pub(crate) async fn summary_of(core: &Core, run: &RunId) -> Result<RunSummary, A
     if let Some(handle) = core.runs.get(run) {
         return Ok(RunSummary::clone(&handle.summary.borrow()));
     }
-    core.store.run(run).await?.ok_or_else(|| not_found("run", run))
+    let mut summary = core.store.run(run).await?.ok_or_else(|| not_found("run", run))?;
+    if let Some(why) = core.stray(run) {
+        summary.detail = Some(why.message);
+    }
+    Ok(summary)
 }
 
 pub(crate) async fn story_of(core: &Core, story: &StoryId) -> Result<Story, ApiError> {

@@ -408,3 +408,32 @@ async fn a_transcript_that_was_cut_from_outside_says_so_once() {
 fn is_gap(envelope: &EventEnvelope) -> bool {
     matches!(&envelope.event, AgentEvent::Warning { code, .. } if code == "transcript_gap")
 }
+
+/// A transcript of a newer Musher, or none: the run is shown with the reason, and nothing is begun in its
+/// worktree, where its agent may live.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_cannot_be_taken_in_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 1, chrono::Utc::now).await;
+    let run = world.start(|_| {}).await.id;
+    let agent = world.started().await;
+    world.until(&run, |s| s.phase == RunPhase::Running).await;
+    std::fs::write(agent.context.run_dir.join("keeper.json"), "{}").unwrap();
+    let path = agent.context.run_dir.join("transcript.jsonl");
+    world.engine.shutdown().await;
+    drop((world, agent));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let newer = text.replacen("{\"musher_transcript\":1", "{\"musher_transcript\":99", 1);
+    std::fs::write(&path, newer).unwrap();
+
+    let world = World::open(dir.path(), 1, chrono::Utc::now).await;
+    let told = |text: &str| text.contains("newer Musher");
+    let listed = world.engine.run_list().await.unwrap();
+    assert!(told(listed[0].detail.as_ref().unwrap()), "{listed:?}");
+    let info = world.engine.app_info(HostKind::Server).await.unwrap();
+    assert!(info.notices.iter().any(|n| told(n) && n.contains("Update Musher")), "{info:?}");
+    let params = RunParams { run: run.clone() };
+    assert!(told(&world.engine.run_stop(params).await.unwrap_err().message));
+    let params = RunSendParams { run, text: "go on".into(), delivery: Delivery::Queue };
+    assert!(told(&world.engine.run_send(params).await.unwrap_err().message));
+}

@@ -14,7 +14,8 @@
 //! | `HTTP_PROXY` `HTTPS_PROXY` `NO_PROXY` `ALL_PROXY`, also in small letters | the way out |
 //! | `SSL_CERT_FILE` `SSL_CERT_DIR` `NODE_EXTRA_CA_CERTS` `REQUESTS_CA_BUNDLE` `CURL_CA_BUNDLE` `GIT_SSL_CAINFO` | whom to trust on the way |
 //! | `CLAUDE_CONFIG_DIR` `CODEX_HOME` | where the agent's own login is |
-//! | `SYSTEMROOT` `COMSPEC` `PATHEXT` `APPDATA` `LOCALAPPDATA` `USERPROFILE` `PROGRAMFILES` | Windows' own |
+//! | `SYSTEMROOT` `SYSTEMDRIVE` `WINDIR` `COMSPEC` `PATHEXT` `APPDATA` `LOCALAPPDATA` `PROGRAMDATA` `USERNAME` `USERPROFILE` `HOMEDRIVE` `HOMEPATH` `PROGRAMFILES` `PROGRAMFILES(X86)` `PROGRAMW6432` `COMMONPROGRAMFILES` | Windows' own, in any spelling |
+//! | `CLAUDE_CODE_GIT_BASH_PATH` | where Claude Code finds its shell on Windows |
 
 use std::{
     collections::BTreeMap,
@@ -60,6 +61,16 @@ const NAMES: &[&str] = &[
     "LOCALAPPDATA",
     "USERPROFILE",
     "PROGRAMFILES",
+    "PROGRAMFILES(X86)",
+    "PROGRAMW6432",
+    "PROGRAMDATA",
+    "COMMONPROGRAMFILES",
+    "SYSTEMDRIVE",
+    "HOMEDRIVE",
+    "HOMEPATH",
+    "USERNAME",
+    "WINDIR",
+    "CLAUDE_CODE_GIT_BASH_PATH",
 ];
 const PREFIXES: &[&str] = &["LC_", "XDG_"];
 /// Never pass, not even when the caller adds them.
@@ -106,7 +117,13 @@ impl Environment {
 }
 
 fn passes(name: &str) -> bool {
-    NAMES.contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    NAMES.iter().any(|known| known_as(name, known))
+        || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Windows does not tell `Path` from `PATH`.
+fn known_as(name: &str, known: &str) -> bool {
+    if cfg!(windows) { name.eq_ignore_ascii_case(known) } else { name == known }
 }
 
 /// Variables that describe Musher's own process and would mislead a child.

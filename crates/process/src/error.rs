@@ -27,8 +27,6 @@ pub enum ProcessError {
     TimedOut { program: String, after: Duration },
     #[error("{doing}: {source}")]
     Io { doing: String, source: io::Error },
-    #[error("{0} is not yet supported on this system")]
-    Unsupported(&'static str),
 }
 
 impl ProcessError {

@@ -3,7 +3,6 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
 
@@ -54,12 +53,30 @@ pub fn remove_segments_below(dir: &Path, stream: Stream, to: u64) {
 
 /// Opens a new or existing file for appending; only its owner may read it.
 pub fn append_private(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path)
+    private(OpenOptions::new().append(true).create(true)).open(path)
 }
 
+#[cfg(unix)]
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    std::os::unix::fs::OpenOptionsExt::mode(options, 0o600)
+}
+
+/// A file has the rights of its folder, and those below a person's profile are the person's own.
+#[cfg(windows)]
+fn private(options: &mut OpenOptions) -> &mut OpenOptions {
+    options
+}
+
+#[cfg(unix)]
 pub fn make_private_dir(dir: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
+}
+
+#[cfg(windows)]
+pub fn make_private_dir(dir: &Path) -> io::Result<()> {
+    fs::create_dir_all(dir)
 }
 
 /// What a written file must outlive.
@@ -79,11 +96,13 @@ pub fn write_json(
 ) -> io::Result<()> {
     let temporary = dir.join(format!("{name}.new"));
     let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+        private(OpenOptions::new().write(true).create(true).truncate(true)).open(&temporary)?;
     file.write_all(&serde_json::to_vec(value)?)?;
     if outlives == Outlives::PowerCut {
         file.sync_all()?;
     }
+    // Windows does not rename what is open.
+    drop(file);
     fs::rename(&temporary, dir.join(name))
 }
 

@@ -70,7 +70,8 @@ fn text(value: OsString) -> Option<String> {
 
 async fn ask_for(env: BTreeMap<String, String>, limit: Duration) -> LoginPath {
     let inherited = env.get("PATH").cloned().unwrap_or_default();
-    let home = env.get("HOME").map(PathBuf::from).unwrap_or_default();
+    let home = if cfg!(windows) { env.get("USERPROFILE") } else { env.get("HOME") };
+    let home = home.map(PathBuf::from).unwrap_or_default();
     let app_dir = env.get("APPDIR").filter(|dir| !dir.is_empty()).map(PathBuf::from);
     let asked = ask_shell(env, limit).await;
     let (path, source, note) = match asked {

@@ -22,9 +22,6 @@ use crate::{ProcessError, find_program};
 
 /// How long what a command left behind may hold its output open.
 const LEFTOVERS: Duration = Duration::from_millis(500);
-/// How long a command may tidy up after TERM. git needs some milliseconds.
-#[cfg(unix)]
-const TIDYING: Duration = Duration::from_millis(250);
 
 /// What a command reads.
 #[derive(Clone, Debug, Default)]
@@ -129,9 +126,9 @@ fn spawn(cmd: &Cmd) -> Result<Child, ProcessError> {
     if !cmd.own_session {
         command.process_group(0);
     }
-    // Where there are no groups, at least the command itself goes.
-    #[cfg(not(unix))]
-    command.kill_on_drop(true);
+    // Without it a console window would open, for a moment.
+    #[cfg(windows)]
+    command.creation_flags(windows_sys::Win32::System::Threading::CREATE_NO_WINDOW);
     command.spawn().map_err(|error| {
         let place = if cmd.cwd.is_dir() { "" } else { " (its folder does not exist)" };
         ProcessError::Spawn(format!("The program {name} could not be started{place}: {error}."))
@@ -219,70 +216,106 @@ impl Captured {
     }
 }
 
-/// Ends a command's group when dropped, unless the command has ended.
-struct Group(Option<u32>);
-
-impl Group {
-    fn of(child: &Child) -> Self {
-        Self(child.id())
-    }
-
-    fn kill(&mut self) {
-        if let Some(pid) = self.0.take() {
-            kill_group(pid);
-        }
-    }
-
-    /// TERM, then KILL for what is left. Blocks its thread for `TIDYING` at most: a drop cannot wait
-    /// otherwise, and it is rare.
-    fn end(&mut self) {
-        if let Some(pid) = self.0 {
-            ask_to_end(pid);
-        }
-        self.kill();
-    }
-
-    fn disarm(&mut self) {
-        self.0 = None;
-    }
-}
+#[cfg(unix)]
+use unix::Group;
+#[cfg(windows)]
+use windows::Group;
 
 impl Drop for Group {
+    /// Ends the command's group, unless the command has ended.
     fn drop(&mut self) {
         self.end();
     }
 }
 
-/// Sends TERM to the group and waits until the command has gone, or for a moment.
 #[cfg(unix)]
-fn ask_to_end(pid: u32) {
-    use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
-    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
-    if kill_process_group(pid, Signal::TERM).is_err() {
-        return;
+mod unix {
+    use std::time::{Duration, Instant};
+
+    use rustix::process::{
+        Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
+    };
+    use tokio::process::Child;
+
+    /// How long a command may tidy up after TERM. git needs some milliseconds.
+    const TIDYING: Duration = Duration::from_millis(250);
+
+    pub struct Group(Option<Pid>);
+
+    impl Group {
+        pub fn of(child: &Child) -> Self {
+            let raw = child.id().and_then(|pid| i32::try_from(pid).ok());
+            Self(raw.and_then(Pid::from_raw))
+        }
+
+        /// The pid is still taken: the command was not collected, or something of its group lives.
+        pub fn kill(&mut self) {
+            // Where there is no such group, it had no time to open it.
+            if let Some(pid) = self.0.take()
+                && kill_process_group(pid, Signal::KILL).is_err()
+            {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
+
+        /// TERM, then KILL for what is left. Blocks its thread for `TIDYING` at most: a drop cannot
+        /// wait otherwise, and it is rare.
+        pub fn end(&mut self) {
+            if let Some(pid) = self.0 {
+                ask_to_end(pid);
+            }
+            self.kill();
+        }
+
+        pub fn disarm(&mut self) {
+            self.0 = None;
+        }
     }
-    let deadline = std::time::Instant::now() + TIDYING;
-    // Only looked at: tokio collects it.
-    let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-    while matches!(waitid(WaitId::Pid(pid), look), Ok(None)) && std::time::Instant::now() < deadline
-    {
-        std::thread::sleep(Duration::from_millis(1));
+
+    /// Sends TERM to the group and waits until the command has gone, or for a moment.
+    fn ask_to_end(pid: Pid) {
+        if kill_process_group(pid, Signal::TERM).is_err() {
+            return;
+        }
+        let deadline = Instant::now() + TIDYING;
+        // Only looked at: tokio collects it.
+        let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+        while matches!(waitid(WaitId::Pid(pid), look), Ok(None)) && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 }
 
-#[cfg(not(unix))]
-fn ask_to_end(_pid: u32) {}
+#[cfg(windows)]
+mod windows {
+    use tokio::process::Child;
 
-/// The pid is still taken: the command was not collected, or something of its group lives.
-#[cfg(unix)]
-fn kill_group(pid: u32) {
-    use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-    let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return };
-    if kill_process_group(pid, Signal::KILL).is_err() {
-        // It had no time to open its group.
-        let _ = kill_process(pid, Signal::KILL);
+    use crate::job::Job;
+
+    /// A job in the place of a group. What the command starts in the moment before it is taken in is
+    /// not in it; there is no console to ask it to end on.
+    pub struct Group(Option<Job>);
+
+    impl Group {
+        pub fn of(child: &Child) -> Self {
+            let job = Job::new().ok();
+            let taken = job.as_ref().zip(child.raw_handle());
+            let inside = taken.is_some_and(|(job, process)| job.take_in(process).is_ok());
+            Self(job.filter(|_| inside))
+        }
+
+        pub fn kill(&mut self) {
+            self.0 = None;
+        }
+
+        pub fn end(&mut self) {
+            self.kill();
+        }
+
+        pub fn disarm(&mut self) {
+            if let Some(job) = self.0.take() {
+                job.spare();
+            }
+        }
     }
 }
-
-#[cfg(not(unix))]
-fn kill_group(_pid: u32) {}

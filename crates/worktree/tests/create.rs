@@ -146,31 +146,6 @@ async fn empty_submodules_and_inert_hooks_are_reported() {
     assert_eq!(plain.create("z").await.warnings, Vec::<String>::new());
 }
 
-/// Requirement 10: twenty at once, several rounds, none fails, nothing is left over.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn twenty_at_once_all_succeed() {
-    let repo = Repo::new();
-    for round in 0..2 {
-        let mut making = tokio::task::JoinSet::new();
-        for _ in 0..20 {
-            let (git, wanted) = (repo.git.clone(), repo.wanted("same name"));
-            making.spawn(async move { git.create(wanted).await.unwrap() });
-        }
-        let made = making.join_all().await;
-        let branches: std::collections::BTreeSet<_> = made.iter().map(|one| &one.branch).collect();
-        assert_eq!(branches.len(), 20, "round {round}");
-        for one in &made {
-            assert_eq!(
-                std::fs::read_to_string(one.path.join("a.txt")).unwrap(),
-                "one\ntwo\nthree\n"
-            );
-        }
-        let listed = repo.run(&["for-each-ref", "refs/heads/musher"]).lines().count();
-        assert_eq!(listed, 20 * (round + 1));
-    }
-    repo.run(&["fsck", "--strict"]);
-}
-
 /// Another git holds a lock for a while: tried again, and what was half made is gone.
 #[tokio::test]
 async fn a_lock_of_another_git_is_waited_for() {

@@ -306,6 +306,53 @@ async fn a_worktree_that_was_put_aside_comes_back() {
     assert!(repo.under().join(".leaving-musher-x-2-20260102T030405000Z/file").exists());
 }
 
+/// Somebody prunes before every single git call of ours.
+#[tokio::test]
+async fn a_prune_at_any_moment_is_harmless() {
+    let (repo, made) = repo_with_worktree().await;
+    write(&made.path, "work.txt", "work\n");
+    let real = repo.run(&["--exec-path"]) + "/git";
+    let root = repo.root.display();
+    let prune = format!("'{real}' -C '{root}' worktree prune --expire=now");
+    write(&repo.base, "bin/git", format!("#!/bin/sh\n{prune}\nexec '{real}' \"$@\"\n"));
+    make_executable(&repo.base.join("bin/git"));
+    let path = format!("{}:/usr/bin:/bin", repo.base.join("bin").display());
+    let git = Git::new(&path).at_home(&repo.base.join("home"));
+    let removal = RemoveWorktree { force: true, ..repo.removal(&made.path) };
+    let report = git.remove(removal.clone()).await.unwrap();
+    assert!(report.removed);
+    assert_eq!(repo.run(&["show", &format!("{}:work.txt", report.rescue_ref.unwrap())]), "work");
+    let again = git.create(repo.wanted("x")).await.unwrap();
+    assert!(again.path.join("a.txt").exists());
+    let at = support::now() + chrono::TimeDelta::seconds(1);
+    assert!(git.remove(RemoveWorktree { at, ..removal }).await.unwrap().removed);
+    assert_eq!(leavings(&repo), Vec::<String>::new());
+    assert_eq!(repo.run(&["for-each-ref", "refs/heads/musher"]), "");
+}
+
+/// A file that is written between the first look and the last one stays, with all the others.
+#[tokio::test]
+async fn what_is_written_at_the_last_moment_stays() {
+    let (repo, made) = repo_with_worktree().await;
+    write(&made.path, "work.txt", "work\n");
+    let (real, late) = (repo.run(&["--exec-path"]) + "/git", made.path.join("late.txt"));
+    // `worktree lock` comes after the rescue ref and before the folder is renamed.
+    let script = format!(
+        "#!/bin/sh\ncase \"$*\" in *'worktree lock'*) echo late > '{}';; esac\nexec '{real}' \"$@\"\n",
+        late.display()
+    );
+    write(&repo.base, "bin/git", script);
+    make_executable(&repo.base.join("bin/git"));
+    let path = format!("{}:/usr/bin:/bin", repo.base.join("bin").display());
+    let git = Git::new(&path).at_home(&repo.base.join("home"));
+    let removal = RemoveWorktree { force: true, ..repo.removal(&made.path) };
+    let error = git.remove(removal).await.unwrap_err();
+    assert!(error.to_string().contains("changed while"), "{error}");
+    assert_eq!(std::fs::read(&late).unwrap(), b"late\n");
+    assert!(made.path.join("work.txt").exists());
+    assert!(!repo.run(&["worktree", "list", "--porcelain"]).contains("locked"));
+}
+
 /// A removal in a process of its own, started by the test below.
 #[ignore = "started by another test"]
 #[tokio::test]

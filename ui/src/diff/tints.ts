@@ -6,18 +6,21 @@ import type { DiffRow } from './rows';
 export class Tints {
   private lines = new Map<number, Token[]>();
   private read = new Set<number>();
+  /** The rows between hunks; each begins the hunk below it. */
+  private starts: number[];
 
   constructor(
     private rows: readonly DiffRow[],
     private language: string | null,
     private marker: Marker | null,
-  ) {}
+  ) {
+    this.starts = rows.flatMap((row, index) => (row.kind === 'hunk' ? [index] : []));
+  }
 
   /** The pieces of the row, or null where it stays plain. */
   of(index: number): Token[] | null {
     if (this.language === null || this.marker === null) return null;
-    let first = index;
-    while (first > 0 && this.rows[first - 1]?.kind !== 'hunk') first -= 1;
+    const first = this.starts.findLast((start) => start <= index) ?? 0;
     if (!this.read.has(first)) this.readHunk(first);
     return this.lines.get(index) ?? null;
   }

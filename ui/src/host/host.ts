@@ -21,7 +21,8 @@ export type Unsubscribe = () => void;
 export interface Host {
   readonly kind: 'window' | 'server' | 'fake';
   /** Rejects with an `ApiError`, whatever went wrong. */
-  call<K extends CommandName>(name: K, params: Params<K>): Promise<Reply<K>>;
+  /** `gone` says that nobody waits for the reply any more; a browser has few connections. */
+  call<K extends CommandName>(name: K, params: Params<K>, gone?: AbortSignal): Promise<Reply<K>>;
   /** `onGap` fires when news may have been missed and everything has to be asked again; `onLost`
       each time the engine could not be reached again. */
   onNews(onNews: (news: News) => void, onGap?: () => void, onLost?: () => void): Unsubscribe;

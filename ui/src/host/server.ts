@@ -25,9 +25,9 @@ class Door {
     if (token === '') this.refused = INCOMPLETE;
   }
 
-  async post(name: string, params: unknown): Promise<unknown> {
+  async post(name: string, params: unknown, gone?: AbortSignal): Promise<unknown> {
     if (this.refused) throw this.refused;
-    const response = await send(this.token, name, params);
+    const response = await send(this.token, name, params, gone);
     if (response.status === 401) throw (this.refused = EARLIER);
     if (!response.ok) throw await errorOf(response);
     const text = await response.text();
@@ -52,12 +52,18 @@ async function errorOf(response: Response): Promise<ApiError> {
   }
 }
 
-async function send(token: string, name: string, params: unknown): Promise<Response> {
+async function send(
+  token: string,
+  name: string,
+  params: unknown,
+  gone?: AbortSignal,
+): Promise<Response> {
   try {
     return await fetch(`/rpc/${name}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
       body: JSON.stringify(params),
+      signal: gone,
     });
   } catch {
     const hint = 'Start `musher serve` again and open the address it prints.';
@@ -112,7 +118,7 @@ export function serverHost(): Host {
   followNewAddress();
   return {
     kind: 'server',
-    call: (name, params) => door.post(name, params) as Promise<never>,
+    call: (name, params, gone) => door.post(name, params, gone) as Promise<never>,
     onNews: (onNews, onGap, onLost) => newsSocket(door, onNews, onGap, onLost),
     // A browser keeps the paths of dropped folders to itself: the page asks for a path instead.
     onDrop: () => () => undefined,

@@ -90,7 +90,7 @@ const parser = new Marked({
       return link(this.parser.parseInline(tokens), href);
     },
     code: ({ text, lang }: Tokens.Code) =>
-      `<pre><code class="language-${languageOf(lang) ?? 'none'}">${escapeHtml(text)}</code>${lang ? `<span class="lang">${escapeHtml(lang.slice(0, 20))}</span>` : ''}</pre>`,
+      `<pre>${lang ? `<span class="lang">${escapeHtml(lang.slice(0, 20))}</span>` : ''}<code class="language-${languageOf(lang) ?? 'none'}">${escapeHtml(text)}</code></pre>`,
     checkbox: ({ checked }: Tokens.Checkbox) => (checked ? '☑ ' : '☐ '),
   },
 });

@@ -24,8 +24,8 @@ export function choicesOf(app: AppState, newStory: () => void): Choice[] {
     ...stories(app),
     { id: 'new', words: 'New story', more: 'start agent', key: keyOf('new'), run: newStory },
     ...places(app),
-    ...app.projects.flatMap((project) => ofProject(app, project)),
     ...ofRuns(app),
+    ...app.projects.flatMap((project) => ofProject(app, project)),
     ...looks(app),
   ];
 }

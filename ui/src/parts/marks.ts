@@ -17,7 +17,22 @@ export function mark(frame: HTMLElement, finder: Finder, how?: 'into sight'): vo
     if (current?.key === key) now = here[Math.min(current.nth, here.length - 1)];
   }
   show(ranges, now);
-  if (how === 'into sight') now?.startContainer.parentElement?.scrollIntoView({ block: 'nearest' });
+  if (how === 'into sight' && now) bring(frame, now);
+}
+
+/** Room that the search itself and the button below cover. */
+const [ABOVE, BELOW, BESIDE] = [60, 50, 100];
+
+/** Scrolls no more than is needed: the list up and down, a long line along. */
+function bring(frame: HTMLElement, range: Range): void {
+  const list = frame.querySelector<HTMLElement>('[role="region"]');
+  const line = range.startContainer.parentElement?.closest<HTMLElement>('pre, .bars');
+  const [at, sight] = [range.getBoundingClientRect(), list?.getBoundingClientRect()];
+  if (list && sight && (at.top < sight.top + ABOVE || at.bottom > sight.bottom - BELOW))
+    list.scrollTop += at.top - sight.top - sight.height / 3;
+  const along = line?.getBoundingClientRect();
+  if (line && along && (at.left < along.left + BESIDE || at.right > along.right))
+    line.scrollLeft += at.left - along.left - along.width / 3;
 }
 
 export function unmark(): void {

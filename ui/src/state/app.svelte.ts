@@ -128,6 +128,7 @@ export class AppState {
       this.info = info;
       this.projects = projects;
       this.runs = merged(this.runs, runs);
+      for (const run of runs) this.conversations.get(run.story)?.heard(run);
       this.failure = null;
       this.found();
       if (!this.ready) for (const text of info.notices) this.note({ level: 'info', text });
@@ -144,7 +145,11 @@ export class AppState {
       const error = asApiError(thrown);
       const { code, message, hint } = error;
       // Nothing will be answered any more: one card says it, in place of a note over a dead page.
-      if (code === 'unauthorized') return void (this.failure = error);
+      if (code === 'unauthorized') {
+        this.found();
+        this.failure = error;
+        return;
+      }
       if (this.whyLost === message) return;
       this.found();
       this.whyLost = message;

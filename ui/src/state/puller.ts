@@ -19,6 +19,7 @@ export interface PullerTarget {
 
 export class Puller {
   private stopped = false;
+  private gone = new AbortController();
 
   constructor(
     private host: Host,
@@ -30,6 +31,7 @@ export class Puller {
 
   stop(): void {
     this.stopped = true;
+    this.gone.abort();
   }
 
   private async loop(): Promise<void> {
@@ -55,7 +57,7 @@ export class Puller {
     const from = this.target.nextSeq();
     const params = { run: this.run, from_seq: from, max_bytes: MAX_BYTES, wait_ms: wait };
     const asked = performance.now();
-    const batch = await this.host.call('run_events', params);
+    const batch = await this.host.call('run_events', params, this.gone.signal);
     if (this.stopped) return true;
     this.target.take(batch.events);
     if (batch.end && this.target.nextSeq() >= batch.next_seq) {

@@ -55,6 +55,12 @@ function endState(outcome: RunOutcome | null, files: number): StateWords {
   }
 }
 
+/** What the run does or waits for, with paths as they are within its worktree. */
+export function detailOf(run: Pick<RunSummary, 'detail' | 'worktree'>): string | null {
+  if (!run.detail || run.worktree === '') return run.detail;
+  return run.detail.replaceAll(`${run.worktree}/`, '');
+}
+
 export function isLive(run: Pick<RunSummary, 'phase'>): boolean {
   return run.phase !== 'done';
 }

@@ -30,14 +30,21 @@ impl RunActor {
 
     pub(super) async fn finish(&mut self) -> Result<(), ApiError> {
         self.work.shutdown().await;
+        if self.stopping.is_cancelled() {
+            self.stopped_by.get_or_insert(StoppedBy::User);
+        }
         self.last_look_at_changes().await?;
         self.withdraw_requests().await?;
         self.settle_messages().await?;
         let result = self.result.take();
         let outcome = self.outcome(result);
+        // What may live still writes there, and only that folder leads to it.
+        let proved = !matches!(outcome, RunOutcome::Unconfirmed { .. });
         self.log.say(AgentEvent::Done { outcome }).await?;
         self.log.flush().await?;
-        self.clear_spools();
+        if proved {
+            self.clear_spools();
+        }
         self.slot = None;
         Ok(())
     }

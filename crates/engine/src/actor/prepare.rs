@@ -157,6 +157,11 @@ impl RunActor {
         let (sink, batches) = EventSink::new(Arc::new(log));
         self.runtime = Some(runtime.clone());
         self.batches = Some(batches);
+        let (stopping, stopped) = (self.stopping.clone(), runtime.clone());
+        self.work.spawn(async move {
+            stopping.cancelled().await;
+            Work::Stopped(stopped.stop().await)
+        });
         self.work.spawn(async move { Work::Finished(runtime.start(context, sink).await) });
         Ok(())
     }

@@ -4,7 +4,7 @@ use musher_protocol::*;
 use musher_runtime::{AgentInput, RuntimeError};
 use musher_store::fold::Given;
 
-use super::{RunActor, Work};
+use super::RunActor;
 use crate::core::conflict;
 
 impl RunActor {
@@ -96,11 +96,8 @@ impl RunActor {
             return Ok(());
         }
         self.stopped_by = Some(by);
-        self.enter(RunPhase::Stopping, Some("Stopping".into())).await?;
-        if let Some(runtime) = self.runtime.clone() {
-            self.work.spawn(async move { Work::Stopped(runtime.stop().await) });
-        }
-        Ok(())
+        self.stopping.cancel();
+        self.enter(RunPhase::Stopping, Some("Stopping".into())).await
     }
 
     pub(super) async fn steer(&self, input: AgentInput) -> Result<(), ApiError> {

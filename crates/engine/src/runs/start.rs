@@ -1,6 +1,6 @@
 //! Starting runs: the first of a story, and the next ones.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use musher_protocol::*;
 use musher_store::Header;
@@ -115,6 +115,9 @@ impl Engine {
         prompt: String,
         env: BTreeMap<String, String>,
     ) -> Result<RunSummary, ApiError> {
+        if let Some(why) = self.core.stray(run) {
+            return Err(why);
+        }
         let summary = summary_of(&self.core, run).await?;
         let mut story = story_of(&self.core, &summary.story).await?;
         story.settings.env = self.core.env_of(&story.id, env);
@@ -162,28 +165,49 @@ pub(crate) fn spawn_actor(
 ) {
     let run = log.summary().id.clone();
     let (mailbox, mails) = mpsc::channel(MAILBOX);
-    let (gone, caught_up) = (CancellationToken::new(), CancellationToken::new());
     let handle = RunHandle {
         mailbox,
         summary: log.watch(),
         index: log.index(),
-        gone: gone.clone(),
-        caught_up: caught_up.clone(),
+        gone: CancellationToken::new(),
+        stopping: CancellationToken::new(),
+        caught_up: CancellationToken::new(),
     };
-    engine.core.runs.insert(run.clone(), handle);
-    let actor = RunActor::new(engine.core.clone(), story, project_root, log, mails, caught_up);
+    let actor = RunActor::new(engine.core.clone(), story, project_root, log, mails, &handle);
+    let listed = Listed::new(engine.core.clone(), run.clone(), handle);
     let engine = engine.clone();
     let tasks = engine.core.tasks.clone();
     tasks.spawn(async move {
         let follow_up = actor.run(beginning).await;
-        engine.core.runs.remove(&run);
-        gone.cancel();
+        drop(listed);
         if let Some(words) = follow_up
             && let Err(error) = engine.go_on(&run, words).await
         {
             tracing::warn!(%run, %error, "the next run could not be started");
         }
     });
+}
+
+/// A live run's place in the table; it is free again however its actor ends.
+struct Listed {
+    core: Arc<Core>,
+    run: RunId,
+    gone: CancellationToken,
+}
+
+impl Listed {
+    fn new(core: Arc<Core>, run: RunId, handle: RunHandle) -> Self {
+        let gone = handle.gone.clone();
+        core.runs.insert(run.clone(), handle);
+        Self { core, run, gone }
+    }
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.core.runs.remove(&self.run);
+        self.gone.cancel();
+    }
 }
 
 fn new_summary(core: &Core, story: &Story) -> RunSummary {

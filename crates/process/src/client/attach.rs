@@ -2,7 +2,6 @@
 
 use std::{
     io,
-    os::unix::net::UnixStream as StdStream,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -17,7 +16,7 @@ use super::{Keeper, link::Link};
 use crate::{
     ExitRecord, ProcessError, Stream,
     files::{self, EXIT_FILE, KEEPER_FILE, Outlives, SOCKET},
-    socket,
+    socket::{self, Stream as Socket},
     tree::{self, Swept},
     wire::{KeeperFile, Request},
 };
@@ -51,7 +50,7 @@ pub async fn attach(dir: &Path) -> Result<Attached, ProcessError> {
 
 /// A run's keeper, as it shows from outside.
 pub enum Found {
-    Listening(StdStream),
+    Listening(Socket),
     Ended(ExitRecord),
     /// There is none, or none that listens, and no record.
     Dead,
@@ -87,10 +86,10 @@ fn ended(record: ExitRecord) -> Attached {
 }
 
 /// It lives only if it answers: a keeper that was just killed still takes connections.
-async fn live(dir: &Path, stream: StdStream) -> Result<Attached, ProcessError> {
+async fn live(dir: &Path, stream: Socket) -> Result<Attached, ProcessError> {
     let file: Option<KeeperFile> = files::read_json(dir, KEEPER_FILE);
     let child = file.and_then(|file| file.child).map(|child| child.pid);
-    let link = Link::open(dir.to_owned(), stream, None)?;
+    let link = Link::open(dir.to_owned(), stream, None);
     match timeout(ANSWER_LIMIT, link.call(Request::Attach)).await {
         Ok(Ok(())) => Ok(Attached::Live(Keeper { dir: dir.to_owned(), child, link: link.into() })),
         Ok(Err(_)) => Ok(ended(link.exited().await)),
@@ -102,7 +101,9 @@ async fn live(dir: &Path, stream: StdStream) -> Result<Attached, ProcessError> {
 }
 
 fn is_deaf(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused)
+    // Would block: on Windows, a keeper that is about to take the next connection.
+    use io::ErrorKind::{ConnectionRefused, NotFound, WouldBlock};
+    matches!(error.kind(), NotFound | ConnectionRefused | WouldBlock)
 }
 
 /// The end of a run whose keeper does not answer any more: as recorded, else as swept up now.

@@ -1,13 +1,9 @@
 //! One connection to a keeper: calls out, answers and news in.
 
-use std::{collections::HashMap, os::unix::net::UnixStream as StdStream, path::PathBuf};
+use std::{collections::HashMap, path::PathBuf};
 
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines},
-    net::{
-        UnixStream,
-        unix::{OwnedReadHalf, OwnedWriteHalf},
-    },
     process::Child,
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
@@ -16,6 +12,7 @@ use tokio::{
 use super::attach::{self, Found};
 use crate::{
     ExitRecord, ProcessError,
+    socket::{self, Reader, Stream, Writer},
     wire::{Call, Message, Request},
 };
 
@@ -42,14 +39,8 @@ pub struct Link {
 
 impl Link {
     /// `child` is the keeper itself when we are its parent: it is collected when it ends.
-    pub fn open(
-        dir: PathBuf,
-        stream: StdStream,
-        child: Option<Child>,
-    ) -> Result<Self, ProcessError> {
-        let stream = UnixStream::from_std(stream)
-            .map_err(ProcessError::io("reaching the agent's keeper"))?;
-        let (reader, writer) = stream.into_split();
+    pub fn open(dir: PathBuf, stream: Stream, child: Option<Child>) -> Self {
+        let (reader, writer) = socket::split(stream);
         let (calls, orders) = mpsc::channel(64);
         let (news, progress) = watch::channel(Progress::default());
         let actor = Actor {
@@ -62,7 +53,7 @@ impl Link {
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(actor.run(orders, child));
-        Ok(Self { calls, progress, _actor: tasks })
+        Self { calls, progress, _actor: tasks }
     }
 
     /// The keeper has ended already.
@@ -112,8 +103,8 @@ impl Link {
 
 struct Actor {
     dir: PathBuf,
-    lines: Lines<BufReader<OwnedReadHalf>>,
-    writer: OwnedWriteHalf,
+    lines: Lines<BufReader<Reader>>,
+    writer: Writer,
     news: watch::Sender<Progress>,
     open: HashMap<u64, Answer>,
     seq: u64,
@@ -143,11 +134,7 @@ impl Actor {
                 return record;
             }
             match attach::find(&self.dir).await {
-                Ok(Found::Listening(stream)) => {
-                    if self.reconnect(stream).is_err() {
-                        break;
-                    }
-                }
+                Ok(Found::Listening(stream)) => self.reconnect(stream),
                 Ok(Found::Ended(record)) => return record,
                 Ok(Found::Dead) | Err(_) => break,
             }
@@ -155,11 +142,10 @@ impl Actor {
         attach::end_of(self.dir.clone()).await
     }
 
-    fn reconnect(&mut self, stream: StdStream) -> std::io::Result<()> {
-        let (reader, writer) = UnixStream::from_std(stream)?.into_split();
+    fn reconnect(&mut self, stream: Stream) {
+        let (reader, writer) = socket::split(stream);
         self.lines = BufReader::new(reader).lines();
         self.writer = writer;
-        Ok(())
     }
 
     async fn talk(&mut self, orders: &mut mpsc::Receiver<(Request, Answer)>) {
@@ -211,7 +197,7 @@ impl Actor {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use std::{
@@ -249,7 +235,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let keeper = keeper_that_drops_one(dir.path());
         let stream = socket::connect(dir.path()).unwrap();
-        let link = Link::open(dir.path().to_owned(), stream, None).unwrap();
+        let link = Link::open(dir.path().to_owned(), stream, None);
         link.call(Request::CloseInput).await.unwrap();
         assert_eq!(link.exited().await.code, Some(0));
         assert!(matches!(link.call(Request::CloseInput).await, Err(ProcessError::Gone)));

@@ -82,12 +82,7 @@ impl SpoolReader {
 
     fn read_segment(&self, out: &mut Vec<u8>) -> io::Result<usize> {
         let Some((start, file)) = &self.segment else { return Ok(0) };
-        out.reserve(CHUNK);
-        let before = out.len();
-        let room = rustix::buffer::spare_capacity(out);
-        let count = rustix::io::pread(file, room, self.position - start)?;
-        debug_assert_eq!(out.len(), before + count);
-        Ok(count)
+        read_at(file, out, self.position - start)
     }
 
     /// Segments follow each other without a gap, so the next one is named by our position.
@@ -122,4 +117,19 @@ impl SpoolReader {
     fn failed(&self) -> impl FnOnce(io::Error) -> ProcessError + use<> {
         ProcessError::io(format!("reading the agent's output in {}", self.dir.display()))
     }
+}
+
+#[cfg(unix)]
+fn read_at(file: &File, out: &mut Vec<u8>, offset: u64) -> io::Result<usize> {
+    out.reserve(CHUNK);
+    Ok(rustix::io::pread(file, rustix::buffer::spare_capacity(out), offset)?)
+}
+
+#[cfg(windows)]
+fn read_at(file: &File, out: &mut Vec<u8>, offset: u64) -> io::Result<usize> {
+    let before = out.len();
+    out.resize(before + CHUNK, 0);
+    let read = std::os::windows::fs::FileExt::seek_read(file, &mut out[before..], offset);
+    out.truncate(before + *read.as_ref().unwrap_or(&0));
+    read
 }

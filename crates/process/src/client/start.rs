@@ -57,7 +57,7 @@ pub async fn start(keeper: &Path, run_dir: &Path, spec: SpawnSpec) -> Result<Kee
 /// A child can have ended, and its keeper with it, before we get here.
 async fn link_to(run_dir: &Path, mut child: Child) -> Result<Link, ProcessError> {
     match socket::connect(run_dir) {
-        Ok(stream) => Link::open(run_dir.to_owned(), stream, Some(child)),
+        Ok(stream) => Ok(Link::open(run_dir.to_owned(), stream, Some(child))),
         Err(error) => {
             let _ = tokio::time::timeout(START_LIMIT, child.wait()).await;
             let record = files::read_json(run_dir, EXIT_FILE);
@@ -78,19 +78,46 @@ fn prepare(run_dir: &Path, spec: &SpawnSpec) -> Result<Vec<u8>, ProcessError> {
     serde_json::to_vec(spec).map_err(|error| ProcessError::Keeper(error.to_string()))
 }
 
-/// The keeper opens its own session, so it must not be a group's leader here. Its environment is empty:
-/// the child's comes with the order.
+/// The keeper's environment is empty: the child's comes with the order.
 fn spawn(keeper: &Path, run_dir: &Path) -> Result<Child, ProcessError> {
     let run_dir = std::path::absolute(run_dir).map_err(ProcessError::io("finding the folder"))?;
-    Command::new(keeper)
+    let mut command = Command::new(keeper);
+    command
         .arg(run_dir)
         .env_clear()
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
+        .stderr(Stdio::null());
+    spawn_detached(command)
         .map_err(|error| ProcessError::Keeper(format!("{}: {error}", keeper.display())))
+}
+
+/// The keeper opens its own session, so it must not be a group's leader here.
+#[cfg(unix)]
+fn spawn_detached(mut command: Command) -> std::io::Result<Child> {
+    command.spawn()
+}
+
+/// A console of its own that nobody sees (so what it starts opens no windows, and can be sent
+/// CTRL_BREAK), and outside of a job that the engine may be in, if that job lets it go.
+#[cfg(windows)]
+fn spawn_detached(mut command: Command) -> std::io::Result<Child> {
+    use windows_sys::Win32::System::Threading::{
+        CREATE_BREAKAWAY_FROM_JOB, CREATE_NEW_PROCESS_GROUP, CREATE_NO_WINDOW,
+    };
+    // Windows' own libraries do not load without it.
+    if let Some(root) = std::env::var_os("SYSTEMROOT") {
+        command.env("SYSTEMROOT", root);
+    }
+    let detached = CREATE_NO_WINDOW | CREATE_NEW_PROCESS_GROUP;
+    command.creation_flags(detached | CREATE_BREAKAWAY_FROM_JOB);
+    match command.spawn() {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            command.creation_flags(detached).spawn()
+        }
+        spawned => spawned,
+    }
 }
 
 async fn hand_over(child: &mut Child, order: &[u8]) -> std::io::Result<FirstWord> {

@@ -3,26 +3,24 @@
 //! Nothing is dropped, ever. When too much waits unreleased, or the disk takes no more, it stops
 //! reading, so that the child waits; what was read already stays in memory until it is written.
 
-use std::{fs::File, io::Write, os::fd::OwnedFd, path::PathBuf};
-
-use rustix::io::Errno;
+use std::{fs::File, io::Write, path::PathBuf};
 
 use crate::{Stream, files};
 
 /// Bytes taken before they are written.
-const BATCH: usize = 64 << 10;
+pub const BATCH: usize = 64 << 10;
 const LARGEST_SEGMENT: u64 = 16 << 20;
 /// What a child that is being ended may say beyond the limit, so that its last words fit.
 const LAST_WORDS: u64 = 16 << 20;
 
-pub struct Copier {
+pub struct Copier<S> {
     dir: PathBuf,
     stream: Stream,
     /// Nothing once the child's side is closed.
-    source: Option<OwnedFd>,
+    pub(super) source: Option<S>,
     /// Read and not yet written: `batch[taken..]`.
-    batch: Vec<u8>,
-    taken: usize,
+    pub(super) batch: Vec<u8>,
+    pub(super) taken: usize,
     segment: Option<(u64, File)>,
     segment_size: u64,
     written: u64,
@@ -31,8 +29,8 @@ pub struct Copier {
     trouble: Option<String>,
 }
 
-impl Copier {
-    pub fn new(dir: PathBuf, stream: Stream, source: OwnedFd, limit: u64) -> Self {
+impl<S> Copier<S> {
+    pub fn new(dir: PathBuf, stream: Stream, source: S, limit: u64) -> Self {
         Self {
             dir,
             stream,
@@ -80,12 +78,12 @@ impl Copier {
         self.batch.len() - self.taken
     }
 
-    pub fn terminal(&self) -> Option<&OwnedFd> {
+    pub fn terminal(&self) -> Option<&S> {
         self.source.as_ref()
     }
 
     /// The descriptor to wait on, unless the child shall wait.
-    pub fn wants(&self, ceiling: Ceiling) -> Option<&OwnedFd> {
+    pub fn wants(&self, ceiling: Ceiling) -> Option<&S> {
         let waiting = self.written - self.released;
         let open = match ceiling {
             Ceiling::Running => waiting < self.limit,
@@ -93,34 +91,6 @@ impl Copier {
             Ceiling::Dead => true,
         };
         self.source.as_ref().filter(|_| open && self.unwritten() == 0)
-    }
-
-    /// Takes what is there, up to one batch, and writes it. Returns the bytes taken.
-    pub fn pump(&mut self) -> usize {
-        if self.unwritten() == 0 {
-            self.batch.clear();
-            self.taken = 0;
-            self.fill();
-        }
-        let read = self.batch.len();
-        self.write_out();
-        read
-    }
-
-    fn fill(&mut self) {
-        while self.batch.len() < BATCH {
-            let Some(source) = &self.source else { return };
-            let before = self.batch.len();
-            self.batch.reserve_exact(BATCH - before);
-            match rustix::io::read(source, rustix::buffer::spare_capacity(&mut self.batch)) {
-                Ok(0) => self.source = None,
-                Ok(_) => {}
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return,
-                // A terminal says EIO when nobody holds the other end any more.
-                Err(_) => self.source = None,
-            }
-        }
     }
 
     /// Writes what waits. On an error it stays and is tried again later.

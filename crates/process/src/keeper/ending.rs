@@ -118,6 +118,13 @@ impl Phase {
         }
     }
 
+    /// Nobody could be asked to end: there is no grace to be given.
+    pub fn cut_short(&mut self, now: Instant) {
+        if let Self::Terminating { until } = self {
+            *until = now;
+        }
+    }
+
     fn terminate(&mut self, grace: Duration, now: Instant) -> Act {
         *self = Self::Terminating { until: now + grace };
         Act::Terminate
@@ -215,6 +222,16 @@ mod tests {
         assert_eq!(phase.step(Tree::Child, at(start, 5000)), Act::Terminate);
         phase.order(Ending::NOW, at(start, 5001));
         assert_eq!(phase.step(Tree::Child, at(start, 5001)), Act::Kill);
+    }
+
+    #[test]
+    fn who_cannot_be_asked_gets_no_grace() {
+        let start = Instant::now();
+        let mut phase = Phase::Running;
+        phase.cut_short(start);
+        assert_eq!(phase.step(Tree::OnlyDescendants, start), Act::Terminate);
+        phase.cut_short(start);
+        assert_eq!(phase.step(Tree::OnlyDescendants, start), Act::Kill);
     }
 
     #[test]

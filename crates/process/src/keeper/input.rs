@@ -1,19 +1,14 @@
 //! What waits to be said to the child. An id is taken once, however often it is sent.
 
-use std::{
-    collections::{HashSet, VecDeque},
-    os::fd::OwnedFd,
-};
-
-use rustix::io::Errno;
+use std::collections::{HashSet, VecDeque};
 
 use crate::wire::INPUT_LIMIT;
 
 /// Who waits to hear that a text was written: a client and its call.
 pub type Waiter = (u64, u64);
 
-pub struct Input {
-    pipe: Option<OwnedFd>,
+pub struct Input<P> {
+    pipe: Option<P>,
     queue: VecDeque<Text>,
     taken: HashSet<String>,
     bytes: usize,
@@ -30,8 +25,8 @@ struct Text {
 /// A waiter and what it is told.
 pub type Answer = (Waiter, Option<String>);
 
-impl Input {
-    pub fn new(pipe: OwnedFd) -> Self {
+impl<P> Input<P> {
+    pub fn new(pipe: P) -> Self {
         Self {
             pipe: Some(pipe),
             queue: VecDeque::new(),
@@ -46,11 +41,12 @@ impl Input {
     }
 
     /// The descriptor to wait on while something waits to be written.
-    pub fn wants(&self) -> Option<&OwnedFd> {
+    #[cfg(unix)]
+    pub fn wants(&self) -> Option<&P> {
         self.pipe.as_ref().filter(|_| !self.queue.is_empty())
     }
 
-    /// Takes a text, and answers what can be answered at once.
+    /// Takes a text to be written, and answers what can be answered at once.
     pub fn push(&mut self, id: String, text: String, waiter: Waiter) -> Vec<Answer> {
         if let Some(waiting) = self.queue.iter_mut().find(|text| text.id == id) {
             waiting.waiters.push(waiter);
@@ -68,29 +64,27 @@ impl Input {
         self.bytes += text.len();
         self.taken.insert(id.clone());
         self.queue.push_back(Text { id, bytes: text.into(), written: 0, waiters: vec![waiter] });
-        self.write()
+        Vec::new()
     }
 
-    /// Writes what the child takes now.
-    pub fn write(&mut self) -> Vec<Answer> {
+    /// The pipe, and what goes into it next.
+    pub fn next(&mut self) -> Option<(&mut P, &[u8])> {
+        let text = self.queue.front()?;
+        Some((self.pipe.as_mut()?, &text.bytes[text.written..]))
+    }
+
+    /// So much of `next` is in the pipe.
+    pub fn took(&mut self, count: usize) -> Vec<Answer> {
         let mut answers = Vec::new();
-        while let (Some(pipe), Some(text)) = (&self.pipe, self.queue.front_mut()) {
-            match rustix::io::write(pipe, &text.bytes[text.written..]) {
-                Ok(count) => text.written += count,
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => return answers,
-                Err(_) => {
-                    answers.extend(self.close());
-                    return answers;
-                }
-            }
+        if let Some(text) = self.queue.front_mut() {
+            text.written += count;
             if text.written == text.bytes.len() {
                 self.bytes -= text.bytes.len();
                 answers.extend(text.waiters.drain(..).map(|waiter| (waiter, None)));
                 self.queue.pop_front();
             }
         }
-        if self.close_behind {
+        if self.close_behind && self.queue.is_empty() {
             self.pipe = None;
         }
         answers

@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use rustix::termios::Winsize;
-
-use super::poll::Keeper;
+use super::state::Keeper;
 use crate::{
     Ending, Stream,
     wire::{Call, Message, Request},
@@ -28,7 +26,8 @@ impl Keeper {
     fn do_call(&mut self, caller: (u64, u64), request: Request, now: Instant) {
         let error = match request {
             Request::Input { id, text } => {
-                let answers = self.input.push(id, text, caller);
+                let mut answers = self.input.push(id, text, caller);
+                answers.extend(self.input.write());
                 return self.answer(answers);
             }
             Request::Attach => self.attach(caller.0),
@@ -37,8 +36,8 @@ impl Keeper {
                 self.input.close_behind_queue();
                 None
             }
-            Request::Resize { cols, rows } => self.resize(cols, rows),
-            Request::Signal { signal } => self.signal_group(signal.native()),
+            Request::Resize { cols, rows } => self.host.resize(cols, rows, self.stdout.terminal()),
+            Request::Signal { signal } => self.host.signal(signal),
             Request::End { eof_grace_ms, term_grace_ms } => {
                 let eof_grace = Duration::from_millis(eof_grace_ms);
                 let term_grace = Duration::from_millis(term_grace_ms);
@@ -69,31 +68,12 @@ impl Keeper {
 
     fn send_status(&mut self, client: u64) -> Option<String> {
         let status = Message::Status {
-            child: self.child.as_raw_nonzero().get().unsigned_abs(),
+            child: self.host.child(),
             alive: self.status.is_none(),
             phase: self.phase.name().to_owned(),
             queued_input: self.input.queued(),
         };
         self.clients.list.iter_mut().find(|known| known.id == client)?.send(&status);
         None
-    }
-
-    fn resize(&mut self, cols: u16, rows: u16) -> Option<String> {
-        if !self.has_terminal {
-            return Some("The agent has no terminal to resize.".into());
-        }
-        let terminal = self.stdout.terminal()?;
-        let size = Winsize { ws_row: rows, ws_col: cols, ws_xpixel: 0, ws_ypixel: 0 };
-        let done = rustix::termios::tcsetwinsize(terminal, size);
-        done.err().map(|error| format!("The agent's terminal could not be resized: {error}."))
-    }
-
-    /// The child's pid is its group's id, and stays taken until the child is collected.
-    fn signal_group(&mut self, signal: rustix::process::Signal) -> Option<String> {
-        if self.status.is_some() {
-            return Some("The agent has ended already.".into());
-        }
-        let sent = rustix::process::kill_process_group(self.child, signal);
-        sent.err().map(|error| format!("The agent could not be signalled: {error}."))
     }
 }

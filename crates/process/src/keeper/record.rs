@@ -1,29 +1,25 @@
 //! The last thing that a keeper does: the end, written down and told.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chrono::Utc;
-use rustix::{
-    event::{PollFd, PollFlags},
-    process::WaitStatus,
-};
 
-use super::poll::{Keeper, timespec};
+use super::state::Keeper;
 use crate::{
     ExitRecord,
-    files::{self, EXIT_FILE, Outlives, SOCKET},
+    files::{self, EXIT_FILE, Outlives},
     wire::Message,
 };
 
 /// How long clients may take to hear of the end; they find it in `exit.json` as well.
-const FAREWELL: Duration = Duration::from_millis(500);
+pub const FAREWELL: Duration = Duration::from_millis(500);
 
 impl Keeper {
-    /// Writes the record, tells it and takes the socket away. False: not possible yet.
+    /// Writes the record and tells it. False: not possible yet.
     pub(super) fn record(&mut self) -> bool {
         let record = ExitRecord {
-            code: self.status.and_then(WaitStatus::exit_status),
-            signal: self.status.and_then(WaitStatus::terminating_signal),
+            code: self.status.and_then(|ended| ended.code),
+            signal: self.status.and_then(|ended| ended.signal),
             at: Utc::now(),
             killed: self.killed.iter().filter(|pid| !self.left.contains(pid)).copied().collect(),
             left: self.left.clone(),
@@ -42,24 +38,6 @@ impl Keeper {
             return false;
         }
         self.clients.tell(&Message::Exited(record));
-        self.say_farewell();
-        let _ = std::fs::remove_file(self.dir.join(SOCKET));
         true
-    }
-
-    fn say_farewell(&mut self) {
-        let until = Instant::now() + FAREWELL;
-        loop {
-            self.clients.list.retain(|client| client.has_unsent() && !client.gone);
-            let now = Instant::now();
-            if self.clients.list.is_empty() || now >= until {
-                return;
-            }
-            let streams = self.clients.list.iter().map(|client| client.stream());
-            let mut polled: Vec<_> =
-                streams.map(|stream| PollFd::new(stream, PollFlags::OUT)).collect();
-            let _ = rustix::event::poll(&mut polled, Some(&timespec(until - now)));
-            self.clients.list.iter_mut().for_each(|client| client.flush());
-        }
     }
 }

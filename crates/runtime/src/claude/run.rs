@@ -1,6 +1,9 @@
 //! A run from its start to its outcome: one process, or two when a session could not be resumed.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use musher_process::ProcessError;
 use musher_protocol::{AgentEvent, RunOutcome, RuntimeResult, TokenUsage};
@@ -9,7 +12,7 @@ use tokio::{sync::mpsc, time::Instant};
 use super::{
     Flavour, SECOND,
     live::Live,
-    opening::Opening,
+    opening::{Opening, load},
     outcome::{Ended, outcome, resume_rejected},
     process::{Child, Drive, Driven},
     pump::Start,
@@ -151,18 +154,34 @@ impl Run<'_> {
         let stored_to = context.attach.as_ref().map_or(0, |point| point.stored_to);
         let opening = Opening::load(&context.run_dir).await;
         let mut opening = opening.unwrap_or_else(|| Opening::of(context));
-        let mut child = Child::attach(&context.run_dir).await?;
+        let mut child = self.find(&context.run_dir).await?;
         let second = context.run_dir.join(SECOND);
         let mut base = 0;
         if ["keeper.json", "exit.json"].iter().any(|file| second.join(file).exists()) {
             base = child.end().await.stdout;
-            child = Child::attach(&second).await?;
+            child = self.find(&second).await?;
             opening = opening.fresh().unwrap_or_default();
         }
         self.live.fall_behind();
         let start = Start { fresh: false, base, stored_to, demo: self.flavour == Flavour::Demo };
         let unheard = stored_to <= base && !opening.prompt.is_empty();
         Ok(Begun { child, opening, say: unheard, start })
+    }
+
+    /// A keeper that does not answer (somebody stopped it) may hold a living agent: nothing is proved.
+    async fn find(&self, dir: &Path) -> Result<Child, NotBegun> {
+        let error = match Child::attach(dir).await {
+            Ok(child) => return Ok(child),
+            Err(error) => error,
+        };
+        let file: serde_json::Value = load(dir, "keeper.json").await.unwrap_or_default();
+        let pid = |who: &str| file[who]["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
+        let left: Vec<u32> = ["keeper", "child"].into_iter().filter_map(pid).collect();
+        if left.is_empty() {
+            return Err(error.into());
+        }
+        self.warn("keeper_silent", error.to_string()).await?;
+        Err(NotBegun::Outcome(RunOutcome::Unconfirmed { left }))
     }
 
     fn program(&self, context: &RuntimeContext) -> Result<PathBuf, NotBegun> {

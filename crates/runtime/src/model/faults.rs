@@ -7,6 +7,8 @@
 //! Anthropic's names too, as its models are behind many an endpoint:
 //! <https://docs.anthropic.com/en/api/errors>. All read in November 2026.
 
+mod words;
+
 use chrono::{DateTime, Days, NaiveTime, TimeDelta, Utc};
 use serde_json::Value;
 
@@ -14,6 +16,7 @@ use super::{
     codec::{Dialect, Fault, FaultKind},
     speech::text,
 };
+use words::{by_word, is_too_long};
 
 /// The most that is kept of the provider's words.
 const MAX_MESSAGE: usize = 2048;
@@ -184,67 +187,6 @@ fn message_of(error: &Value) -> String {
     }
 }
 
-fn by_word(word: &str) -> Option<FaultKind> {
-    Some(match word {
-        "context_length_exceeded"
-        | "exceed_context_size_error"
-        | "request_too_large"
-        | "context_window_exceeded"
-        | "model_max_prompt_tokens_exceeded" => FaultKind::ContextTooLong,
-        "insufficient_quota"
-        | "billing_hard_limit_reached"
-        | "billing_not_active"
-        | "insufficient_balance"
-        | "insufficient_credits"
-        | "usage_limit_reached"
-        | "billing_error" => FaultKind::QuotaUsedUp { resets_at: None },
-        "rate_limit_exceeded" | "rate_limit_error" | "too_many_requests" | "resource_exhausted" => {
-            FaultKind::RateLimited { retry_at: None }
-        }
-        "invalid_api_key"
-        | "incorrect_api_key"
-        | "authentication_error"
-        | "permission_error"
-        | "permission_denied"
-        | "unauthenticated"
-        | "unauthorized"
-        | "token_expired"
-        | "account_deactivated"
-        | "invalid_organization"
-        | "usage_not_included" => FaultKind::Authentication,
-        "model_not_found" | "not_found_error" | "not_found" => FaultKind::NotFound,
-        "server_error"
-        | "internal_server_error"
-        | "internal_error"
-        | "internal"
-        | "api_error"
-        | "overloaded_error"
-        | "server_overloaded"
-        | "server_is_overloaded"
-        | "engine_overloaded"
-        | "engine_overloaded_error"
-        | "slow_down"
-        | "service_unavailable"
-        | "unavailable"
-        | "service_unavailable_error"
-        | "unavailable_error"
-        | "timeout"
-        | "timeout_error"
-        | "deadline_exceeded"
-        | "aborted"
-        | "cancelled"
-        | "vector_store_timeout" => FaultKind::Transient,
-        "invalid_prompt"
-        | "bio_policy"
-        | "content_policy_violation"
-        | "content_filter"
-        | "misalignment_policy_violation"
-        | "failed_precondition"
-        | "unimplemented" => FaultKind::Refused,
-        _ => return None,
-    })
-}
-
 fn by_status(status: u16) -> FaultKind {
     match status {
         401 | 403 | 407 => FaultKind::Authentication,
@@ -261,22 +203,6 @@ fn by_status(status: u16) -> FaultKind {
 /// Whether the same request can only fail again.
 fn is_final(status: u16) -> bool {
     (400..500).contains(&status) && !matches!(status, 408 | 409 | 425 | 429)
-}
-
-/// Words of vLLM, OpenRouter and most proxies; llama.cpp; Ollama; LM Studio; Gemini; Anthropic.
-fn is_too_long(message: &str) -> bool {
-    const SAYINGS: [&[&str]; 8] = [
-        &["maximum context length"],
-        &["exceeds the available context size"],
-        &["exceeds", "context length"],
-        &["exceeds", "context window"],
-        &["context length of only"],
-        &["context the overflows"],
-        &["token count", "exceeds the maximum number of tokens"],
-        &["prompt is too long"],
-    ];
-    let message = message.to_ascii_lowercase();
-    SAYINGS.iter().any(|words| words.iter().all(|word| message.contains(word)))
 }
 
 /// `34.5s`, as Google writes durations.

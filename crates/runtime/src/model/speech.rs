@@ -173,6 +173,14 @@ pub(super) fn text<'a>(value: &'a Value, member: &str) -> Option<&'a str> {
     value.get(member)?.as_str()
 }
 
+/// Adds to a text that may not be there yet. In place: a long one comes in ten thousands of pieces.
+pub(super) fn grow(text: &mut Value, more: &str) {
+    match text {
+        Value::String(text) => text.push_str(more),
+        other => *other = more.into(),
+    }
+}
+
 /// A number of tokens, at a path of members; 0 where there is none.
 pub(super) fn tokens(value: &Value, path: &str) -> u64 {
     value.pointer(path).and_then(Value::as_u64).unwrap_or_default()

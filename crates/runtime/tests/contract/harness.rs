@@ -194,6 +194,18 @@ impl Agent {
         Over { result, events: self.events, setup: self.setup, runtime: self.runtime }
     }
 
+    /// What its start returns, whatever may be left of it, and what it said.
+    pub async fn unproved(mut self) -> (Result<RuntimeResult, RuntimeError>, Vec<Sourced>) {
+        let taken = async {
+            while let Some(batch) = self.batches.recv().await {
+                self.events.extend(batch);
+            }
+        };
+        let both = timeout(PATIENCE, async { tokio::join!(&mut self.task, taken) });
+        let (result, ()) = both.await.expect("start returns");
+        (result.unwrap(), self.events)
+    }
+
     /// As if the engine were gone: nobody reads any more, the agent goes on under its keeper.
     pub fn abandon(self) -> (Setup, Vec<Sourced>) {
         self.task.abort();

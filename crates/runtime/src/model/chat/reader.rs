@@ -9,7 +9,7 @@ use super::{
     super::{
         codec::{Answer, Dialect, Finish, Piece, Reader, Usage},
         faults,
-        speech::{self, CallIds, Speech, Voice, text, tokens},
+        speech::{self, CallIds, Speech, Voice, grow, text, tokens},
     },
     calls::Calls,
 };
@@ -144,8 +144,7 @@ impl ChatReader {
         let mut shown = None;
         for member in ["reasoning_content", "reasoning"] {
             let Some(said) = text(delta, member) else { continue };
-            let so_far = self.thoughts.entry(member).or_insert_with(|| "".into());
-            *so_far = format!("{}{said}", so_far.as_str().unwrap_or_default()).into();
+            grow(self.thoughts.entry(member).or_insert_with(|| "".into()), said);
             shown = shown.or(Some(said).filter(|it| !it.is_empty()));
         }
         let details = delta["reasoning_details"].as_array().map_or(&[][..], Vec::as_slice);
@@ -175,12 +174,10 @@ impl ChatReader {
         };
         for (name, value) in members.iter().filter(|(_, value)| !value.is_null()) {
             let grows = ["text", "summary", "data"].contains(&name.as_str());
-            let so_far = last.get(name).and_then(Value::as_str).filter(|_| grows);
-            let value = match (so_far, value.as_str()) {
-                (Some(so_far), Some(more)) => format!("{so_far}{more}").into(),
-                _ => value.clone(),
-            };
-            last.insert(name.clone(), value);
+            match (last.get_mut(name).filter(|_| grows), value.as_str()) {
+                (Some(so_far), Some(more)) => grow(so_far, more),
+                _ => drop(last.insert(name.clone(), value.clone())),
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use super::{
     super::{
         codec::{Answer, Dialect, Fault, FaultKind, Finish, Piece, Reader, Usage},
         faults,
-        speech::{self, CallIds, Speech, Voice, object, text, tokens},
+        speech::{self, CallIds, Speech, Voice, grow, object, text, tokens},
     },
     OUR_ID, is_thought,
 };
@@ -93,10 +93,10 @@ impl GeminiReader {
         if !(is_plain(last) && is_plain(part) && is_thought(last) == is_thought(part)) {
             return false;
         }
-        let (Some(said), Some(more)) = (text(last, "text"), text(part, "text")) else {
+        let (Some(said), Some(more)) = (last.get_mut("text"), text(part, "text")) else {
             return false;
         };
-        last["text"] = format!("{said}{more}").into();
+        grow(said, more);
         true
     }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::{
     codec::{Answer, Dialect, Finish, Piece, Reader, Usage},
     faults,
-    speech::{self, CallIds, Speech, Voice, arguments, text, tokens},
+    speech::{self, CallIds, Speech, Voice, arguments, grow, text, tokens},
 };
 
 /// Calls of tools that nobody offered; their results would be missing.
@@ -125,8 +125,8 @@ impl ResponsesReader {
 
     fn call_delta(&mut self, event: &Value) {
         let Some(item) = self.begun.get_mut(&self.place(event)) else { return };
-        if let (Some(so_far), Some(more)) = (text(item, "arguments"), text(event, "delta")) {
-            item["arguments"] = format!("{so_far}{more}").into();
+        if let (Some(so_far), Some(more)) = (item.get_mut("arguments"), text(event, "delta")) {
+            grow(so_far, more);
         }
     }
 

@@ -170,7 +170,7 @@ fn of_gemini() -> Vec<Ending> {
         "length in its thoughts",
         dialect,
         thoughts().ending("MAX_TOKENS"),
-        "MAX_TOKENS",
+        "long",
     ));
     all.extend(
         ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "MALFORMED_RESPONSE"].map(again),

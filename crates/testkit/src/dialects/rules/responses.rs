@@ -273,23 +273,18 @@ fn check_words(at: usize, item: &Value, input: &[Value], memory: &Memory, found:
     check_before(at, &answer[..place], item, input, found);
 }
 
-/// The reasoning and the calls that the answer had before this item are there, in the answer's order.
+/// The reasoning and the calls that the answer had before this item are there, before it.
 fn check_before(at: usize, before: &[Value], item: &Value, input: &[Value], found: &mut Findings) {
     for said in before.iter().filter(|said| said["type"] != "message") {
-        let place = input[..at].iter().position(|it| is_same(said, it));
         let kind = said["type"].as_str().unwrap_or_default();
-        match place {
-            None if input[at..].iter().any(|it| is_same(said, it)) => {
-                found.add(Rule::Order, format!("Item {} comes too late.", said["id"]));
+        match input.iter().position(|it| is_same(said, it)) {
+            Some(place) => found
+                .unless(place < at, Rule::Order, || format!("Item {} comes too late.", said["id"])),
+            None => {
+                let required = format!("its required '{kind}' item: {}", said["id"]);
+                let message = format!("Item {} was provided without {required}.", item["id"]);
+                found.add(Rule::Dropped, message);
             }
-            None => found.add(
-                Rule::Dropped,
-                format!(
-                    "Item {} was provided without its required '{kind}' item: {}.",
-                    item["id"], said["id"]
-                ),
-            ),
-            Some(_) => {}
         }
     }
 }

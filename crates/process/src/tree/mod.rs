@@ -1,15 +1,23 @@
 //! Processes as a tree: who descends from whom, who carries a run's mark, and signals that cannot hit
 //! a stranger. A pid is trusted only together with its start time.
 
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(not(target_os = "linux"))]
+mod listed;
+
 use std::{
     collections::{HashMap, HashSet},
     path::Path,
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, Signal};
 use serde::{Deserialize, Serialize};
 
+#[cfg(target_os = "linux")]
+use self::linux as platform;
+#[cfg(not(target_os = "linux"))]
+use self::listed as platform;
 use crate::{cgroup, wire::KeeperFile};
 
 /// How long processes that do not go may take before they are called left (a process in an
@@ -19,7 +27,8 @@ pub const KILL_LIMIT: Duration = Duration::from_secs(10);
 /// The variable that marks a child's whole tree.
 pub const MARK: &str = "MUSHER_RUN";
 
-/// One process: the pid, and when it started (on Linux in clock ticks since boot).
+/// One process: the pid, and when it started (on Linux in clock ticks since boot, elsewhere in seconds
+/// since 1970).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct ProcessId {
     pub pid: u32,
@@ -36,10 +45,18 @@ impl ProcessId {
         Self::of(self.pid) == Some(self)
     }
 
+    /// Kills exactly this process; nothing happens when it is gone.
+    pub fn kill(self) {
+        platform::kill(self);
+    }
+
     /// Signals exactly this process; nothing when it is gone.
-    pub fn signal(self, signal: Signal) {
-        let Some(pid) = i32::try_from(self.pid).ok().and_then(Pid::from_raw) else { return };
-        platform::signal(self, pid, signal);
+    #[cfg(unix)]
+    pub fn signal(self, signal: rustix::process::Signal) {
+        let raw = i32::try_from(self.pid).ok();
+        if let Some(pid) = raw.and_then(rustix::process::Pid::from_raw) {
+            platform::signal(self, pid, signal);
+        }
     }
 }
 
@@ -52,6 +69,7 @@ pub(crate) struct Row {
 }
 
 /// All living descendants of `root`, which is not among them.
+#[cfg(unix)]
 pub fn descendants(root: u32) -> Vec<ProcessId> {
     below(&platform::rows(), &[root])
 }
@@ -79,10 +97,7 @@ fn below(rows: &[Row], roots: &[u32]) -> Vec<ProcessId> {
 
 /// Living processes with `MUSHER_RUN=mark` in the environment they were started with.
 pub fn processes_with_mark(mark: &str) -> Vec<ProcessId> {
-    let wanted = format!("{MARK}={mark}");
-    let rows = platform::rows();
-    let marked = |row: &&Row| !row.dead && platform::has_variable(row.id.pid, wanted.as_bytes());
-    rows.iter().filter(marked).map(|row| row.id).collect()
+    platform::with_variable(MARK, mark)
 }
 
 /// What a sweep found.
@@ -99,7 +114,7 @@ pub fn sweep(file: &KeeperFile) -> Swept {
     if file.boot != boot() {
         return Swept::default();
     }
-    file.keeper.signal(Signal::KILL);
+    file.keeper.kill();
     let swept = sweep_tree(file);
     if let Some(cgroup) = &file.cgroup {
         cgroup::remove(cgroup);
@@ -117,7 +132,7 @@ fn sweep_tree(file: &KeeperFile) -> Swept {
             return Swept { killed, left };
         }
         for id in found {
-            id.signal(Signal::KILL);
+            id.kill();
             if !killed.contains(&id.pid) {
                 killed.push(id.pid);
             }
@@ -165,117 +180,8 @@ fn ancestors(rows: &[Row], pid: u32) -> HashSet<u32> {
     chain
 }
 
-/// Identifies the system's boot.
+/// Identifies the system's boot; empty where start times are not counted from it.
 pub fn boot() -> String {
     let read = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
     read.map(|id| id.trim().to_owned()).unwrap_or_default()
-}
-
-/// Collects one dead child of ours, if there is one.
-pub fn reap() -> Reaped {
-    match rustix::process::wait(rustix::process::WaitOptions::NOHANG) {
-        Ok(Some((pid, status))) => Reaped::One(pid, status),
-        Ok(None) => Reaped::NoneDead,
-        Err(error) if error == rustix::io::Errno::INTR => Reaped::NoneDead,
-        Err(_) => Reaped::NoChildren,
-    }
-}
-
-pub enum Reaped {
-    One(Pid, rustix::process::WaitStatus),
-    /// Children live, none is dead.
-    NoneDead,
-    /// There is no child at all. For a subreaper: no descendant either.
-    NoChildren,
-}
-
-#[cfg(target_os = "linux")]
-mod platform {
-    use std::fs;
-
-    use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-
-    use super::{ProcessId, Row};
-
-    pub fn rows() -> Vec<Row> {
-        let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-        entries.filter_map(|entry| row(entry.file_name().to_str()?.parse().ok()?)).collect()
-    }
-
-    /// Reads `/proc/<pid>/stat` (proc_pid_stat(5)): behind the name in parentheses, which may hold
-    /// anything, state is field 3, parent 4, start time 22.
-    pub fn row(pid: u32) -> Option<Row> {
-        let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-        let behind_name = stat.iter().rposition(|&byte| byte == b')')? + 2;
-        let rest = std::str::from_utf8(stat.get(behind_name..)?).ok()?;
-        let mut fields = rest.split_ascii_whitespace();
-        let state = fields.next()?;
-        let parent = fields.next()?.parse().ok()?;
-        let start = fields.nth(17)?.parse().ok()?;
-        Some(Row { id: ProcessId { pid, start }, parent, dead: matches!(state, "Z" | "X" | "x") })
-    }
-
-    pub fn has_variable(pid: u32, wanted: &[u8]) -> bool {
-        let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environ.split(|&byte| byte == 0).any(|variable| variable == wanted)
-    }
-
-    pub fn signal(id: ProcessId, pid: Pid, signal: Signal) {
-        // The descriptor pins the process, so that the pid cannot change hands behind the check.
-        let pinned = pidfd_open(pid, PidfdFlags::empty());
-        if !id.is_alive() {
-            return;
-        }
-        let _ = match pinned {
-            Ok(pinned) => pidfd_send_signal(pinned, signal),
-            Err(_) => rustix::process::kill_process(pid, signal),
-        };
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-mod platform {
-    use std::{
-        hash::{DefaultHasher, Hash, Hasher},
-        process::Command,
-    };
-
-    use rustix::process::{Pid, Signal};
-
-    use super::{ProcessId, Row};
-
-    pub fn rows() -> Vec<Row> {
-        listed(&["-A"])
-    }
-
-    pub fn row(pid: u32) -> Option<Row> {
-        listed(&["-p", &pid.to_string()]).into_iter().next()
-    }
-
-    fn listed(which: &[&str]) -> Vec<Row> {
-        let output =
-            Command::new("ps").args(["-o", "pid=,ppid=,stat=,lstart="]).args(which).output();
-        let text = output.map(|output| output.stdout).unwrap_or_default();
-        String::from_utf8_lossy(&text).lines().filter_map(parsed).collect()
-    }
-
-    fn parsed(line: &str) -> Option<Row> {
-        let mut fields = line.split_whitespace();
-        let pid = fields.next()?.parse().ok()?;
-        let parent = fields.next()?.parse().ok()?;
-        let dead = fields.next()?.starts_with('Z');
-        let mut start = DefaultHasher::new();
-        fields.for_each(|field| field.hash(&mut start));
-        Some(Row { id: ProcessId { pid, start: start.finish() }, parent, dead })
-    }
-
-    pub fn has_variable(_pid: u32, _wanted: &[u8]) -> bool {
-        false
-    }
-
-    pub fn signal(id: ProcessId, pid: Pid, signal: Signal) {
-        if id.is_alive() {
-            let _ = rustix::process::kill_process(pid, signal);
-        }
-    }
 }

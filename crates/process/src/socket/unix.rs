@@ -6,11 +6,21 @@ use std::{
     fs::File,
     io,
     os::fd::AsRawFd,
-    os::unix::net::{UnixListener, UnixStream},
+    os::unix::net::{UnixListener, UnixStream as StdStream},
     path::{Path, PathBuf},
 };
 
+use tokio::net::{
+    UnixStream,
+    unix::{OwnedReadHalf, OwnedWriteHalf},
+};
+
 use crate::files::SOCKET;
+
+pub type Listener = UnixListener;
+pub type Stream = UnixStream;
+pub type Reader = OwnedReadHalf;
+pub type Writer = OwnedWriteHalf;
 
 /// Bytes that are sure to fit everywhere with the ending zero (104 on macOS).
 const LONGEST: usize = 100;
@@ -44,15 +54,20 @@ pub fn bind(dir: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-pub fn connect(dir: &Path) -> io::Result<UnixStream> {
+/// Not found or refused: nobody listens. Connecting does not wait.
+pub fn connect(dir: &Path) -> io::Result<Stream> {
     let (path, _folder) = short_path(dir)?;
-    let stream = UnixStream::connect(path)?;
+    let stream = StdStream::connect(path)?;
     stream.set_nonblocking(true)?;
-    Ok(stream)
+    UnixStream::from_std(stream)
+}
+
+pub fn split(stream: Stream) -> (Reader, Writer) {
+    stream.into_split()
 }
 
 /// Only our own user may give orders. The file's mode says so too, where credentials are not known.
-pub fn is_own_user(stream: &UnixStream) -> bool {
+pub fn is_own_user(stream: &StdStream) -> bool {
     #[cfg(target_os = "linux")]
     {
         rustix::net::sockopt::socket_peercred(stream)

@@ -5,14 +5,15 @@ use std::{
     io,
     os::fd::{BorrowedFd, OwnedFd},
     os::unix::{fs::OpenOptionsExt, process::CommandExt},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
 use portable_pty::{MasterPty, PtySize, native_pty_system};
 use rustix::{fs::OFlags, process::Pid};
 
-use crate::{SpawnSpec, Transport, find_program, tree::MARK};
+use super::super::spawning::{cannot_start, resolve};
+use crate::{SpawnSpec, Transport, tree::MARK};
 
 /// A started child and our ends of its three streams, all non-blocking.
 pub struct Child {
@@ -22,15 +23,15 @@ pub struct Child {
     pub stderr: OwnedFd,
 }
 
+impl Child {
+    pub fn pid(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+}
+
 /// The error is a sentence for a person.
 pub fn spawn(spec: &SpawnSpec) -> Result<Child, String> {
     let program = resolve(spec)?;
-    if !spec.cwd.is_dir() {
-        return Err(format!(
-            "The folder {} does not exist; choose another worktree.",
-            spec.cwd.display()
-        ));
-    }
     let (terminal, stdout) = match spec.transport {
         Transport::Pty => {
             let (master, slave) = open_terminal(spec.size)
@@ -95,36 +96,6 @@ fn widen(pipe: &OwnedFd) {
 
 #[cfg(not(target_os = "linux"))]
 fn widen(_pipe: &OwnedFd) {}
-
-fn resolve(spec: &SpawnSpec) -> Result<PathBuf, String> {
-    let name = spec.program.to_string_lossy();
-    if spec.program.components().count() > 1 {
-        return Ok(spec.program.clone());
-    }
-    let path = spec.env.get("PATH").map_or("", String::as_str);
-    find_program(&name, path).ok_or_else(|| {
-        format!("The program {name} was not found on the PATH; install it, or give its full path.")
-    })
-}
-
-fn cannot_start(program: &Path, error: &io::Error) -> String {
-    let shown = program.display();
-    match error.kind() {
-        io::ErrorKind::NotFound => format!(
-            "The program {shown} does not exist (or its interpreter does not); check its path."
-        ),
-        io::ErrorKind::PermissionDenied => {
-            format!("The program {shown} may not be run; check its rights (chmod +x).")
-        }
-        io::ErrorKind::ArgumentListTooLong => {
-            format!("The program {shown} was given too much in its arguments or environment.")
-        }
-        io::ErrorKind::WouldBlock => format!(
-            "The program {shown} could not be started: the limit of processes is reached; end some."
-        ),
-        _ => format!("The program {shown} could not be started: {error}."),
-    }
-}
 
 /// Our end of a new terminal in raw mode, and the child's. The child's end is opened without becoming
 /// anybody's controlling terminal: the child gets no signals from it and cannot open `/dev/tty`.
