@@ -166,12 +166,7 @@ fn of_gemini() -> Vec<Ending> {
     all.push(
         stops("length", dialect, words().ending("MAX_TOKENS"), "long").shows([Seen::Text(WORDS)]),
     );
-    all.push(stops(
-        "length in its thoughts",
-        dialect,
-        thoughts().ending("MAX_TOKENS"),
-        "long",
-    ));
+    all.push(stops("length in its thoughts", dialect, thoughts().ending("MAX_TOKENS"), "long"));
     all.extend(
         ["MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "MALFORMED_RESPONSE"].map(again),
     );
