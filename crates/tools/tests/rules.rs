@@ -194,6 +194,11 @@ const ASKED: &[(&str, &str)] = &[
     ("trap make EXIT; cargo test", "`trap` changes"),
     ("set -x; cargo test", "`set` changes"),
     ("hash -p ./make cargo; cargo test", "`hash` changes"),
+    ("printf -v PATH . ; cargo test", "`printf` changes"),
+    ("test -v 'a[$(make)]'", "`test` changes"),
+    ("wait -p PATH", "`wait` changes"),
+    ("jobs -x make", "`jobs` changes"),
+    ("getopts a 'b[$(make)]'", "`getopts` changes"),
     // Assignments.
     ("PATH=. cargo test", "sets variables"),
     ("GIT_SSH_COMMAND=make git log", "sets variables"),

@@ -66,6 +66,7 @@ const CHANGERS: &[&str] = &[
     "bind",
     "builtin",
     "command",
+    "compgen",
     "complete",
     "declare",
     "enable",
@@ -73,7 +74,9 @@ const CHANGERS: &[&str] = &[
     "exec",
     "export",
     "fc",
+    "getopts",
     "hash",
+    "jobs",
     "let",
     "local",
     "mapfile",
@@ -132,7 +135,7 @@ impl Script {
             moved |= MOVERS.contains(&name);
             if is_carrier(name) || name == "find" && command.words.iter().any(|word| runs(word)) {
                 self.doubt(format!("`{name}` runs other commands"));
-            } else if CHANGERS.contains(&name) {
+            } else if CHANGERS.contains(&name) || names_variable(name, &command.words) {
                 self.doubt(format!("`{name}` changes what the shell does"));
             }
             self.commands.push(command.words);
@@ -196,6 +199,16 @@ impl Script {
 /// What makes `find` run something.
 fn runs(word: &str) -> bool {
     word.starts_with("-exec") || word.starts_with("-ok")
+}
+
+/// What makes some shells set a variable, or evaluate its name.
+fn names_variable(name: &str, words: &[String]) -> bool {
+    let sign = match name {
+        "printf" | "test" => "-v",
+        "wait" => "-p",
+        _ => return false,
+    };
+    words.iter().any(|word| word.starts_with(sign))
 }
 
 /// Versions are part of some names (`bash5`, `zsh-5.9`).
