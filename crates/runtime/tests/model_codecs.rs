@@ -18,6 +18,8 @@ mod responses;
 mod rules;
 #[path = "model_codecs/scripts.rs"]
 mod scripts;
+#[path = "model_codecs/served.rs"]
+mod served;
 #[path = "model_codecs/talks.rs"]
 mod talks;
 

@@ -9,7 +9,7 @@ use musher_protocol::{
 };
 use musher_runtime::model::{
     codec::{Block, Dialect},
-    conversation::{Conversation, Entry, Fold, INTERRUPTED, Part},
+    conversation::{Conversation, Entry, Fold, INTERRUPTED, Origin, Part},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -255,7 +255,7 @@ fn own_marks(talk: &Conversation, dialect: Dialect, model: &str) -> Vec<String> 
     let mut own = Vec::new();
     for entry in &talk.entries {
         if let Entry::Step(step) = entry
-            && step.is_native(dialect, model)
+            && step.origin == Some(Origin { dialect, model: model.to_owned() })
         {
             step.items.iter().for_each(|it| marks(it, &mut own));
         }
