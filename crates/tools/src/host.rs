@@ -27,8 +27,8 @@ use crate::{
 /// Judgements that may wait for their calls: more than a model calls at once.
 const MOST_JUDGED: usize = 512;
 
-/// What the tools of one run are made of.
-#[derive(Clone, Debug)]
+/// What the tools of one run are made of. It has no `Debug`: `env` may hold secrets.
+#[derive(Clone)]
 pub struct HostConfig {
     /// Absolute. Files are reached beneath it, commands run in it.
     pub worktree: PathBuf,
