@@ -48,7 +48,7 @@ pub struct HostConfig {
 /// Why a run cannot be given its tools.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
-    #[error("the worktree cannot be opened: {0}")]
+    #[error("the worktree cannot be opened: {}", .0.to_string().trim_end_matches('.'))]
     Worktree(#[from] PathError),
 }
 
