@@ -10,7 +10,6 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use eventsource_stream::{EventStreamError, Eventsource};
 use futures::{Stream, StreamExt, TryStreamExt};
 use reqwest::{
     Client, Response,
@@ -18,6 +17,7 @@ use reqwest::{
     redirect,
 };
 use serde_json::Value;
+use sse_stream::SseByteStream;
 use tokio::time::timeout;
 
 use super::{
@@ -158,7 +158,7 @@ where
     F: Future<Output = bool>,
 {
     let held = Arc::new(AtomicUsize::new(0));
-    let mut events = std::pin::pin!(capped(response, held.clone()).eventsource());
+    let mut events = std::pin::pin!(SseByteStream::new(capped(response, held.clone())));
     while !reader.is_done() {
         let event = match timeout(between, events.next()).await {
             Ok(Some(Ok(event))) => event,
@@ -167,7 +167,8 @@ where
             Err(_) => return Ok(failed(reader, silent(between, "more").fault)),
         };
         held.store(0, Ordering::Relaxed);
-        match reader.read(&event.data) {
+        let Some(data) = event.data else { continue };
+        match reader.read(&data) {
             Ok(pieces) if pieces.is_empty() => {}
             Ok(pieces) => {
                 if !show(pieces).await {
@@ -211,20 +212,18 @@ fn capped(
     })
 }
 
-fn broken(error: &EventStreamError<ByteError>) -> Fault {
+fn broken(error: &sse_stream::Error) -> Fault {
     let (kind, message) = match error {
-        EventStreamError::Transport(ByteError::TooLong) => {
-            (FaultKind::Refused, "The server's answer does not end.".to_owned())
-        }
-        EventStreamError::Transport(ByteError::Http(error)) => {
-            (FaultKind::Transient, format!("The connection broke: {}.", cause(error)))
-        }
-        EventStreamError::Utf8(_) => {
-            (FaultKind::Transient, "The server sent bytes that are no text.".to_owned())
-        }
-        EventStreamError::Parser(_) => {
-            (FaultKind::Transient, "The server's events cannot be read.".to_owned())
-        }
+        sse_stream::Error::Body(error) => match error.downcast_ref() {
+            Some(ByteError::TooLong) => {
+                (FaultKind::Refused, "The server's answer does not end.".to_owned())
+            }
+            Some(ByteError::Http(error)) => {
+                (FaultKind::Transient, format!("The connection broke: {}.", cause(error)))
+            }
+            None => (FaultKind::Transient, "The connection broke.".to_owned()),
+        },
+        _ => (FaultKind::Transient, "The server sent bytes that are no text.".to_owned()),
     };
     Fault { kind, message }
 }
@@ -256,13 +255,22 @@ fn is_event_stream(headers: &HeaderMap) -> bool {
     content_type(headers).trim_start().to_ascii_lowercase().starts_with("text/event-stream")
 }
 
-/// `retry-after-ms`, then `Retry-After` in seconds (whole or not) or as a date (RFC 9110, 10.2.3).
+/// When the server wants to be asked again: `retry-after-ms`, then `Retry-After` in seconds (whole or
+/// not) or as a date (RFC 9110, 10.2.3), then OpenAI's `x-ratelimit-reset-*` of what is used up
+/// (platform.openai.com/docs/guides/rate-limits, November 2026).
 pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = |name| headers.get(name).and_then(|it| it.to_str().ok()).map(str::trim);
+    let text = |name: &str| headers.get(name).and_then(|it| it.to_str().ok()).map(str::trim);
     if let Some(ms) = text("retry-after-ms").and_then(|it| it.parse::<f64>().ok()) {
         return Duration::try_from_secs_f64(ms / 1000.0).ok();
     }
-    let said = text("retry-after")?;
+    let Some(said) = text("retry-after") else {
+        let reset = |what: &str| {
+            let left = text(&format!("x-ratelimit-remaining-{what}"));
+            let used_up = left.is_none_or(|left| left == "0");
+            text(&format!("x-ratelimit-reset-{what}")).filter(|_| used_up).and_then(span)
+        };
+        return ["requests", "tokens"].into_iter().filter_map(reset).max();
+    };
     if let Ok(seconds) = said.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).ok();
     }
@@ -270,7 +278,61 @@ pub(super) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
     Some(at.duration_since(now).unwrap_or_default())
 }
 
+/// A span as in `1h2m3.5s` or `900ms`.
+fn span(text: &str) -> Option<Duration> {
+    let (mut seconds, mut rest) = (0.0, text);
+    while !rest.is_empty() {
+        let unit_at = rest.find(|c: char| c.is_ascii_alphabetic())?;
+        let number: f64 = rest[..unit_at].parse().ok()?;
+        rest = &rest[unit_at..];
+        let unit_end = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
+        seconds += number
+            * match &rest[..unit_end] {
+                "h" => 3600.0,
+                "m" => 60.0,
+                "s" => 1.0,
+                "ms" => 0.001,
+                _ => return None,
+            };
+        rest = &rest[unit_end..];
+    }
+    Duration::try_from_secs_f64(seconds).ok()
+}
+
 /// The moment that lies `after` from now.
 pub(super) fn at(now: DateTime<Utc>, after: Duration) -> DateTime<Utc> {
     chrono::TimeDelta::from_std(after).ok().and_then(|it| now.checked_add_signed(it)).unwrap_or(now)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn after(headers: &[(&'static str, &'static str)]) -> Option<Duration> {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        let pairs = headers.iter().map(|(name, value)| {
+            (name.parse::<reqwest::header::HeaderName>().unwrap(), value.parse().unwrap())
+        });
+        retry_after(&pairs.collect(), now)
+    }
+
+    #[test]
+    fn every_way_to_say_when_is_understood() {
+        let ms = |ms| Some(Duration::from_millis(ms));
+        assert_eq!(after(&[]), None);
+        assert_eq!(after(&[("retry-after", "7")]), ms(7_000));
+        assert_eq!(after(&[("retry-after", " 0.5 ")]), ms(500));
+        assert_eq!(after(&[("retry-after-ms", "40"), ("retry-after", "7")]), ms(40));
+        assert_eq!(after(&[("retry-after", "Sun, 09 Sep 2001 01:46:50 GMT")]), ms(10_000));
+        assert_eq!(after(&[("retry-after", "Sun, 09 Sep 2001 01:46:30 GMT")]), ms(0));
+        assert_eq!(after(&[("x-ratelimit-reset-requests", "1m0.5s")]), ms(60_500));
+        let both = [("x-ratelimit-reset-requests", "6m"), ("x-ratelimit-reset-tokens", "900ms")];
+        assert_eq!(after(&both), ms(360_000));
+        let tokens_only = [both[0], both[1], ("x-ratelimit-remaining-requests", "12")];
+        assert_eq!(after(&tokens_only), ms(900));
+        for nonsense in ["soon", "-1", "1e999", "NaN", "5 parsecs"] {
+            assert_eq!(after(&[("retry-after", nonsense)]), None, "{nonsense}");
+        }
+    }
 }
