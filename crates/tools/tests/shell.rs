@@ -13,7 +13,7 @@ use proptest::{
 };
 
 /// Enough that each thing that is understood, and each that is not, comes often.
-const LINES: usize = 120;
+const LINES: usize = 300;
 
 const ATOMS: &[&str] = &[
     "aa", "bb", "aa", "bb", " ", " ", " ", "\t", "\n", ";", "&", "|", "&&", "||", "'", "\"", "'",
@@ -22,9 +22,9 @@ const ATOMS: &[&str] = &[
     "-", "@", "%",
 ];
 
-/// Notes how it was called, one word a line, ended by an empty one.
-const PROGRAM: &str = "#!/bin/sh\n{ printf '%s' \"${0##*/}\"; for word in \"$@\"; do printf '|%s' \
-                       \"$word\"; done; printf '\\0'; } >> \"$LOG\"\n";
+/// Notes how it was called, in one write: several of them may run at once.
+const PROGRAM: &str = "#!/bin/sh\nall=\"${0##*/}\"\nfor word in \"$@\"; do all=\"$all|$word\"; done\n\
+                       printf '%s\\0' \"$all\" >> \"$LOG\"\n";
 
 fn shims(folder: &Path) {
     for name in ["aa", "bb"] {
