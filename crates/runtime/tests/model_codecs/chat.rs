@@ -137,6 +137,26 @@ fn calls_come_in_many_ways() {
 }
 
 #[test]
+fn the_same_tool_is_called_twice() {
+    for ids in [[json!(null), json!(null)], [json!("x"), json!("y")], [json!("x"), json!("x")]] {
+        let call = |at: usize, index: Value| {
+            let id = if index.is_null() { json!(format!("x{at}")) } else { ids[at].clone() };
+            let arguments = format!("{{\"a\":{at}}}");
+            json!({ "index": index, "id": id, "function": function("read", arguments) })
+        };
+        let wanted = [0, 1].map(|at| ("read".to_owned(), json!({ "a": at })));
+        // Whoever gives both the same id tells them apart by their index.
+        let same = if ids[0] == ids[1] && !ids[0].is_null() { 1 } else { 0 };
+        let answer = pieces(&[call(0, json!(0)), call(1, json!(same))]);
+        assert_eq!(inputs(&answer), wanted, "{ids:?}");
+        let answer = pieces(&[call(0, Value::Null), call(1, Value::Null)]);
+        assert_eq!(inputs(&answer), wanted);
+        let given = calls(&answer);
+        assert_ne!(given[0].0, given[1].0);
+    }
+}
+
+#[test]
 fn calls_without_arguments_have_an_empty_object() {
     for nothing in [json!(""), json!(null), json!({}), json!("{}"), json!(" ")] {
         let first = json!({ "function": function("read", nothing.clone()) });

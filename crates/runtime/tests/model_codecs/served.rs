@@ -1,8 +1,6 @@
 //! Whole turns against scripted endpoints that somebody else wrote and that hold each request to the
 //! provider's rules; and a conversation that goes on with another provider.
 
-use eventsource_stream::Eventsource;
-use futures::StreamExt;
 use musher_runtime::model::{
     codec::{Answer, Dialect, Finish},
     conversation::{Conversation, Entry},
@@ -35,10 +33,10 @@ async fn ask(
         panic!("{dialect}: {status}: {}", response.text().await.unwrap());
     }
     let mut reader = dialect.codec().reader();
-    let mut events = response.bytes_stream().eventsource();
-    while !reader.is_done() {
-        let Some(event) = events.next().await else { break };
-        reader.read(&event.unwrap().data).unwrap();
+    let stream = response.text().await.unwrap();
+    for event in stream.split("\n\n") {
+        let data = event.lines().filter_map(|line| line.strip_prefix("data:"));
+        reader.read(&data.collect::<Vec<_>>().join("\n")).unwrap();
     }
     reader.answer()
 }

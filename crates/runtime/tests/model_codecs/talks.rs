@@ -362,3 +362,24 @@ fn a_summary_stands_for_what_was_before() {
     let user = |text: &str| Entry::User { text: text.to_owned() };
     assert_eq!(talk.entries, [user("summary<5>"), user("words<4>")]);
 }
+
+#[test]
+fn words_count_when_the_agent_has_them() {
+    let mut diary = Diary::new(0);
+    let given = |id: &str, text: &str| AgentEvent::Message {
+        id: id.to_owned(),
+        text: text.to_owned(),
+        delivery: Delivery::Queue,
+    };
+    let sent = |id: &str| AgentEvent::MessageSent { id: id.to_owned() };
+    for event in [given("a", "1"), given("b", "2"), given("c", "3"), sent("b"), sent("a")] {
+        diary.push(event);
+    }
+    diary.write(&Happens::Run(5));
+    // Another run's words, whatever their id.
+    for event in [sent("c"), given("c", "4"), sent("c"), sent("c")] {
+        diary.push(event);
+    }
+    let said: Vec<Entry> = ["2", "1", "4"].map(|text| Entry::User { text: text.to_owned() }).into();
+    assert_eq!(fold(&diary.events).entries, said);
+}
