@@ -14,11 +14,15 @@ detail?: string | null,
 /**
  * When a wait ends by itself.
  */
-until?: string | null, } | { "type": "session" } & SessionInfo | { "type": "message", id: string, text: string, delivery: Delivery, } | { "type": "message_sent", id: string, } | { "type": "message_dropped", id: string, why: string, } | { "type": "text", block: string, text: string, delta?: boolean, 
+until?: string | null, } | { "type": "session" } & SessionInfo | { "type": "message", id: string, text: string, delivery: Delivery, } | { "type": "message_sent", id: string, } | { "type": "instruction", text: string, } | { "type": "message_dropped", id: string, why: string, } | { "type": "text", block: string, text: string, delta?: boolean, 
 /**
  * The tool call of the sub-agent that speaks, absent for the agent itself.
  */
-parent?: string | null, } | { "type": "thinking", block: string, text: string, delta?: boolean, redacted?: boolean, parent?: string | null, } | { "type": "tool_call" } & ToolCall | { "type": "tool_result" } & ToolResult | { "type": "plan", entries: Array<PlanEntry>, } | { "type": "permission_request" } & PermissionRequest | { "type": "permission_answer", request: string, decision: PermissionDecision, by: AnsweredBy, 
+parent?: string | null, } | { "type": "thinking", block: string, text: string, delta?: boolean, redacted?: boolean, parent?: string | null, } | { "type": "tool_call" } & ToolCall | { "type": "tool_result" } & ToolResult | { "type": "model_step" } & ModelStep | { "type": "tool_decision" } & ToolDecision | { "type": "summary", text: string, 
+/**
+ * How many of the latest entries of the conversation it knows whole as well.
+ */
+kept: number, } | { "type": "plan", entries: Array<PlanEntry>, } | { "type": "permission_request" } & PermissionRequest | { "type": "permission_answer", request: string, decision: PermissionDecision, by: AnsweredBy, 
 /**
  * What the agent was told with a denial.
  */
@@ -126,6 +130,19 @@ export type EditDiff = { path: string, created: boolean, hunks: Array<Hunk>, };
 export type Empty = Record<string, never>;
 
 /**
+ * Where a model is reached; empty is the provider itself.
+ */
+export type EndpointSettings = { 
+/**
+ * `http://127.0.0.1:11434/v1`.
+ */
+base_url: string | null, 
+/**
+ * `openai-responses` or `openai-chat`, where an endpoint speaks only one of them.
+ */
+dialect: string | null, };
+
+/**
  * What the window and `musher` branch on; never on the text.
  */
 export type ErrorCode = "bad_request" | "not_found" | "conflict" | "git_missing" | "git_failed" | "not_a_repository" | "would_lose_work" | "trust_needed" | "runtime_missing" | "runtime_failed" | "engine_gone" | "data_dir_locked" | "store_failed" | "disk_full" | "no_permission" | "unsupported" | "unauthorized" | "internal";
@@ -215,6 +232,21 @@ export type HostKind = "window" | "server" | "terminal";
 export type Hunk = { old_start: number, old_lines: number, new_start: number, new_lines: number, lines: Array<string>, };
 
 /**
+ * What a model answered to one request, in its provider's own words. The next request repeats the
+ * items as they are: signatures and encrypted thoughts in them are lost otherwise. A step is
+ * committed by this event; a tool of it runs only once it is stored.
+ */
+export type ModelStep = { 
+/**
+ * `openai-responses`, `openai-chat`, `gemini`: how `items` are to be read.
+ */
+dialect: string, 
+/**
+ * Whose opaque items these are; they are worth nothing to another model.
+ */
+model: string, items: unknown[], };
+
+/**
  * Pushed to the page, coalesced to at most ten a second: what changed since the last one.
  */
 export type News = { 
@@ -223,7 +255,8 @@ export type News = {
  */
 runs: Array<RunSummary>, 
 /**
- * The list of projects changed: ask again.
+ * The list of projects changed, or it is known now which runtimes are here: ask again
+ * (`project_list`, `app_info`).
  */
 projects: boolean, };
 
@@ -372,12 +405,20 @@ export type RunId = string;
 /**
  * Which of a run's own limits was reached.
  */
-export type RunLimit = "turns" | "money" | "time" | "unknown";
+export type RunLimit = "turns" | "tool_calls" | "tokens" | "money" | "time" | "unknown";
 
 /**
  * What a run may spend. `None` is no limit.
  */
-export type RunLimits = { max_turns: number | null, max_cost_microdollars: number | null, max_seconds: number | null, };
+export type RunLimits = { 
+/**
+ * Answers of the model.
+ */
+max_turns: number | null, max_tool_calls: number | null, 
+/**
+ * Of all answers together, in and out, the cached ones included.
+ */
+max_tokens: number | null, max_cost_microdollars: number | null, max_seconds: number | null, };
 
 /**
  * Why a run is over.
@@ -450,6 +491,10 @@ args: Array<string>, transport: Transport, limits: RunLimits,
  * Seconds without any output after which the run ends as inactive; 0 is never.
  */
 inactivity_timeout_secs: number, allowed_tools: Array<string>, disallowed_tools: Array<string>, append_system_prompt: string | null, 
+/**
+ * Where the model is, for runtimes that reach it over HTTP.
+ */
+endpoint: EndpointSettings, 
 /**
  * A file or JSON text of tool servers, passed on to the runtime.
  */
@@ -577,6 +622,15 @@ name: string, kind: ToolKind,
 title: string, input: unknown, parent?: string | null, };
 
 /**
+ * How a tool call was judged before it ran.
+ */
+export type ToolDecision = { tool_call: string, verdict: ToolVerdict, 
+/**
+ * One clause: the rule as it is written, or the mode.
+ */
+reason: string, };
+
+/**
  * What a tool does, for the icon and the words.
  */
 export type ToolKind = "read" | "edit" | "run" | "search" | "fetch" | "plan" | "agent" | "other";
@@ -593,6 +647,8 @@ id: string, text: string, is_error?: boolean,
  * The edit as hunks, for tools that change files.
  */
 edit?: EditDiff | null, parent?: string | null, };
+
+export type ToolVerdict = "allowed" | "asked" | "denied";
 
 /**
  * What carries the child's output. Input is a pipe in both.
