@@ -223,7 +223,8 @@ export type News = {
  */
 runs: Array<RunSummary>, 
 /**
- * The list of projects changed: ask again.
+ * The list of projects changed, or it is known now which runtimes are here: ask again
+ * (`project_list`, `app_info`).
  */
 projects: boolean, };
 
