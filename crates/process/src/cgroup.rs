@@ -59,6 +59,7 @@ impl Cgroup {
     }
 
     /// The living in it, without the keeper.
+    #[cfg(any(test, target_os = "linux"))]
     pub fn processes(&self) -> Vec<u32> {
         let mut found = processes(&self.path);
         found.retain(|&pid| pid != std::process::id());

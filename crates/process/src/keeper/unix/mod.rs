@@ -34,12 +34,17 @@ pub type Stdin = OwnedFd;
 pub type Stdout = OwnedFd;
 pub type Stderr = OwnedFd;
 
-/// How often to look for the child's end where it cannot be waited for.
+/// How often to look for the child's end should it not be possible to wait for it.
 const LOOK_FOR_EXIT: Duration = Duration::from_millis(100);
 
 /// What holds the child's tree together.
 pub struct Containment {
     cgroup: Option<Cgroup>,
+    #[cfg_attr(target_os = "linux", expect(dead_code, reason = "nothing leaves a subreaper"))]
+    mark: String,
+    /// What was seen of the tree, where it can leave us.
+    #[cfg(not(target_os = "linux"))]
+    known: std::cell::RefCell<std::collections::HashSet<ProcessId>>,
 }
 
 impl Containment {
@@ -48,7 +53,12 @@ impl Containment {
         // Fails only where we are a session's leader already, which is as good.
         let _ = rustix::process::setsid();
         become_subreaper();
-        Ok(Self { cgroup: Cgroup::enter_new(&spec.mark) })
+        Ok(Self {
+            cgroup: Cgroup::enter_new(&spec.mark),
+            mark: spec.mark.clone(),
+            #[cfg(not(target_os = "linux"))]
+            known: Default::default(),
+        })
     }
 
     pub fn cgroup(&self) -> Option<PathBuf> {
@@ -62,7 +72,17 @@ impl Containment {
         }
     }
 
-    /// The living in the cgroup.
+    /// The living that have left the tree.
+    #[cfg(not(target_os = "linux"))]
+    fn listed(&self) -> Vec<ProcessId> {
+        let mut known = self.known.borrow_mut();
+        let found = tree::of_run(&self.mark, &known);
+        known.clone_from(&found);
+        found.into_iter().collect()
+    }
+
+    /// The living in the cgroup; what left the tree and is in none is still below the subreaper.
+    #[cfg(target_os = "linux")]
     fn listed(&self) -> Vec<ProcessId> {
         let listed = self.cgroup.as_ref().map(Cgroup::processes).unwrap_or_default();
         listed.into_iter().filter_map(ProcessId::of).collect()
@@ -109,6 +129,8 @@ impl Host {
 
     /// Collects the dead.
     pub fn look(&mut self) -> Seen {
+        #[cfg(not(target_os = "linux"))]
+        self.exit_watch.iter().for_each(sigchld::drain);
         let mut seen = Seen { ended: None, alone: false };
         loop {
             match reap() {
@@ -213,7 +235,65 @@ fn watch_exit(child: Pid) -> Option<OwnedFd> {
 
 #[cfg(not(target_os = "linux"))]
 fn watch_exit(_child: Pid) -> Option<OwnedFd> {
-    None
+    sigchld::watch().ok()
+}
+
+/// Where no descriptor stands for a process, the signal of a child's death is written to a pair of sockets.
+#[cfg(any(test, not(target_os = "linux")))]
+mod sigchld {
+    use std::{
+        io,
+        os::{fd::OwnedFd, unix::net::UnixStream},
+    };
+
+    /// Readable when a child has ended, until it is drained.
+    pub fn watch() -> io::Result<OwnedFd> {
+        let (reader, writer) = UnixStream::pair()?;
+        reader.set_nonblocking(true)?;
+        signal_hook::low_level::pipe::register(signal_hook::consts::SIGCHLD, writer)?;
+        // The child may have ended before: the first look comes at once.
+        signal_hook::low_level::raise(signal_hook::consts::SIGCHLD)?;
+        Ok(reader.into())
+    }
+
+    pub fn drain(watch: &OwnedFd) {
+        let mut bytes = [0_u8; 64];
+        while matches!(rustix::io::read(watch, &mut bytes), Ok(1..)) {}
+    }
+
+    #[cfg(test)]
+    mod tests {
+        #![allow(clippy::unwrap_used)]
+        use std::process::{Command, Stdio};
+
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+        fn is_ready(watch: &std::os::fd::OwnedFd, wait: bool) -> bool {
+            let timeout = Timespec { tv_sec: if wait { 60 } else { 0 }, tv_nsec: 0 };
+            let mut polled = [PollFd::new(watch, PollFlags::IN)];
+            // A signal can end the wait early.
+            loop {
+                match poll(&mut polled, Some(&timeout)) {
+                    Err(rustix::io::Errno::INTR) => {}
+                    ready => return ready.unwrap() > 0,
+                }
+            }
+        }
+
+        #[test]
+        fn a_childs_end_is_readable_once() {
+            let watch = super::watch().unwrap();
+            assert!(is_ready(&watch, false), "the first look comes at once");
+            super::drain(&watch);
+            let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+            assert!(!is_ready(&watch, false));
+            drop(child.stdin.take());
+            assert!(is_ready(&watch, true));
+            super::drain(&watch);
+            child.wait().unwrap();
+            assert!(!is_ready(&watch, false));
+        }
+    }
 }
 
 /// Runs a keeper that `start` has made, or does what `failed` says.
