@@ -200,8 +200,7 @@ fn closed_it_hides_and_says_who_needs_somebody() {
     tray.wait_for("needs you");
     assert_ne!(tray.icon(), idle);
     close_musher();
-    let hidden = stage.notifications.next("the word that it goes on");
-    assert_eq!(hidden["summary"], "Musher goes on in the tray");
+    stage.notifications.until("Musher goes on in the tray", "Its agents work on");
 
     // Another run, started while nobody looks.
     let started = page.promise(
@@ -209,8 +208,7 @@ fn closed_it_hides_and_says_who_needs_somebody() {
            place: { kind: 'fresh', repository: 'demo' }, settings: { runtime: 'demo', permission_mode: 'accept-edits' } } })",
     );
     let run = started["fine"]["id"].as_str().unwrap_or_else(|| panic!("{started}"));
-    let asks = stage.notifications.next("what the second run asks");
-    assert_eq!(asks["summary"], "coder-1 in demo-repository needs you");
+    let asks = stage.notifications.until("coder-1 in demo-repository needs you", "Say hello (");
     assert!(asks["body"].as_str().unwrap().contains("greet.sh"), "{asks}");
     assert_eq!(asks["actions"][0], "default");
     stage.notifications.click(&asks);

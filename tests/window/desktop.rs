@@ -134,6 +134,18 @@ impl Notifications {
         self.0.value(&format!("a notification: {what}"))
     }
 
+    /// The next one with this summary and these words in its body. Others may come before: a window that
+    /// was closed in the moment in which a run asked is told of that too.
+    pub fn until(&self, summary: &str, words: &str) -> Value {
+        loop {
+            let note = self.next(summary);
+            let says = note["body"].as_str().is_some_and(|body| body.contains(words));
+            if note["summary"] == summary && says {
+                return note;
+            }
+        }
+    }
+
     /// None comes within `time`.
     pub fn none_within(&self, time: Duration) {
         if let Ok(line) = self.0.lines.recv_timeout(time) {

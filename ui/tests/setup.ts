@@ -25,3 +25,6 @@ afterEach(() => {
   sessionStorage.clear();
   localStorage.clear();
 });
+
+// jsdom lays nothing out, so a range has no place either.
+Range.prototype.getBoundingClientRect ??= () => new DOMRect();

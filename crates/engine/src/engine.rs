@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How long `app_info` waits for the login shell before it says what is known without it.
-const RUNTIMES_WITHIN: Duration = Duration::from_secs(1);
+const RUNTIMES_WITHIN: Duration = Duration::from_millis(250);
 
 /// How long `settle` waits.
 const SETTLE_WITHIN: Duration = Duration::from_secs(5);

@@ -163,15 +163,24 @@ impl Engine {
             return Err(conflict("The worktree of this run is not made yet."));
         }
         let worktree = PathBuf::from(story.worktree);
+        if !tokio::fs::try_exists(&worktree).await.unwrap_or(false) {
+            return Err(worktree_gone(&worktree));
+        }
         let trust = trust_in(&self.core, &story.project, &worktree).await?;
         let git = self.core.git().await.trusting(trust.decision == Some(TrustDecision::Trusted));
         Ok((git, worktree, story.base_commit))
     }
 }
 
-/// What a worktree is compared with; `HEAD` where no commit was noted (an adopted empty repository).
+pub(crate) fn worktree_gone(worktree: &Path) -> ApiError {
+    let message = format!("The worktree {} is gone.", worktree.display());
+    ApiError::new(ErrorCode::NotFound, message)
+        .with_hint("Start a new story; the transcript of this one stays readable.")
+}
+
+/// What a worktree is compared with: nothing, where it was taken over before its first commit.
 pub(crate) fn base_of(base: &Option<String>) -> &str {
-    base.as_deref().unwrap_or("HEAD")
+    base.as_deref().unwrap_or_default()
 }
 
 /// The project that a folder belongs to; adds it when it is new.

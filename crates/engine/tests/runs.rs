@@ -437,3 +437,23 @@ async fn a_run_that_cannot_be_taken_in_says_why() {
     let params = RunSendParams { run, text: "go on".into(), delivery: Delivery::Queue };
     assert!(told(&world.engine.run_send(params).await.unwrap_err().message));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_changes_of_a_worktree_that_is_gone_are_an_answer_that_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 4, chrono::Utc::now).await;
+    let repo = musher_testkit::Repo::new().unwrap();
+    let path = repo.path().to_string_lossy().into_owned();
+    let run = world.start_at(RunPlace::Worktree { path }, |_| {}).await.id;
+    let agent = world.started().await;
+    repo.write("first.txt", "one\ntwo\n").unwrap();
+    let changes = world.engine.worktree_changes(WorktreeParams { run: run.clone() }).await.unwrap();
+    let found: Vec<_> = changes.files.iter().map(|file| (file.path.as_str(), file.added)).collect();
+    assert_eq!(found, [("first.txt", 2)]);
+    agent.end(RunOutcome::Completed);
+    world.until(&run, |summary| summary.phase == RunPhase::Done).await;
+    drop(repo);
+    let gone = world.engine.worktree_changes(WorktreeParams { run }).await.unwrap_err();
+    assert_eq!(gone.code, ErrorCode::NotFound);
+    assert!(gone.message.ends_with("is gone."), "{}", gone.message);
+}

@@ -14,11 +14,13 @@ use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
     path::{Component, Path, PathBuf},
+    time::Duration,
 };
 
 const PROCESSES: &str = "cgroup.procs";
 const KILL: &str = "cgroup.kill";
 const LONGEST_NAME: usize = 100;
+const REMOVALS: u32 = 50;
 
 /// The keeper's hold on its run's cgroup, which is removed with it. It can be removed only when it is
 /// empty: one that holds what could not be ended stays.
@@ -59,6 +61,7 @@ impl Cgroup {
     }
 
     /// The living in it, without the keeper.
+    #[cfg(any(test, target_os = "linux"))]
     pub fn processes(&self) -> Vec<u32> {
         let mut found = processes(&self.path);
         found.retain(|&pid| pid != std::process::id());
@@ -96,10 +99,17 @@ pub fn kill(cgroup: &Path) {
     let _ = write(&cgroup.join(KILL), "1");
 }
 
-/// Removes it and the cgroups below it, as far as they are empty.
+/// Removes it and the cgroups below it, as far as they are empty. One whose last process has just died
+/// can be busy for a moment.
 pub fn remove(cgroup: &Path) {
-    for folder in with_below(cgroup).iter().rev() {
-        let _ = fs::remove_dir(folder);
+    for _ in 0..REMOVALS {
+        for folder in with_below(cgroup).iter().rev() {
+            let _ = fs::remove_dir(folder);
+        }
+        if !cgroup.exists() || !processes(cgroup).is_empty() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 

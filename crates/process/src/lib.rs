@@ -11,12 +11,13 @@
 //! | | while the keeper lives | after its death, by the next attach |
 //! | --- | --- | --- |
 //! | Linux | subreaper, and a cgroup where one may be made | the mark, the cgroup, their descendants |
-//! | macOS | descendants, and who carries the mark | the mark, and its descendants |
+//! | macOS | descendants, the keeper's session, the mark, what was seen before | the mark, and its descendants |
 //! | Windows | a Job Object that nobody can leave | nothing: the job ends with its keeper |
 //!
-//! On macOS a daemon that left the tree *and* does not show its environment is not found, and a run's
-//! folder must have a path of fewer than 90 bytes for its socket. On Windows every stream is a pipe
-//! (`docs/decisions/0006-windows-streams-and-jobs.md`). Neither was run yet but under Wine.
+//! On macOS a daemon that opened a session of its own, was left by its parent and does not show its
+//! environment (Apple's own programs do not) is not found. On Windows every stream is a pipe
+//! (`docs/decisions/0006-windows-streams-and-jobs.md`). Windows was run under Wine only, macOS was
+//! type-checked and not run.
 
 #[cfg_attr(windows, allow(dead_code, reason = "nobody makes one there"))]
 mod cgroup;

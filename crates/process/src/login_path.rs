@@ -98,7 +98,8 @@ async fn ask_shell(mut env: BTreeMap<String, String>, limit: Duration) -> Result
         env.remove(name);
     }
     let home = env.get("HOME").map(PathBuf::from).filter(|home| home.is_dir());
-    let script = format!("printf '%s\\0' {MARKER}; env -0");
+    // macOS before 13 has no -0.
+    let script = format!("printf '%s\\0' {MARKER}; env -0 2>/dev/null || env");
     let arguments = ["-i", "-l", "-c", &script];
     let cwd = home.unwrap_or_else(|| "/".into());
     let mut cmd = match keeper_program() {
@@ -116,12 +117,13 @@ async fn ask_shell(mut env: BTreeMap<String, String>, limit: Duration) -> Result
     })
 }
 
-#[cfg(unix)]
 /// `PATH` behind the last marker; what start-up files print stands before it.
+#[cfg(unix)]
 fn path_in(output: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(output);
     let (_, answer) = text.rsplit_once(&format!("{MARKER}\0"))?;
-    let path = answer.split('\0').find_map(|variable| variable.strip_prefix("PATH="))?;
+    let between = if answer.contains('\0') { '\0' } else { '\n' };
+    let path = answer.split(between).find_map(|variable| variable.strip_prefix("PATH="))?;
     (!path.is_empty()).then(|| path.to_owned())
 }
 
@@ -179,6 +181,14 @@ mod tests {
         assert_eq!(found.path.matches("/nvm/bin").count(), 1);
         assert!(!found.path.contains("relative") && !found.path.contains("banner"));
         assert_eq!((found.source, found.note), (PathSource::Login, None));
+    }
+
+    #[test]
+    fn an_answer_without_zeros_is_read_line_by_line() {
+        let answer = format!("PATH=/no\n{MARKER}\0HOME=/h\nPATH=/opt/homebrew/bin:/bin\nA=b\n");
+        assert_eq!(path_in(answer.as_bytes()).as_deref(), Some("/opt/homebrew/bin:/bin"));
+        let zeros = format!("{MARKER}\0TEXT=a\nPATH=/not/this\0PATH=/bin\0");
+        assert_eq!(path_in(zeros.as_bytes()).as_deref(), Some("/bin"));
     }
 
     #[tokio::test]

@@ -3,6 +3,11 @@
 //! future is dropped. It is asked with TERM first: git that is killed leaves its lock files behind, and
 //! then nobody can change the ref that was locked.
 
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
 use std::{
     collections::BTreeMap,
     ffi::OsString,
@@ -225,97 +230,5 @@ impl Drop for Group {
     /// Ends the command's group, unless the command has ended.
     fn drop(&mut self) {
         self.end();
-    }
-}
-
-#[cfg(unix)]
-mod unix {
-    use std::time::{Duration, Instant};
-
-    use rustix::process::{
-        Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
-    };
-    use tokio::process::Child;
-
-    /// How long a command may tidy up after TERM. git needs some milliseconds.
-    const TIDYING: Duration = Duration::from_millis(250);
-
-    pub struct Group(Option<Pid>);
-
-    impl Group {
-        pub fn of(child: &Child) -> Self {
-            let raw = child.id().and_then(|pid| i32::try_from(pid).ok());
-            Self(raw.and_then(Pid::from_raw))
-        }
-
-        /// The pid is still taken: the command was not collected, or something of its group lives.
-        pub fn kill(&mut self) {
-            // Where there is no such group, it had no time to open it.
-            if let Some(pid) = self.0.take()
-                && kill_process_group(pid, Signal::KILL).is_err()
-            {
-                let _ = kill_process(pid, Signal::KILL);
-            }
-        }
-
-        /// TERM, then KILL for what is left. Blocks its thread for `TIDYING` at most: a drop cannot
-        /// wait otherwise, and it is rare.
-        pub fn end(&mut self) {
-            if let Some(pid) = self.0 {
-                ask_to_end(pid);
-            }
-            self.kill();
-        }
-
-        pub fn disarm(&mut self) {
-            self.0 = None;
-        }
-    }
-
-    /// Sends TERM to the group and waits until the command has gone, or for a moment.
-    fn ask_to_end(pid: Pid) {
-        if kill_process_group(pid, Signal::TERM).is_err() {
-            return;
-        }
-        let deadline = Instant::now() + TIDYING;
-        // Only looked at: tokio collects it.
-        let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-        while matches!(waitid(WaitId::Pid(pid), look), Ok(None)) && Instant::now() < deadline {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-}
-
-#[cfg(windows)]
-mod windows {
-    use tokio::process::Child;
-
-    use crate::job::Job;
-
-    /// A job in the place of a group. What the command starts in the moment before it is taken in is
-    /// not in it; there is no console to ask it to end on.
-    pub struct Group(Option<Job>);
-
-    impl Group {
-        pub fn of(child: &Child) -> Self {
-            let job = Job::new().ok();
-            let taken = job.as_ref().zip(child.raw_handle());
-            let inside = taken.is_some_and(|(job, process)| job.take_in(process).is_ok());
-            Self(job.filter(|_| inside))
-        }
-
-        pub fn kill(&mut self) {
-            self.0 = None;
-        }
-
-        pub fn end(&mut self) {
-            self.kill();
-        }
-
-        pub fn disarm(&mut self) {
-            if let Some(job) = self.0.take() {
-                job.spare();
-            }
-        }
     }
 }

@@ -172,7 +172,8 @@ export class AppState {
     this.runs = merged(this.runs, news.runs);
     for (const run of news.runs) this.conversations.get(run.story)?.heard(run);
     this.markSeen();
-    if (news.projects) void this.askProjects();
+    // Runtimes become known a moment after the start: whatever is not a run is asked for again.
+    if (news.projects) void this.ask();
   }
 
   async askProjects(): Promise<void> {

@@ -69,8 +69,12 @@ fn unbounded(file: &SourceFile, number: usize, line: &str, found: &mut Findings)
 const LOSES_WORK: [&str; 5] =
     ["\"--force\"", "\"--hard\"", "[\"clean\"", "\"-D\"", "\"--discard-changes\""];
 
+/// The removal: what decides that it may be, and what does it.
+const REMOVAL: [&str; 2] = ["/remove.rs", "/leave.rs"];
+
 fn destructive_git(file: &SourceFile, found: &mut Findings) {
-    if !file.path.starts_with("crates/worktree/src/") || file.path.contains("remov") {
+    let removes = REMOVAL.iter().any(|name| file.path.ends_with(name));
+    if !file.path.starts_with("crates/worktree/src/") || removes {
         return;
     }
     let shipped = file.shipped_lines().count();

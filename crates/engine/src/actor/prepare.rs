@@ -13,7 +13,11 @@ use musher_worktree::{CreateWorktree, Created, WorktreeError, slug};
 use secrecy::SecretString;
 
 use super::{CreatePlan, RunActor, StartPlan, Work};
-use crate::{core::Core, projects::trust_in, runs::event_stream};
+use crate::{
+    core::Core,
+    projects::{trust_in, worktree_gone},
+    runs::event_stream,
+};
 
 /// What must stand before the program may start.
 pub(super) struct Prepared {
@@ -298,9 +302,7 @@ async fn prepare(
     let worktree =
         created.as_ref().map_or_else(|| PathBuf::from(&story.worktree), |c| c.path.clone());
     if !tokio::fs::try_exists(&worktree).await.unwrap_or(false) {
-        let message = format!("The worktree {} is gone.", worktree.display());
-        return Err(ApiError::new(ErrorCode::NotFound, message)
-            .with_hint("Start a new story; the transcript of this one stays readable."));
+        return Err(worktree_gone(&worktree));
     }
     let trust = trust_in(&core, &story.project, &worktree).await?;
     if trust.decision.is_none() && !trust.items.is_empty() {

@@ -144,13 +144,21 @@ impl World {
     }
 
     pub async fn start(&self, change: impl FnOnce(&mut RunSettings)) -> RunSummary {
-        let mut settings = RunSettings { runtime: "fake".into(), ..RunSettings::default() };
-        change(&mut settings);
         let place = RunPlace::Fresh {
             repository: musher_engine::DEMO_REPOSITORY.into(),
             base: None,
             branch: None,
         };
+        self.start_at(place, change).await
+    }
+
+    pub async fn start_at(
+        &self,
+        place: RunPlace,
+        change: impl FnOnce(&mut RunSettings),
+    ) -> RunSummary {
+        let mut settings = RunSettings { runtime: "fake".into(), ..RunSettings::default() };
+        change(&mut settings);
         let params = RunStartParams {
             prompt: "Do it\nwell".into(),
             place,

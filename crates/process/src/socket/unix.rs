@@ -1,11 +1,11 @@
 //! The keeper's Unix socket, for run folders of any length.
 //!
-//! `sun_path` holds 108 bytes on Linux. A longer path is reached through `/proc/self/fd/<folder>/`.
+//! `sun_path` holds 108 bytes on Linux and 104 on macOS, where a person's own folder for a program's data
+//! leaves no room for a run. A longer path is reached through a shorter one to the same folder: on Linux
+//! `/proc/self/fd/<folder>/`, elsewhere a link in `/tmp` for the moment of the call.
 
 use std::{
-    fs::File,
     io,
-    os::fd::AsRawFd,
     os::unix::net::{UnixListener, UnixStream as StdStream},
     path::{Path, PathBuf},
 };
@@ -25,21 +25,72 @@ pub type Writer = OwnedWriteHalf;
 /// Bytes that are sure to fit everywhere with the ending zero (104 on macOS).
 const LONGEST: usize = 100;
 
-/// A path to the socket that fits; valid while the file, if any, is open.
-fn short_path(dir: &Path) -> io::Result<(PathBuf, Option<File>)> {
+/// A path to the socket that fits; valid while the shortcut, if any, is held.
+fn short_path(dir: &Path) -> io::Result<(PathBuf, Option<Shortcut>)> {
     let path = dir.join(SOCKET);
     if path.as_os_str().len() <= LONGEST {
         return Ok((path, None));
     }
-    if !cfg!(target_os = "linux") {
-        return Err(io::Error::new(
-            io::ErrorKind::InvalidFilename,
-            format!("the path {} is too long for a socket", path.display()),
-        ));
+    let shortcut = Shortcut::to(dir)?;
+    Ok((shortcut.path().join(SOCKET), Some(shortcut)))
+}
+
+#[cfg(target_os = "linux")]
+struct Shortcut(std::fs::File);
+
+#[cfg(target_os = "linux")]
+impl Shortcut {
+    fn to(dir: &Path) -> io::Result<Self> {
+        std::fs::File::open(dir).map(Self)
     }
-    let folder = File::open(dir)?;
-    let path = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd())).join(SOCKET);
-    Ok((path, Some(folder)))
+
+    fn path(&self) -> PathBuf {
+        use std::os::fd::AsRawFd;
+        format!("/proc/self/fd/{}", self.0.as_raw_fd()).into()
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+use link::Shortcut;
+
+#[cfg(any(test, not(target_os = "linux")))]
+mod link {
+    use std::{
+        io,
+        path::{Path, PathBuf},
+        sync::atomic::{AtomicU32, Ordering},
+    };
+
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+
+    /// A link that is removed when dropped. Nobody else can put theirs in its place: `/tmp` is sticky,
+    /// and a name that is taken is not used.
+    pub struct Shortcut(PathBuf);
+
+    impl Shortcut {
+        pub fn to(dir: &Path) -> io::Result<Self> {
+            let dir = std::path::absolute(dir)?;
+            loop {
+                let number = NEXT.fetch_add(1, Ordering::Relaxed);
+                let link = format!("/tmp/musher-{}-{number}", std::process::id());
+                match std::os::unix::fs::symlink(&dir, &link) {
+                    Ok(()) => return Ok(Self(link.into())),
+                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                    Err(error) => return Err(error),
+                }
+            }
+        }
+
+        pub fn path(&self) -> PathBuf {
+            self.0.clone()
+        }
+    }
+
+    impl Drop for Shortcut {
+        fn drop(&mut self) {
+            let _ = std::fs::remove_file(&self.0);
+        }
+    }
 }
 
 /// Takes the place of a socket that nobody listens on any more. Mode 0600.
@@ -77,5 +128,27 @@ pub fn is_own_user(stream: &StdStream) -> bool {
     {
         let _ = stream;
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_link_makes_any_path_short_and_is_gone_after() {
+        let folder = tempfile::tempdir().unwrap();
+        let deep = folder.path().join("x".repeat(200));
+        std::fs::create_dir(&deep).unwrap();
+        let first = link::Shortcut::to(&deep).unwrap();
+        let second = link::Shortcut::to(&deep).unwrap();
+        assert_ne!(first.path(), second.path());
+        let listener = UnixListener::bind(first.path().join(SOCKET)).unwrap();
+        StdStream::connect(second.path().join(SOCKET)).unwrap();
+        assert!(deep.join(SOCKET).exists());
+        let paths = [first.path(), second.path()];
+        drop((first, second, listener));
+        assert!(paths.iter().all(|path| path.symlink_metadata().is_err()));
     }
 }

@@ -12,7 +12,7 @@ pub fn rows() -> Vec<Row> {
 }
 
 /// Reads `/proc/<pid>/stat` (proc_pid_stat(5)): behind the name in parentheses, which may hold
-/// anything, state is field 3, parent 4, start time 22.
+/// anything, state is field 3, parent 4, session 6, start time 22.
 pub fn row(pid: u32) -> Option<Row> {
     let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let behind_name = stat.iter().rposition(|&byte| byte == b')')? + 2;
@@ -20,8 +20,10 @@ pub fn row(pid: u32) -> Option<Row> {
     let mut fields = rest.split_ascii_whitespace();
     let state = fields.next()?;
     let parent = fields.next()?.parse().ok()?;
-    let start = fields.nth(17)?.parse().ok()?;
-    Some(Row { id: ProcessId { pid, start }, parent, dead: matches!(state, "Z" | "X" | "x") })
+    let session = fields.nth(1)?.parse().ok()?;
+    let start = fields.nth(15)?.parse().ok()?;
+    let dead = matches!(state, "Z" | "X" | "x");
+    Some(Row { id: ProcessId { pid, start }, parent, session, dead })
 }
 
 /// The living that were started with this variable.

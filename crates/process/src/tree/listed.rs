@@ -36,6 +36,7 @@ fn seen(process: &Process) -> Row {
     Row {
         id: ProcessId { pid: process.pid().as_u32(), start: process.start_time() },
         parent: process.parent().map_or(0, Pid::as_u32),
+        session: process.session_id().map_or(0, Pid::as_u32),
         dead: matches!(process.status(), ProcessStatus::Zombie | ProcessStatus::Dead),
     }
 }

@@ -64,6 +64,8 @@ impl ProcessId {
 pub(crate) struct Row {
     pub id: ProcessId,
     pub parent: u32,
+    #[cfg_attr(not(all(unix, any(test, not(target_os = "linux")))), allow(dead_code))]
+    pub session: u32,
     /// A zombie, or about to be gone.
     pub dead: bool,
 }
@@ -72,6 +74,27 @@ pub(crate) struct Row {
 #[cfg(unix)]
 pub fn descendants(root: u32) -> Vec<ProcessId> {
     below(&platform::rows(), &[root])
+}
+
+/// All living processes of a run where no subreaper holds them: what is below its keeper, in the keeper's
+/// session, known of before, or carries the mark, and what is below those.
+#[cfg(all(unix, any(test, not(target_os = "linux"))))]
+pub fn of_run(mark: &str, known: &HashSet<ProcessId>) -> HashSet<ProcessId> {
+    let own = std::process::id();
+    let rows = platform::rows();
+    let session = rows.iter().find(|row| row.id.pid == own).map(|row| row.session);
+    let in_session =
+        |row: &&Row| session.is_some_and(|session| session > 0 && row.session == session);
+    let ours = |row: &&Row| in_session(row) || known.contains(&row.id);
+    let mut roots: Vec<u32> = rows.iter().filter(ours).map(|row| row.id.pid).collect();
+    roots.extend(processes_with_mark(mark).iter().map(|id| id.pid));
+    let mut found: HashSet<ProcessId> = below(&rows, &[own]).into_iter().collect();
+    found.extend(below(&rows, &roots));
+    found.extend(
+        rows.iter().filter(|row| !row.dead && roots.contains(&row.id.pid)).map(|row| row.id),
+    );
+    found.retain(|id| id.pid != own);
+    found
 }
 
 fn below(rows: &[Row], roots: &[u32]) -> Vec<ProcessId> {
@@ -184,4 +207,58 @@ fn ancestors(rows: &[Row], pid: u32) -> HashSet<u32> {
 pub fn boot() -> String {
     let read = std::fs::read_to_string("/proc/sys/kernel/random/boot_id");
     read.map(|id| id.trim().to_owned()).unwrap_or_default()
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::{
+        io::{BufRead, BufReader},
+        process::{Command, Stdio},
+    };
+
+    use super::*;
+
+    struct End(Vec<ProcessId>);
+
+    impl Drop for End {
+        fn drop(&mut self) {
+            self.0.iter().for_each(|id| id.kill());
+        }
+    }
+
+    /// Every way in which a process that left the tree is known, without a subreaper.
+    #[test]
+    fn who_left_the_tree_is_found_by_session_mark_or_memory() {
+        let mark = format!("of-a-run-{}", std::process::id());
+        let script = "sleep 1000 & echo $!
+            setsid sleep 1000 & echo $!
+            setsid env -u MUSHER_RUN sleep 1000 & echo $!";
+        let mut shell = Command::new("/bin/sh")
+            .args(["-c", script])
+            .env(MARK, &mark)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(shell.stdout.take().unwrap()).lines().take(3);
+        let pids: Vec<u32> = lines.map(|line| line.unwrap().parse().unwrap()).collect();
+        shell.wait().unwrap();
+        let left: Vec<ProcessId> =
+            pids.into_iter().map(|pid| ProcessId::of(pid).unwrap()).collect();
+        let _end = End(left.clone());
+        let hidden = left[2];
+        let until = Instant::now() + KILL_LIMIT;
+        let marked = || processes_with_mark(&mark).into_iter().collect::<HashSet<_>>();
+        while marked() != HashSet::from([left[0], left[1]]) {
+            assert!(Instant::now() < until, "they were started");
+            std::thread::yield_now();
+        }
+        let session = of_run("another", &HashSet::new());
+        let by_mark = of_run(&mark, &HashSet::new());
+        let memory = of_run(&mark, &HashSet::from([hidden]));
+        assert!(session.contains(&left[0]) && !session.contains(&left[1]));
+        assert!(by_mark.contains(&left[1]) && !by_mark.contains(&hidden));
+        assert!(left.iter().all(|id| memory.contains(id)));
+        assert!(!memory.iter().any(|id| id.pid == std::process::id()));
+    }
 }

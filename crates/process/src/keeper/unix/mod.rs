@@ -4,6 +4,8 @@
 mod child;
 mod connection;
 mod poll;
+#[cfg(any(test, not(target_os = "linux")))]
+mod sigchld;
 mod streams;
 
 use std::{
@@ -34,12 +36,17 @@ pub type Stdin = OwnedFd;
 pub type Stdout = OwnedFd;
 pub type Stderr = OwnedFd;
 
-/// How often to look for the child's end where it cannot be waited for.
+/// How often to look for the child's end should it not be possible to wait for it.
 const LOOK_FOR_EXIT: Duration = Duration::from_millis(100);
 
 /// What holds the child's tree together.
 pub struct Containment {
     cgroup: Option<Cgroup>,
+    #[cfg_attr(target_os = "linux", expect(dead_code, reason = "nothing leaves a subreaper"))]
+    mark: String,
+    /// What was seen of the tree, where it can leave us.
+    #[cfg(not(target_os = "linux"))]
+    known: std::cell::RefCell<std::collections::HashSet<ProcessId>>,
 }
 
 impl Containment {
@@ -48,7 +55,12 @@ impl Containment {
         // Fails only where we are a session's leader already, which is as good.
         let _ = rustix::process::setsid();
         become_subreaper();
-        Ok(Self { cgroup: Cgroup::enter_new(&spec.mark) })
+        Ok(Self {
+            cgroup: Cgroup::enter_new(&spec.mark),
+            mark: spec.mark.clone(),
+            #[cfg(not(target_os = "linux"))]
+            known: Default::default(),
+        })
     }
 
     pub fn cgroup(&self) -> Option<PathBuf> {
@@ -62,7 +74,17 @@ impl Containment {
         }
     }
 
-    /// The living in the cgroup.
+    /// The living that have left the tree.
+    #[cfg(not(target_os = "linux"))]
+    fn listed(&self) -> Vec<ProcessId> {
+        let mut known = self.known.borrow_mut();
+        let found = tree::of_run(&self.mark, &known);
+        known.clone_from(&found);
+        found.into_iter().collect()
+    }
+
+    /// The living in the cgroup; what left the tree and is in none is still below the subreaper.
+    #[cfg(target_os = "linux")]
     fn listed(&self) -> Vec<ProcessId> {
         let listed = self.cgroup.as_ref().map(Cgroup::processes).unwrap_or_default();
         listed.into_iter().filter_map(ProcessId::of).collect()
@@ -109,6 +131,8 @@ impl Host {
 
     /// Collects the dead.
     pub fn look(&mut self) -> Seen {
+        #[cfg(not(target_os = "linux"))]
+        self.exit_watch.iter().for_each(sigchld::drain);
         let mut seen = Seen { ended: None, alone: false };
         loop {
             match reap() {
@@ -213,7 +237,7 @@ fn watch_exit(child: Pid) -> Option<OwnedFd> {
 
 #[cfg(not(target_os = "linux"))]
 fn watch_exit(_child: Pid) -> Option<OwnedFd> {
-    None
+    sigchld::watch().ok()
 }
 
 /// Runs a keeper that `start` has made, or does what `failed` says.

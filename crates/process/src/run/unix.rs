@@ -1,0 +1,56 @@
+//! A command's process group.
+
+use std::time::{Duration, Instant};
+
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
+};
+use tokio::process::Child;
+
+/// How long a command may tidy up after TERM. git needs some milliseconds.
+const TIDYING: Duration = Duration::from_millis(250);
+
+pub struct Group(Option<Pid>);
+
+impl Group {
+    pub fn of(child: &Child) -> Self {
+        let raw = child.id().and_then(|pid| i32::try_from(pid).ok());
+        Self(raw.and_then(Pid::from_raw))
+    }
+
+    /// The pid is still taken: the command was not collected, or something of its group lives.
+    pub fn kill(&mut self) {
+        // Where there is no such group, it had no time to open it.
+        if let Some(pid) = self.0.take()
+            && kill_process_group(pid, Signal::KILL).is_err()
+        {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+
+    /// TERM, then KILL for what is left. Blocks its thread for `TIDYING` at most: a drop cannot
+    /// wait otherwise, and it is rare.
+    pub fn end(&mut self) {
+        if let Some(pid) = self.0 {
+            ask_to_end(pid);
+        }
+        self.kill();
+    }
+
+    pub fn disarm(&mut self) {
+        self.0 = None;
+    }
+}
+
+/// Sends TERM to the group and waits until the command has gone, or for a moment.
+fn ask_to_end(pid: Pid) {
+    if kill_process_group(pid, Signal::TERM).is_err() {
+        return;
+    }
+    let deadline = Instant::now() + TIDYING;
+    // Only looked at: tokio collects it.
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
+    while matches!(waitid(WaitId::Pid(pid), look), Ok(None)) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
