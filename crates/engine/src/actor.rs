@@ -28,7 +28,7 @@ use crate::{
 };
 use changes::ChangesWatch;
 use prepare::Prepared;
-pub(crate) use prepare::{unknown_runtime, without_env};
+pub(crate) use prepare::{is_provider_key, unknown_runtime, without_env};
 
 /// What an actor can be asked; each is answered once it is stored.
 pub(crate) enum Mail {

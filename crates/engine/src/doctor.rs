@@ -53,7 +53,9 @@ fn check_runtime(info: &RuntimeInfo) -> DoctorCheck {
     let path = info.path.as_deref().unwrap_or_default();
     let sentence = match (&info.version, info.found) {
         (Some(version), true) => format!("{} {version} is at {path}.", info.label),
+        (None, true) if info.over_http => format!("{} has a key.", info.label),
         (None, true) => format!("{} is at {path}.", info.label),
+        (_, false) if info.over_http => format!("{} has no key.", info.label),
         (_, false) => format!("{} was not found.", info.label),
     };
     let state = if info.found { CheckState::Good } else { CheckState::Notice };

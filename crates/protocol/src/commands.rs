@@ -295,7 +295,10 @@ pub struct RuntimeInfo {
     pub name: String,
     /// For people: `Claude Code`, `Demo agent`.
     pub label: String,
+    /// The program is there; for a model over HTTP: its key is.
     pub found: bool,
+    /// Its model is reached over HTTP, at an address that can be chosen.
+    pub over_http: bool,
     pub path: Option<String>,
     pub version: Option<String>,
     /// When not found: how to get it.

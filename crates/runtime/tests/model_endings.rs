@@ -103,7 +103,9 @@ async fn play(ending: &Ending) -> Vec<String> {
     let mut seen: Vec<AgentEvent> = vec![];
     let all = async {
         while let Some(batch) = batches.recv().await {
-            if let Some(stored) = batch.stored { let _ = stored.send(()); }
+            if let Some(stored) = batch.stored {
+                let _ = stored.send(());
+            }
             for event in batch.events {
                 let over = matches!(event.event, AgentEvent::TurnEnded { .. });
                 seen.push(event.event);

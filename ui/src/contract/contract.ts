@@ -531,7 +531,15 @@ name: string,
 /**
  * For people: `Claude Code`, `Demo agent`.
  */
-label: string, found: boolean, path: string | null, version: string | null, 
+label: string, 
+/**
+ * The program is there; for a model over HTTP: its key is.
+ */
+found: boolean, 
+/**
+ * Its model is reached over HTTP, at an address that can be chosen.
+ */
+over_http: boolean, path: string | null, version: string | null, 
 /**
  * When not found: how to get it.
  */

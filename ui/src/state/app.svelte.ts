@@ -3,6 +3,7 @@
 import type {
   ApiError,
   AppInfo,
+  EndpointSettings,
   News,
   PermissionMode,
   Project,
@@ -337,7 +338,12 @@ export class AppState {
 /** Starts from what the protocol calls its defaults. */
 export function settings(
   app: AppState,
-  chosen: { runtime: string; permission_mode: PermissionMode; model?: string | null },
+  chosen: {
+    runtime: string;
+    permission_mode: PermissionMode;
+    model?: string | null;
+    endpoint?: EndpointSettings;
+  },
 ): RunSettings {
   return {
     agent_name: freeAgentName(app),
@@ -346,12 +352,19 @@ export function settings(
     command: null,
     args: [],
     transport: 'pty',
-    limits: { max_turns: null, max_cost_microdollars: null, max_seconds: null },
+    limits: {
+      max_turns: null,
+      max_tool_calls: null,
+      max_tokens: null,
+      max_cost_microdollars: null,
+      max_seconds: null,
+    },
     inactivity_timeout_secs: 0,
     allowed_tools: [],
     disallowed_tools: [],
     append_system_prompt: null,
     mcp_config: null,
+    endpoint: { base_url: null, dialect: null },
     ...chosen,
   };
 }

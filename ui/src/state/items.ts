@@ -11,6 +11,7 @@ import type {
   Stream,
   TokenUsage,
   ToolCall,
+  ToolDecision,
   ToolResult,
 } from '../contract/contract';
 
@@ -25,6 +26,8 @@ interface Common {
 export interface ToolUse {
   call: ToolCall;
   result?: ToolResult;
+  /** Why it was allowed, refused, or put before the person. */
+  decision?: Pick<ToolDecision, 'verdict' | 'reason'>;
   startedAt: string;
   endedAt?: string;
 }
@@ -72,7 +75,7 @@ export interface StepsItem extends Common {
 }
 export interface TroubleItem extends Common {
   kind: 'trouble';
-  level: 'warning' | 'error';
+  level: 'info' | 'warning' | 'error';
   code: string;
   message: string;
   hint?: string | null;

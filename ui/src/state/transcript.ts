@@ -103,6 +103,16 @@ export class Transcript {
     thinking: (event, { at }) => this.thinking(event, at),
     tool_call: (event, { at }) => this.toolCall(event, at),
     tool_result: (event, { at }) => this.toolResult(event, at),
+    // What it says came as texts and calls already.
+    model_step: () => undefined,
+    tool_decision: ({ tool_call, verdict, reason }) =>
+      this.change(`use:${tool_call}`, (item) => {
+        const use = (item as ToolItem).uses.find((one) => one.call.id === tool_call);
+        if (use) use.decision = { verdict, reason };
+      }),
+    instruction: ({ text }, seen) => this.told(`Musher told the agent: ${text}`, seen),
+    summary: ({ text }, seen) =>
+      this.told(`From here on the model knows the beginning as this: ${text}`, seen),
     plan: (event, { at }) => this.steps(event, at),
     gate: (event, { at }) => this.gate(event, at),
     warning: ({ code, message }, { id, at }) =>
@@ -137,6 +147,10 @@ export class Transcript {
         since: this.turnSince,
       }),
   };
+
+  private told(message: string, { id, at }: Seen): void {
+    this.add({ kind: 'trouble', id, at, level: 'info', code: 'told', message });
+  }
 
   private used(event: Of<'usage'>): void {
     this.usage = event.usage;

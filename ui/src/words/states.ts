@@ -96,6 +96,8 @@ function sentenceOf(outcome: RunOutcome): string {
     case 'limit_reached':
       return {
         turns: 'It reached its limit of turns.',
+        tool_calls: 'It reached its limit of tool calls.',
+        tokens: 'It reached its limit of tokens.',
         money: 'It reached its limit of money.',
         time: 'It reached its limit of time.',
         unknown: 'It reached a limit of this run.',

@@ -381,7 +381,7 @@ impl EventLog for StoredEvents {
 }
 
 /// What keys of providers are called: no command of an agent's sees one.
-fn is_provider_key(name: &str) -> bool {
+pub(crate) fn is_provider_key(name: &str) -> bool {
     name.ends_with("_API_KEY") || name.ends_with("_AUTH_TOKEN")
 }
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{check_prompt, story_of, summary_of};
 use crate::{
     Engine,
-    actor::{Beginning, CreatePlan, RunActor, StartPlan, unknown_runtime},
+    actor::{Beginning, CreatePlan, RunActor, StartPlan, is_provider_key, unknown_runtime},
     core::{Core, RunHandle, conflict, not_found},
     log::RunLog,
     projects::{project_of, trust_in},
@@ -61,12 +61,19 @@ impl Engine {
                 .with_hint("Name a file that exists and is executable.")),
             };
         }
+        let has_key = settings.env.keys().any(|name| is_provider_key(name));
+        if kind.needs_tools() && (has_key || settings.endpoint.base_url.is_some()) {
+            return Ok(());
+        }
         let info = kind.detect(&self.core.login().await.path).await;
         if info.found {
             return Ok(());
         }
-        let error =
-            ApiError::new(ErrorCode::RuntimeMissing, format!("{} was not found.", info.label));
+        let why = match info.over_http {
+            true => format!("There is no key for {}.", info.label),
+            false => format!("{} was not found.", info.label),
+        };
+        let error = ApiError::new(ErrorCode::RuntimeMissing, why);
         Err(match info.hint {
             Some(hint) => error.with_hint(hint),
             None => error,

@@ -110,6 +110,7 @@ impl RuntimeKind for FakeKind {
 
     async fn detect(&self, path: &str) -> RuntimeInfo {
         RuntimeInfo {
+            over_http: false,
             name: "fake".into(),
             label: "Fake".into(),
             found: true,

@@ -74,6 +74,7 @@ fn info(name: &str, label: &str, found: Option<&Path>, flavour: Flavour) -> Runt
         name: name.to_owned(),
         label: label.to_owned(),
         found: found.is_some(),
+        over_http: false,
         path: found.map(|program| program.to_string_lossy().into_owned()),
         version: None,
         hint: found.is_none().then(|| flavour.hint().to_owned()),

@@ -140,24 +140,28 @@ impl RuntimeKind for ModelKind {
         Arc::new(ModelRuntime::new(self.clone()))
     }
 
-    /// Always there: an endpoint of the user's own may need no key.
+    /// There once it has a key; an endpoint of the user's own may need none.
     async fn detect(&self, _path: &str) -> RuntimeInfo {
-        let set = |name: &&str| std::env::var(name).is_ok_and(|key| !key.trim().is_empty());
-        let has_key = self.variables().iter().any(|it| set(&it))
+        let set = |name: &str| std::env::var(name).is_ok_and(|key| !key.trim().is_empty());
+        let found = self.variables().iter().any(|name| set(name))
             || self.keys.key(self.name()).await.is_some();
         let label = match self.family {
             Family::OpenAi => "OpenAI",
             Family::Gemini => "Gemini",
         };
-        let hint =
-            format!("No key yet: `musher keys set {}`, or {}.", self.name(), self.variables()[0]);
+        let hint = format!(
+            "{label} needs a key: `musher keys set {}`, or {} where Musher is started.",
+            self.name(),
+            self.variables()[0]
+        );
         RuntimeInfo {
             name: self.name().to_owned(),
             label: label.to_owned(),
-            found: true,
+            found,
+            over_http: true,
             path: None,
             version: None,
-            hint: (!has_key).then_some(hint),
+            hint: (!found).then_some(hint),
             models: vec![self.default_model().to_owned()],
         }
     }
