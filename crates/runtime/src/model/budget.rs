@@ -21,6 +21,7 @@ pub(super) struct Budget {
     unpriced: bool,
     context: u64,
     told: bool,
+    told_blind: bool,
 }
 
 impl Budget {
@@ -34,6 +35,7 @@ impl Budget {
             unpriced: false,
             context: 0,
             told: false,
+            told_blind: false,
         }
     }
 
@@ -79,6 +81,12 @@ impl Budget {
     pub fn wind_down(&mut self, now: Instant) -> Option<RunLimit> {
         let near = self.shares(now).into_iter().find(|(_, share)| *share >= WIND_DOWN)?.0;
         (!std::mem::replace(&mut self.told, true)).then_some(near)
+    }
+
+    /// Once, when there is a limit on money and nobody knows what was spent.
+    pub fn is_blind(&mut self) -> bool {
+        let blind = self.unpriced && self.limits.max_cost_microdollars.is_some();
+        blind && !std::mem::replace(&mut self.told_blind, true)
     }
 
     /// What is left of the time, if there is a limit.

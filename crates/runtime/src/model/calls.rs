@@ -1,11 +1,11 @@
 //! The calls of one answer: judged, put before a person where needed, run, answered. What only reads
 //! runs side by side; what changes anything runs alone, in order.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, panic::AssertUnwindSafe, time::Duration};
 
-use futures::future::join_all;
+use futures::{FutureExt, future::join_all};
 use musher_protocol::*;
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -18,6 +18,9 @@ use crate::{Call, Effect, Intent, Sourced, ToolOutcome, Verdict};
 
 /// What a call is answered with that was not begun.
 const NOT_RUN: &str = "Not run: the turn was ended before.";
+
+/// How long a tool that was stopped may take to end: longer than it takes to end a command by force.
+const LONGEST_END: Duration = Duration::from_secs(15);
 
 /// A call, and what it would do.
 pub(super) struct Planned {
@@ -102,7 +105,11 @@ impl Run<'_> {
             if !only_reads {
                 self.run_side_by_side(std::mem::take(&mut reads), results).await?;
             }
-            self.check_limits()?;
+            if let Err(over) = self.check_limits() {
+                // These were within the limit.
+                self.run_side_by_side(reads, results).await?;
+                return Err(over);
+            }
             let leave = match &intent {
                 Ok(intent) => self.leave(&call, intent).await?,
                 Err(why) => Leave::Refused(why.clone()),
@@ -118,8 +125,14 @@ impl Run<'_> {
                     self.tell(&call.id, &outcome).await?;
                     results.insert(call.id, (outcome.text, outcome.is_error));
                 }
-                Leave::Given if only_reads => reads.push(call),
-                Leave::Given => self.run_side_by_side(vec![call], results).await?,
+                Leave::Given if only_reads => {
+                    self.budget.called();
+                    reads.push(call);
+                }
+                Leave::Given => {
+                    self.budget.called();
+                    self.run_side_by_side(vec![call], results).await?;
+                }
             }
         }
         self.run_side_by_side(reads, results).await
@@ -134,16 +147,19 @@ impl Run<'_> {
         if calls.is_empty() {
             return Ok(());
         }
-        calls.iter().for_each(|_| self.budget.called());
+        if self.turn.is_cancelled() || !self.live.busy(calls.len()) {
+            return Err(self.cut_off());
+        }
         let stop = self.turn.child_token();
         let late = async {
             until(self.budget.deadline()).await;
             stop.cancel();
+            std::future::pending().await
         };
         let run = join_all(calls.iter().map(|call| self.run_one(call, stop.clone())));
-        let outcomes = tokio::select! {
+        let outcomes: Vec<_> = tokio::select! {
             outcomes = run => outcomes,
-            () = async { late.await; std::future::pending::<()>().await } => Vec::new(),
+            never = late => never,
         };
         for (call, outcome) in calls.into_iter().zip(outcomes) {
             let (outcome, told) = outcome;
@@ -163,9 +179,28 @@ impl Run<'_> {
         call: &Call,
         stop: CancellationToken,
     ) -> (ToolOutcome, Result<(), Over>) {
-        let outcome = self.tools.call(call, stop).await;
+        let outcome = self.ended(call, stop).await;
+        // A stop does not wait until the result is stored.
+        self.live.idle(&outcome.left);
         let told = self.tell(&call.id, &outcome).await;
         (outcome, told)
+    }
+
+    /// One that breaks, or does not end when it is stopped, is an error of this call alone.
+    async fn ended(&self, call: &Call, stop: CancellationToken) -> ToolOutcome {
+        let run = AssertUnwindSafe(self.tools.call(call, stop.clone())).catch_unwind();
+        let late = async {
+            stop.cancelled().await;
+            tokio::time::sleep(LONGEST_END).await;
+        };
+        let unknown = "whether it had an effect is unknown. Look before you do it again.";
+        tokio::select! {
+            biased;
+            ended = run => {
+                ended.unwrap_or_else(|_| ToolOutcome::error(format!("The tool broke: {unknown}")))
+            }
+            () = late => ToolOutcome::error(format!("The tool did not end in time: {unknown}")),
+        }
     }
 
     /// Stores what came of a call.
@@ -213,10 +248,10 @@ impl Run<'_> {
     }
 
     async fn ask_leave(&self, call: &Call, intent: &Intent, why: String) -> Result<Leave, Over> {
-        let request = format!("leave-{}", call.id);
-        let answer = self.live.expect_answer(&request);
+        let id = format!("leave-{}", call.id);
+        let answer = self.live.expect_answer(&id);
         let asked = PermissionRequest {
-            request,
+            request: id.clone(),
             tool_call: Some(call.id.clone()),
             tool: call.name.clone(),
             kind: intent.kind,
@@ -229,9 +264,11 @@ impl Run<'_> {
         };
         self.sink.say(AgentEvent::PermissionRequest(asked)).await?;
         let refused = "The person did not allow this.";
-        Ok(match self.guarded(answer).await? {
-            Ok(Answer::Allow) => Leave::Given,
-            Ok(Answer::Deny { message: Some(message) }) => {
+        let (decision, by) = (PermissionDecision::Deny, AnsweredBy::Withdrawn);
+        let withdrawn = AgentEvent::PermissionAnswer { request: id, decision, by, message: None };
+        Ok(match self.until_answered(answer, withdrawn).await? {
+            Some(Answer::Allow) => Leave::Given,
+            Some(Answer::Deny { message: Some(message) }) => {
                 Leave::Refused(format!("{refused} They say: {message}"))
             }
             _ => Leave::Refused(refused.to_owned()),
@@ -247,7 +284,23 @@ impl Run<'_> {
         let answer = self.live.expect_answer(&request);
         self.sink.say(AgentEvent::Question(question)).await?;
         let nobody = Answer::Deny { message: None };
-        Ok(ask_user::outcome(self.guarded(answer).await?.unwrap_or(nobody)))
+        let (answers, by) = (BTreeMap::new(), AnsweredBy::Withdrawn);
+        let withdrawn = AgentEvent::QuestionAnswer { request, answers, by };
+        let answer = self.until_answered(answer, withdrawn).await?;
+        Ok(ask_user::outcome(answer.unwrap_or(nobody)))
+    }
+
+    /// An interrupted turn asks for nothing more. (At the end of the run the engine says so.)
+    async fn until_answered(
+        &self,
+        answer: oneshot::Receiver<Answer>,
+        withdrawn: AgentEvent,
+    ) -> Result<Option<Answer>, Over> {
+        let answer = self.guarded(answer).await;
+        if matches!(answer, Err(Over::Interrupted)) {
+            self.sink.say(withdrawn).await?;
+        }
+        Ok(answer?.ok())
     }
 }
 

@@ -18,7 +18,12 @@ pub struct Endpoint {
     pub dialect: Dialect,
     headers: HeaderMap,
     pub has_key: bool,
+    /// What no message of the server's may repeat.
+    secrets: Vec<SecretString>,
 }
+
+/// In bytes.
+const SHORTEST_SECRET: usize = 6;
 
 /// Why an address or a header cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -43,13 +48,22 @@ impl Endpoint {
     pub fn new(base: &str, dialect: Dialect) -> Result<Self, EndpointError> {
         let wrong = || EndpointError::Address(base.to_owned());
         let mut url = Url::parse(base).map_err(|_| wrong())?;
-        let is_plain = url.query().is_none() && url.fragment().is_none() && url.username() == "";
+        let is_plain = url.query().is_none()
+            && url.fragment().is_none()
+            && url.username() == ""
+            && url.password().is_none();
         if !matches!(url.scheme(), "http" | "https") || url.host().is_none() || !is_plain {
             return Err(wrong());
         }
         let path = url.path().trim_end_matches('/').to_owned();
         url.set_path(&path);
-        Ok(Self { base: url, dialect, headers: HeaderMap::new(), has_key: false })
+        Ok(Self {
+            base: url,
+            dialect,
+            headers: HeaderMap::new(),
+            has_key: false,
+            secrets: Vec::new(),
+        })
     }
 
     /// The key goes into a header, never into an address.
@@ -62,16 +76,28 @@ impl Endpoint {
         value.set_sensitive(true);
         self.headers.insert(HeaderName::from_static(name), value);
         self.has_key = true;
+        self.secrets.push(key.clone());
         Ok(self)
     }
 
     pub fn with_header(mut self, name: &str, value: &str) -> Result<Self, EndpointError> {
         let wrong = |_| EndpointError::Header(name.to_owned());
         let key = HeaderName::from_bytes(name.as_bytes()).map_err(|_| wrong(()))?;
+        self.secrets.push(SecretString::from(value.to_owned()));
         let mut value = HeaderValue::from_str(value).map_err(|_| wrong(()))?;
         value.set_sensitive(true);
         self.headers.insert(key, value);
         Ok(self)
+    }
+
+    /// Without the key and the headers that were sent: servers repeat them when they do not like them.
+    pub(super) fn masked(&self, text: String) -> String {
+        self.secrets.iter().fold(text, |text, secret| {
+            let secret = secret.expose_secret().trim();
+            // A short one is no secret, and would be found in every word.
+            let shown = secret.len() >= SHORTEST_SECRET && text.contains(secret);
+            if shown { text.replace(secret, "[key]") } else { text }
+        })
     }
 
     pub(super) fn url(&self, path: &str) -> String {

@@ -82,8 +82,74 @@ impl Exchange {
         S: FnMut(Vec<Piece>) -> F,
         F: Future<Output = bool>,
     {
-        let response = self.send(path, body).await?;
-        read(response, reader, self.patience.between, show).await
+        let answered = match self.send(path, body).await {
+            Ok(response) => self.read(response, reader, show).await,
+            Err(trouble) => Err(trouble),
+        };
+        match answered {
+            Ok(answer) => Ok(Answer { finish: self.masked(answer.finish), ..answer }),
+            Err(trouble) => Err(Trouble { fault: self.masked_fault(trouble.fault), ..trouble }),
+        }
+    }
+
+    /// What is told of a fault, without what opens the endpoint.
+    fn masked_fault(&self, fault: Fault) -> Fault {
+        Fault { message: self.endpoint.masked(fault.message), ..fault }
+    }
+
+    fn masked(&self, finish: Finish) -> Finish {
+        match finish {
+            Finish::Failed(fault) => Finish::Failed(self.masked_fault(fault)),
+            Finish::Refused(why) => Finish::Refused(self.endpoint.masked(why)),
+            Finish::Malformed(why) => Finish::Malformed(self.endpoint.masked(why)),
+            Finish::Other(why) => Finish::Other(self.endpoint.masked(why)),
+            finish => finish,
+        }
+    }
+
+    async fn read<S, F>(
+        &self,
+        response: Response,
+        mut reader: Box<dyn Reader>,
+        mut show: S,
+    ) -> Result<Answer, Trouble>
+    where
+        S: FnMut(Vec<Piece>) -> F,
+        F: Future<Output = bool>,
+    {
+        let between = self.patience.between;
+        let held = Arc::new(AtomicUsize::new(0));
+        let mut events = std::pin::pin!(SseByteStream::new(capped(response, held.clone())));
+        while !reader.is_done() {
+            let event = match timeout(between, events.next()).await {
+                Ok(Some(Ok(event))) => event,
+                Ok(None) => break,
+                Ok(Some(Err(error))) => return Ok(failed(reader, broken(&error))),
+                Err(_) => return Ok(failed(reader, silent(between, "more").fault)),
+            };
+            held.store(0, Ordering::Relaxed);
+            let Some(data) = event.data.map(|data| self.harmless(data)) else { continue };
+            match reader.read(&data) {
+                Ok(pieces) if pieces.is_empty() => {}
+                Ok(pieces) => {
+                    if !show(pieces).await {
+                        break;
+                    }
+                }
+                Err(why) => {
+                    let message = format!("The server sent an event that cannot be read: {why}.");
+                    return Ok(failed(reader, Fault { kind: FaultKind::Transient, message }));
+                }
+            }
+        }
+        Ok(reader.answer())
+    }
+
+    /// An error in the stream may repeat what was sent; whole, so that no cut leaves half of it.
+    fn harmless(&self, data: String) -> String {
+        // Inside of a text the quotes are escaped.
+        let is_error = data.contains("\"error\"");
+        if is_error { self.endpoint.masked(data) } else { data }
     }
 
     async fn send(&self, path: &str, body: &Value) -> Result<Response, Trouble> {
@@ -143,45 +209,9 @@ impl Exchange {
             }
         }
         body.truncate(MAX_ERROR);
-        String::from_utf8_lossy(&body).into_owned()
+        // Before it is cut: half a key is one too.
+        self.endpoint.masked(String::from_utf8_lossy(&body).into_owned())
     }
-}
-
-async fn read<S, F>(
-    response: Response,
-    mut reader: Box<dyn Reader>,
-    between: Duration,
-    mut show: S,
-) -> Result<Answer, Trouble>
-where
-    S: FnMut(Vec<Piece>) -> F,
-    F: Future<Output = bool>,
-{
-    let held = Arc::new(AtomicUsize::new(0));
-    let mut events = std::pin::pin!(SseByteStream::new(capped(response, held.clone())));
-    while !reader.is_done() {
-        let event = match timeout(between, events.next()).await {
-            Ok(Some(Ok(event))) => event,
-            Ok(None) => break,
-            Ok(Some(Err(error))) => return Ok(failed(reader, broken(&error))),
-            Err(_) => return Ok(failed(reader, silent(between, "more").fault)),
-        };
-        held.store(0, Ordering::Relaxed);
-        let Some(data) = event.data else { continue };
-        match reader.read(&data) {
-            Ok(pieces) if pieces.is_empty() => {}
-            Ok(pieces) => {
-                if !show(pieces).await {
-                    break;
-                }
-            }
-            Err(why) => {
-                let message = format!("The server sent an event that cannot be read: {why}.");
-                return Ok(failed(reader, Fault { kind: FaultKind::Transient, message }));
-            }
-        }
-    }
-    Ok(reader.answer())
 }
 
 /// What was said before it went wrong stays readable; why it went wrong is the finish.

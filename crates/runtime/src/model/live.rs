@@ -2,7 +2,7 @@
 //! await.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -10,7 +10,7 @@ use musher_protocol::{Answer, PermissionMode, RuntimeStatus};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::{AgentInput, RuntimeError};
+use crate::{AgentInput, RuntimeContext, RuntimeError};
 
 /// How many words may wait for the agent's next step.
 const INBOX: usize = 64;
@@ -28,10 +28,22 @@ struct State {
     over: Option<RuntimeStatus>,
     /// Who waits for which answer.
     asks: BTreeMap<String, oneshot::Sender<Answer>>,
+    /// The ids of all words so far: what is said twice is heard once.
+    said: BTreeSet<String>,
     mode: PermissionMode,
     model: Option<String>,
     /// Cancelled by an interrupt; one for each turn.
     turn: CancellationToken,
+}
+
+/// What a stop has to wait for. It does not wait for events to be taken.
+#[derive(Debug, Default)]
+struct Work {
+    /// Tools that run, or may still from an earlier engine.
+    busy: usize,
+    over: bool,
+    /// Processes that would not end.
+    left: Vec<u32>,
 }
 
 /// See the module.
@@ -42,8 +54,7 @@ pub(super) struct Live {
     pub ending: CancellationToken,
     words: mpsc::Sender<Word>,
     inbox: Mutex<Option<mpsc::Receiver<Word>>>,
-    /// Set with the end: processes that may still live.
-    left: watch::Sender<Option<Vec<u32>>>,
+    work: watch::Sender<Work>,
 }
 
 impl Default for Live {
@@ -54,7 +65,7 @@ impl Default for Live {
             ending: CancellationToken::new(),
             words,
             inbox: Mutex::new(Some(inbox)),
-            left: watch::Sender::new(None),
+            work: watch::Sender::default(),
         }
     }
 }
@@ -66,14 +77,36 @@ impl Live {
     }
 
     /// Gives the inbox to the one that begins; `None` for a second one.
-    pub fn begin(&self, mode: PermissionMode, model: &str) -> Option<mpsc::Receiver<Word>> {
+    /// Until [`Self::idle`], a stop waits for it: an earlier engine may have left something.
+    pub fn begin(&self, context: &RuntimeContext) -> Option<mpsc::Receiver<Word>> {
         let inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        self.work.send_modify(|work| work.busy = 1);
         let mut state = self.state();
         state.begun = true;
-        state.mode = mode;
-        state.model = Some(model.to_owned());
+        state.said.insert(context.prompt_id.clone());
+        state.mode = context.permission_mode;
+        state.model = context.model.clone();
         state.turn = self.ending.child_token();
         Some(inbox)
+    }
+
+    /// Before so many tools run: whether they may. Each of them is [`Self::idle`] once.
+    pub fn busy(&self, tools: usize) -> bool {
+        self.work.send_modify(|work| work.busy += tools);
+        // A stop that came before this does not wait for them.
+        let may = !self.ending.is_cancelled();
+        if !may {
+            self.work.send_modify(|work| work.busy -= tools);
+        }
+        may
+    }
+
+    /// One of them has ended, but for these processes.
+    pub fn idle(&self, left: &[u32]) {
+        self.work.send_modify(|work| {
+            work.busy -= 1;
+            work.left.extend(left);
+        });
     }
 
     pub fn over(&self, status: RuntimeStatus, left: Vec<u32>) {
@@ -81,7 +114,7 @@ impl Live {
         state.over = Some(status);
         state.asks.clear();
         drop(state);
-        self.left.send_replace(Some(left));
+        self.work.send_replace(Work { busy: 0, over: true, left });
     }
 
     pub fn status(&self) -> RuntimeStatus {
@@ -98,10 +131,10 @@ impl Live {
         if !self.state().begun {
             return Ok(());
         }
-        let mut left = self.left.subscribe();
-        let left = left.wait_for(Option::is_some).await.ok().and_then(|it| it.clone());
-        match left {
-            Some(left) if !left.is_empty() => Err(RuntimeError::Unconfirmed(left)),
+        let mut work = self.work.subscribe();
+        let ended = work.wait_for(|work| work.over || work.busy == 0).await;
+        match ended {
+            Ok(work) if !work.left.is_empty() => Err(RuntimeError::Unconfirmed(work.left.clone())),
             _ => Ok(()),
         }
     }
@@ -134,12 +167,20 @@ impl Live {
             return Err(RuntimeError::NotRunning);
         }
         match input {
-            AgentInput::Message { id, text } => self.put(Word::Message { id, text }),
+            AgentInput::Message { id, .. } if state.said.contains(&id) => Ok(()),
+            AgentInput::Message { id, text } => {
+                self.put(Word::Message { id: id.clone(), text })?;
+                state.said.insert(id);
+                Ok(())
+            }
             AgentInput::EndOfInput => self.put(Word::End),
-            AgentInput::Answer { request, answer } => match state.asks.remove(&request) {
-                Some(waiting) => waiting.send(answer).map_err(|_| RuntimeError::NotRunning),
-                None => Err(RuntimeError::Unsupported("answer a request that is not open")),
-            },
+            AgentInput::Answer { request, answer } => {
+                let waiting = state.asks.remove(&request);
+                // Who waited may have gone, when the turn was interrupted.
+                let heard = waiting.is_some_and(|waiting| waiting.send(answer).is_ok());
+                let closed = RuntimeError::Unsupported("answer a request that is not open");
+                if heard { Ok(()) } else { Err(closed) }
+            }
             AgentInput::Interrupt => {
                 state.turn.cancel();
                 Ok(())

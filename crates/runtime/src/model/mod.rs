@@ -24,6 +24,7 @@ pub mod gemini;
 mod kind;
 mod live;
 mod prices;
+mod probe;
 pub mod responses;
 mod room;
 mod run;
@@ -46,6 +47,7 @@ use tokio::time::Instant;
 pub use endpoint::{Endpoint, EndpointError, Patience};
 pub use kind::{Keys, ModelKind};
 pub use prices::{Known, Price, Prices};
+pub use probe::{USUAL_PORTS, find_at};
 
 use crate::{
     AgentInput, AgentRuntime, EventLog, EventSink, EventStream, RuntimeContext, RuntimeError,
@@ -82,10 +84,15 @@ impl ModelRuntime {
         let tools =
             context.tools.host.clone().ok_or(RuntimeError::Unsupported("run without tools"))?;
         let budget = Budget::new(context.limits.clone(), Instant::now());
+        // Before anything is looked at or said: a stop before the start is the end.
+        if self.live.ending.is_cancelled() && context.attach.is_none() {
+            return Ok((RunOutcome::Stopped { by: StoppedBy::User }, Vec::new(), budget));
+        }
         if context.attach.is_some() {
             let (outcome, left) = after_a_crash(&*tools, sink).await?;
             return Ok((outcome, left, budget));
         }
+        self.live.idle(&[]);
         let tools_dir = context.run_dir.join(TOOLS);
         tokio::fs::create_dir_all(&tools_dir)
             .await
@@ -136,7 +143,8 @@ impl ModelRuntime {
             prices,
             inbox,
             input_ended: false,
-            model: self.live.model().unwrap_or_default(),
+            model: self.live.model().unwrap_or_else(|| self.kind.default_model().to_owned()),
+            default_model: self.kind.default_model(),
             instructions: instructions(context),
             talk: Conversation::default(),
             budget,
@@ -157,8 +165,7 @@ impl AgentRuntime for ModelRuntime {
         context: RuntimeContext,
         events: EventSink,
     ) -> Result<RuntimeResult, RuntimeError> {
-        let model = context.model.clone().unwrap_or_else(|| self.kind.default_model().to_owned());
-        let Some(inbox) = self.live.begin(context.permission_mode, &model) else {
+        let Some(inbox) = self.live.begin(&context) else {
             return Err(RuntimeError::Unsupported("start twice"));
         };
         self.log.get_or_init(|| events.log());

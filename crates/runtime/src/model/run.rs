@@ -35,6 +35,8 @@ pub(super) struct Run<'a> {
     /// Nothing more will be said.
     pub input_ended: bool,
     pub model: String,
+    /// For who says no other.
+    pub default_model: &'static str,
     pub instructions: String,
     pub talk: Conversation,
     pub budget: Budget,
@@ -140,14 +142,22 @@ impl Run<'_> {
             ..SessionInfo::default()
         };
         self.sink.say(AgentEvent::Session(session)).await?;
-        if self.talk.has_foreign_items(self.dialect(), &self.model) {
-            let message =
-                "Another model's hidden thoughts cannot be taken over; its words and what \
-                           its tools found are."
-                    .to_owned();
-            self.sink.say(AgentEvent::Warning { code: "model_changed".into(), message }).await?;
-        }
+        self.warn_of_foreign_items().await?;
         self.hear(self.context.prompt_id.clone(), self.context.prompt.clone()).await
+    }
+
+    async fn warn_of_foreign_items(&self) -> Result<(), Over> {
+        if self.talk.has_foreign_items(self.dialect(), &self.model) {
+            let message = "Another model's hidden thoughts cannot be taken over; its words and what \
+                           its tools found are.";
+            self.warn("model_changed", message).await?;
+        }
+        Ok(())
+    }
+
+    async fn warn(&self, code: &str, message: &str) -> Result<(), Over> {
+        let (code, message) = (code.to_owned(), message.to_owned());
+        Ok(self.sink.say(AgentEvent::Warning { code, message }).await?)
     }
 
     /// The agent has these words from here on.
@@ -210,6 +220,11 @@ impl Run<'_> {
         if let Some(reached) = self.budget.reached(Instant::now()) {
             return Err(limit(reached));
         }
+        if self.budget.is_blind() {
+            let message = "What this model costs is not known, so the limit on money cannot end the \
+                           run. Add its price to prices.toml, or set a limit of tokens.";
+            self.warn("cost_unknown", message).await?;
+        }
         if let Some(near) = self.budget.wind_down(Instant::now()) {
             let text = format!(
                 "Most of what you may use ({}) is used up. Come to an end now: finish the step you \
@@ -231,8 +246,9 @@ impl Run<'_> {
     async fn ask(&mut self) -> Result<Answer, Over> {
         let mut specs = self.tools.specs(self.live.mode());
         specs.push(super::ask_user::spec());
-        if let Some(model) = self.live.model() {
-            self.model = model;
+        let model = self.live.model().unwrap_or_else(|| self.default_model.to_owned());
+        if std::mem::replace(&mut self.model, model) != self.model {
+            self.warn_of_foreign_items().await?;
         }
         loop {
             self.talk.mend();
@@ -305,9 +321,8 @@ impl Run<'_> {
     /// A cut answer goes on; a malformed or empty one is asked for again.
     async fn mend_ending(&mut self, answer: &Answer, has_calls: bool) -> Result<(), Over> {
         if answer.finish != Finish::Length {
-            let message = "The model's answer could not be used; it is asked again.".to_owned();
-            let code = "bad_answer".to_owned();
-            return Ok(self.sink.say(AgentEvent::Warning { code, message }).await?);
+            let message = "The model's answer could not be used; it is asked again.";
+            return self.warn("bad_answer", message).await;
         }
         let text = match has_calls || answer.items.is_empty() {
             true => "Your answer was longer than allowed and was dropped. Work in smaller parts.",

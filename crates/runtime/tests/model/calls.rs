@@ -1,0 +1,66 @@
+//! The calls of one answer: what only reads runs side by side, what changes anything runs alone and in
+//! order, and one that goes wrong ends by itself.
+
+use musher_protocol::*;
+use musher_testkit::dialects::{Answer, Dialect, Item};
+use serde_json::json;
+
+use super::{harness::*, stops::*};
+
+each_dialect! {
+    reads_run_side_by_side,
+    changes_run_alone_and_in_order,
+    a_tool_that_breaks_ends_its_call_alone,
+    what_cannot_be_called_is_told,
+}
+
+fn together<'a>(names: impl IntoIterator<Item = &'a str>) -> Answer {
+    Answer::says(names.into_iter().map(|name| Item::call(name, &json!({"path": name}))))
+}
+
+async fn reads_run_side_by_side(dialect: Dialect) {
+    let endpoint = serves(dialect, [together(["meet", "meet"]), Answer::text("Done.")]);
+    let over = Setup::new(&endpoint).start().finish().await;
+    endpoint.check().unwrap();
+    let texts: Vec<String> = over.results().into_iter().map(|it| it.text).collect();
+    assert_eq!(texts, ["met", "met"]);
+}
+
+async fn changes_run_alone_and_in_order(dialect: Dialect) {
+    let names = ["read_file", "change", "read_file", "read_file", "change", "change", "read_file"];
+    let endpoint = serves(dialect, [together(names), Answer::text("Done.")]);
+    let over = Setup::new(&endpoint).start().finish().await;
+    endpoint.check().unwrap();
+    assert_eq!(over.setup.tools.overlaps(), [""; 0]);
+    let called = over.events.iter().filter_map(|it| match it {
+        AgentEvent::ToolCall(call) => Some(call.id.as_str()),
+        _ => None,
+    });
+    let results = over.results();
+    let answered: Vec<&str> = results.iter().map(|it| it.id.as_str()).collect();
+    let called: Vec<&str> = called.collect();
+    assert_eq!(answered.len(), names.len());
+    // The reads of one group may end in any order.
+    for at in [1, 4, 5, 6] {
+        assert_eq!(called[at], answered[at], "{called:?} {answered:?}");
+    }
+}
+
+async fn a_tool_that_breaks_ends_its_call_alone(dialect: Dialect) {
+    let endpoint = serves(dialect, [together(["panic", "change"]), Answer::text("Done.")]);
+    let over = Setup::new(&endpoint).start().finish().await;
+    endpoint.check().unwrap();
+    assert_eq!(over.result.outcome, RunOutcome::Completed);
+    let results = over.results();
+    assert!(results[0].is_error && !results[1].is_error, "{results:?}");
+}
+
+async fn what_cannot_be_called_is_told(dialect: Dialect) {
+    let calls = [Item::call("read_file", &json!({})), Item::call("change", &json!({"path": "a"}))];
+    let endpoint = serves(dialect, [Answer::says(calls), Answer::text("Done.")]);
+    let over = Setup::new(&endpoint).start().finish().await;
+    endpoint.check().unwrap();
+    let results = over.results();
+    assert!(results[0].is_error && results[0].text.contains("missing"), "{results:?}");
+    assert!(!results[1].is_error, "the other call is made");
+}

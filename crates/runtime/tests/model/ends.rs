@@ -1,0 +1,83 @@
+//! How a run begins and ends, whatever it does between.
+
+use musher_protocol::*;
+use musher_runtime::{AgentInput, EventSink, RuntimeError, RuntimeKind, model::TOOLS};
+use musher_testkit::dialects::{Answer, Dialect, Offer};
+
+use super::{harness::*, stops::*};
+use futures::StreamExt;
+
+each_dialect! {
+    starts_streams_and_completes,
+    starts_once,
+    a_local_model_needs_no_key_and_its_session_is_free,
+    without_a_key_nothing_is_asked,
+    an_engine_that_is_gone_leaves_an_end_behind,
+}
+
+async fn starts_streams_and_completes(dialect: Dialect) {
+    let endpoint = serves(dialect, [Answer::text("Hello. Ünïcode: 你好 🦀")]);
+    let mut agent = Setup::new(&endpoint).start();
+    agent.until(|it| matches!(it, AgentEvent::MessageSent { id } if id == "prompt-1")).await;
+    assert_eq!(agent.runtime.get_status(), RuntimeStatus::Running);
+    let over = agent.finish().await;
+    endpoint.check().unwrap();
+    assert_eq!(over.result.outcome, RunOutcome::Completed);
+    assert!(over.said("Hello. Ünïcode: 你好 🦀"));
+    assert!(over.count(|it| matches!(it, AgentEvent::Text { delta: true, .. })) > 1);
+    assert_eq!(over.count(|it| matches!(it, AgentEvent::Session(_))), 1);
+    assert_eq!(over.count(|it| matches!(it, AgentEvent::TurnEnded { ok: true, .. })), 1);
+    let late = over.runtime.steer(AgentInput::Interrupt).await;
+    assert!(matches!(late, Err(RuntimeError::NotRunning)), "{late:?}");
+    let streamed: Vec<_> = over.runtime.stream_events(2).map(|it| it.event).collect().await;
+    assert_eq!(streamed, over.events[1..]);
+}
+
+async fn starts_once(dialect: Dialect) {
+    let endpoint = serves(dialect, [Answer::text("Hello.")]);
+    let over = Setup::new(&endpoint).start().finish().await;
+    let (sink, mut batches) = EventSink::new(std::sync::Arc::new(Transcript::default()));
+    let again = over.runtime.start(over.setup.context.clone(), sink).await;
+    assert!(matches!(again, Err(RuntimeError::Unsupported(_))), "{again:?}");
+    assert!(batches.recv().await.is_none(), "nothing is said of it");
+    assert_eq!(over.runtime.get_status(), RuntimeStatus::Completed);
+}
+
+async fn a_local_model_needs_no_key_and_its_session_is_free(dialect: Dialect) {
+    let endpoint = Offer::new(dialect).without_key().start([Answer::text("Hello.")]).unwrap();
+    let over = Setup::new(&endpoint).key(None).start().finish().await;
+    endpoint.check().unwrap();
+    assert_eq!(over.result.outcome, RunOutcome::Completed);
+    let free =
+        |it: &AgentEvent| matches!(it, AgentEvent::Session(it) if it.billing == Billing::Free);
+    assert_eq!(over.count(free), 1);
+    // What runs on this machine costs nothing, and that is known.
+    assert_eq!(over.result.token_usage.cost_microdollars, 0);
+    assert_eq!(over.result.token_usage.cost_source, CostSource::Estimated);
+}
+
+async fn without_a_key_nothing_is_asked(dialect: Dialect) {
+    let endpoint = serves(dialect, [Answer::text("Hello.")]);
+    let setup = Setup::new(&endpoint).key(None);
+    let over = setup.with(|context| context.endpoint.base_url = None).start().end().await;
+    let outcome = over.result.outcome;
+    assert!(matches!(outcome, RunOutcome::AuthenticationRequired { .. }), "{outcome:?}");
+    assert!(endpoint.requests().is_empty());
+}
+
+async fn an_engine_that_is_gone_leaves_an_end_behind(dialect: Dialect) {
+    let endpoint = serves(dialect, [calls("hang")]);
+    let mut agent = Setup::new(&endpoint).start();
+    let run_dir = agent.setup.context.run_dir.clone();
+    agent.until(|it| matches!(it, AgentEvent::ToolCall(_))).await;
+    agent.setup.tools.until_begun(1).await;
+    let setup = agent.crash().await;
+    assert!(setup.kind().left_something(&run_dir), "{TOOLS} is not there");
+    let stored = setup.log.stored.lock().unwrap().clone();
+    let over = Setup::new(&endpoint).attached_to(stored).start().end().await;
+    assert_eq!(over.result.outcome, RunOutcome::Stopped { by: StoppedBy::Engine });
+    let results = over.results();
+    assert!(results.len() == 1 && results[0].is_error, "{results:?}");
+    assert!(results[0].text.contains("whether it had an effect is unknown"), "{results:?}");
+    assert_eq!((over.warned("interrupted"), endpoint.turns().len()), (1, 1));
+}

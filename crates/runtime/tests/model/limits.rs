@@ -1,0 +1,133 @@
+//! What a run may use. Each limit is looked at before each request and each call; shortly before it the
+//! agent is told to come to an end.
+
+use musher_protocol::*;
+use musher_testkit::dialects::{Answer, Dialect, Item, Script, ScriptedEndpoint, TokenCount};
+use serde_json::json;
+
+use super::{harness::*, stops::*};
+
+each_dialect! {
+    turns,
+    tool_calls,
+    tool_calls_of_one_answer,
+    tokens,
+    money_that_is_known,
+    money_that_is_not_known,
+    seconds,
+    seconds_during_a_tool,
+}
+
+fn endless(dialect: Dialect) -> ScriptedEndpoint {
+    ScriptedEndpoint::start(dialect, Script::repeating([calls("change")])).unwrap()
+}
+
+fn ended_by(over: &Over) -> RunLimit {
+    match over.result.outcome {
+        RunOutcome::LimitReached { limit } => limit,
+        ref other => panic!("{other:?}"),
+    }
+}
+
+/// After how many answers the agent was told to come to an end, for each time that it was.
+fn told(over: &Over) -> Vec<usize> {
+    let (mut steps, mut told) = (0, Vec::new());
+    for event in &over.events {
+        match event {
+            AgentEvent::ModelStep(_) => steps += 1,
+            AgentEvent::Instruction { .. } => told.push(steps),
+            _ => {}
+        }
+    }
+    told
+}
+
+fn steps(over: &Over) -> usize {
+    over.count(|it| matches!(it, AgentEvent::ModelStep(_)))
+}
+
+/// What a usual answer takes.
+const TOKENS: u64 = TokenCount::USUAL.input + TokenCount::USUAL.cached + TokenCount::USUAL.output;
+
+async fn turns(dialect: Dialect) {
+    let endpoint = endless(dialect);
+    let limits = RunLimits { max_turns: Some(5), ..RunLimits::default() };
+    let over = Setup::new(&endpoint).limits(limits).start().end().await;
+    endpoint.check().unwrap();
+    assert_eq!((ended_by(&over), steps(&over)), (RunLimit::Turns, 5));
+    assert_eq!(told(&over), [4]);
+    assert!(endpoint.turns()[4].body.to_string().contains("Come to an end now"));
+}
+
+async fn tool_calls(dialect: Dialect) {
+    let endpoint = endless(dialect);
+    let limits = RunLimits { max_tool_calls: Some(5), ..RunLimits::default() };
+    let over = Setup::new(&endpoint).limits(limits).start().end().await;
+    assert_eq!(ended_by(&over), RunLimit::ToolCalls);
+    assert_eq!((over.setup.tools.begun().len(), told(&over)), (5, vec![4]));
+}
+
+async fn tool_calls_of_one_answer(dialect: Dialect) {
+    let reads = (0..6).map(|at| Item::call("read_file", &json!({"path": at.to_string()})));
+    let endpoint = serves(dialect, [Answer::says(reads)]);
+    let limits = RunLimits { max_tool_calls: Some(4), ..RunLimits::default() };
+    let over = Setup::new(&endpoint).limits(limits).start().end().await;
+    assert_eq!(ended_by(&over), RunLimit::ToolCalls);
+    assert_eq!(over.setup.tools.begun().len(), 4, "what is allowed is done, and no more");
+    assert_eq!(over.results().len(), 6, "each call is answered");
+}
+
+async fn tokens(dialect: Dialect) {
+    let endpoint = endless(dialect);
+    let limits = RunLimits { max_tokens: Some(TOKENS * 5), ..RunLimits::default() };
+    let over = Setup::new(&endpoint).limits(limits).start().end().await;
+    assert_eq!((ended_by(&over), steps(&over)), (RunLimit::Tokens, 5));
+    assert_eq!(told(&over), [4]);
+    let used = over.result.token_usage;
+    assert_eq!(used.input_tokens + used.cache_read_input_tokens + used.output_tokens, TOKENS * 5);
+}
+
+/// One that is no loopback address, so that it costs something.
+fn elsewhere(endpoint: &ScriptedEndpoint) -> Setup {
+    Setup::new(endpoint).with(|context| {
+        let named = context.endpoint.base_url.take().unwrap();
+        // Leads here too, and is not known to be this machine.
+        context.endpoint.base_url = Some(named.replace("127.0.0.1", "0.0.0.0"));
+    })
+}
+
+async fn money_that_is_known(dialect: Dialect) {
+    let endpoint = endless(dialect);
+    let limits = RunLimits { max_cost_microdollars: Some(TOKENS * 5), ..RunLimits::default() };
+    let price = "as_of = \"2026-11-22\"\n[models.scripted-large]\n\
+                 price = { input = 1_000_000, cached = 1_000_000, output = 1_000_000 }\n";
+    let over = elsewhere(&endpoint).price(price).limits(limits).start().end().await;
+    assert_eq!((ended_by(&over), steps(&over)), (RunLimit::Money, 5));
+    assert_eq!(told(&over), [4]);
+    assert_eq!(over.result.token_usage.cost_microdollars, TOKENS * 5);
+    assert_eq!(over.result.token_usage.cost_source, CostSource::Estimated);
+}
+
+async fn money_that_is_not_known(dialect: Dialect) {
+    let endpoint = serves(dialect, [calls("change"), calls("change"), Answer::text("Done.")]);
+    let limits = RunLimits { max_cost_microdollars: Some(1), ..RunLimits::default() };
+    let over = elsewhere(&endpoint).limits(limits).start().finish().await;
+    assert_eq!(over.result.outcome, RunOutcome::Completed, "what is not known is no limit");
+    assert_eq!(over.result.token_usage.cost_source, CostSource::Unknown);
+    assert_eq!(over.warned("cost_unknown"), 1, "and that is said, once");
+}
+
+async fn seconds(dialect: Dialect) {
+    let endpoint = serves(dialect, [slow_words()]);
+    let limits = RunLimits { max_seconds: Some(1), ..RunLimits::default() };
+    let over = Setup::new(&endpoint).limits(limits).start().end().await;
+    assert_eq!(ended_by(&over), RunLimit::Time);
+}
+
+async fn seconds_during_a_tool(dialect: Dialect) {
+    let endpoint = serves(dialect, [calls("hang")]);
+    let limits = RunLimits { max_seconds: Some(1), ..RunLimits::default() };
+    let over = Setup::new(&endpoint).limits(limits).start().end().await;
+    assert_eq!(ended_by(&over), RunLimit::Time);
+    assert_eq!(over.results()[0].text, "stopped");
+}

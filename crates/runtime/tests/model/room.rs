@@ -1,0 +1,75 @@
+//! A conversation that the model cannot hold: summed up once, then cut, then given up.
+
+use musher_protocol::*;
+use musher_testkit::dialects::{Answer, Dialect, Problem, Script, ScriptedEndpoint};
+
+use super::{harness::*, stops::*};
+
+each_dialect! {
+    is_summed_up_once_then_cut_then_given_up,
+    goes_on_from_the_summary,
+}
+
+const SUMMARY: &str = "The task was to do it; a change was made.";
+
+fn too_long(dialect: Dialect) -> Answer {
+    Answer::Problem(match dialect {
+        Dialect::Gemini => Problem::new(
+            400,
+            "INVALID_ARGUMENT",
+            "The input token count (2000000) exceeds the maximum number of tokens allowed (1048576).",
+        ),
+        _ => Problem::new(
+            400,
+            "invalid_request_error",
+            "Your input exceeds the context window of this model.",
+        )
+        .code("context_length_exceeded"),
+    })
+}
+
+fn summaries(over: &Over) -> Vec<(String, u32)> {
+    let all = over.events.iter().filter_map(|it| match it {
+        AgentEvent::Summary { text, kept } => Some((text.clone(), *kept)),
+        _ => None,
+    });
+    all.collect()
+}
+
+async fn is_summed_up_once_then_cut_then_given_up(dialect: Dialect) {
+    let script = Script::by(move |asked| match asked.number {
+        1 => calls("change"),
+        _ if asked.says("has become too long") => Answer::text(SUMMARY),
+        _ => too_long(dialect),
+    });
+    let endpoint = ScriptedEndpoint::start(dialect, script).unwrap();
+    let over = Setup::new(&endpoint).start().finish().await;
+    endpoint.check().unwrap();
+    assert!(matches!(over.result.outcome, RunOutcome::Failed { .. }), "{:?}", over.result);
+    // The call, too long, the summary, too long, the cut, too long.
+    assert_eq!(endpoint.turns().len(), 5);
+    let summaries = summaries(&over);
+    assert_eq!(summaries.len(), 2, "{summaries:?}");
+    assert_eq!(summaries[0], (SUMMARY.to_owned(), 0));
+}
+
+async fn goes_on_from_the_summary(dialect: Dialect) {
+    let script = Script::by(move |asked| match asked.number {
+        1 => calls("change"),
+        2 => too_long(dialect),
+        3 => Answer::text(SUMMARY),
+        4 => calls("change"),
+        _ => Answer::text("Done."),
+    });
+    let endpoint = ScriptedEndpoint::start(dialect, script).unwrap();
+    let over = Setup::new(&endpoint).start().finish().await;
+    endpoint.check().unwrap();
+    assert_eq!(over.result.outcome, RunOutcome::Completed);
+    assert!(endpoint.turns()[3].body.to_string().contains(SUMMARY));
+    assert_eq!(summaries(&over).len(), 1);
+
+    let resumed = Setup::new(&endpoint).resuming(over.stored()).start().finish().await;
+    endpoint.check().unwrap();
+    assert_eq!(resumed.result.outcome, RunOutcome::Completed);
+    assert!(endpoint.turns()[5].body.to_string().contains(SUMMARY), "it is in the transcript");
+}
