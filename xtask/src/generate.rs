@@ -71,6 +71,8 @@ type Taken = (
     protocol::WorktreeRemoveParams,
     protocol::PageLogParams,
 );
+type TakenByModels =
+    (protocol::KeySetParams, protocol::KeyPlaceParams, protocol::EndpointProbeParams);
 type TakenByRuns = (
     protocol::RunStartParams,
     protocol::RunParams,
@@ -92,6 +94,12 @@ type Given = (
     protocol::TrustReport,
     protocol::WorktreeChanges,
 );
+type GivenByModels = (
+    protocol::KeptKey,
+    protocol::KeyRemoved,
+    protocol::EndpointReport,
+    protocol::LocalEndpoint,
+);
 type GivenByRuns =
     (protocol::FileDiff, protocol::RemovalReport, protocol::RunDetail, protocol::EventBatch);
 
@@ -110,7 +118,9 @@ impl Types {
         Pushed::visit_generics(&mut types);
         Taken::visit_generics(&mut types);
         TakenByRuns::visit_generics(&mut types);
+        TakenByModels::visit_generics(&mut types);
         Given::visit_generics(&mut types);
+        GivenByModels::visit_generics(&mut types);
         GivenByRuns::visit_generics(&mut types);
         types
     }

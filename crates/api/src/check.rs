@@ -4,6 +4,9 @@
 use musher_protocol::*;
 
 pub(crate) trait Check {
+    /// Something in it is in no error and no log.
+    const SECRET: bool = false;
+
     /// The error names the field.
     fn check(&self) -> Result<(), ApiError>;
 }
@@ -22,6 +25,14 @@ fn run(id: &RunId) -> Result<(), ApiError> {
 
 fn project(id: &ProjectId) -> Result<(), ApiError> {
     ensure(ProjectId::parse(id.as_str()).is_some(), "project", "it is no project's id")
+}
+
+/// What no key looks like: who mixes up the two fields has not put a key where it is shown.
+fn key_place(place: &str) -> Result<(), ApiError> {
+    let is_address = place.starts_with("http://") || place.starts_with("https://");
+    let fits = is_address && !place.chars().any(char::is_control) && place.len() <= 2048;
+    let known = ["openai", "gemini"].contains(&place);
+    ensure(known || fits, "place", "it is `openai`, `gemini` or the address of a model server")
 }
 
 /// Absolute; `~/` is the home of the person whose engine this is.
@@ -75,6 +86,27 @@ impl Check for Empty {
 impl Check for PageLogParams {
     fn check(&self) -> Result<(), ApiError> {
         Ok(())
+    }
+}
+
+impl Check for KeySetParams {
+    const SECRET: bool = true;
+
+    fn check(&self) -> Result<(), ApiError> {
+        key_place(&self.place)
+    }
+}
+
+impl Check for KeyPlaceParams {
+    fn check(&self) -> Result<(), ApiError> {
+        key_place(&self.place)
+    }
+}
+
+impl Check for EndpointProbeParams {
+    fn check(&self) -> Result<(), ApiError> {
+        said("runtime", &self.runtime)?;
+        self.model.iter().try_for_each(|model| said("model", model))
     }
 }
 

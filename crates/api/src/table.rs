@@ -72,6 +72,11 @@ commands! {
         run_set_model(RunSetModelParams) => engine.run_set_model(params).await?;
         run_set_permission_mode(RunSetModeParams) => engine.run_set_permission_mode(params).await?;
         run_mark_read(RunParams) => engine.run_mark_read(params).await?;
+        key_list(Empty) => { let Empty {} = params; engine.key_list().await? };
+        key_set(KeySetParams) => engine.key_set(params).await?;
+        key_remove(KeyPlaceParams) => engine.key_remove(params).await?;
+        endpoint_probe(EndpointProbeParams) => engine.endpoint_probe(params).await?;
+        find_local_endpoints(Empty) => { let Empty {} = params; engine.find_local_endpoints().await? };
         page_log(PageLogParams) => { log_from_page(&params); Empty {} };
     }
     text {
@@ -96,10 +101,9 @@ fn read<T: DeserializeOwned + Check>(text: &str) -> Result<T, ApiError> {
     let params: T = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let field = error.path().to_string();
         let at = if field == "." { String::new() } else { format!(" in `{field}`") };
-        ApiError::new(
-            ErrorCode::BadRequest,
-            format!("The parameters do not fit{at}: {}.", error.inner()),
-        )
+        // The parser's words quote what they are about.
+        let why = if T::SECRET { String::new() } else { format!(": {}", error.inner()) };
+        ApiError::new(ErrorCode::BadRequest, format!("The parameters do not fit{at}{why}."))
     })?;
     json.end().map_err(|_| {
         ApiError::new(ErrorCode::BadRequest, "Something follows the parameters' JSON.")

@@ -74,13 +74,13 @@ pub enum Command {
         #[arg(long)]
         force: bool,
     },
-    /// Keeps a model provider's key, read from stdin, or forgets it.
+    /// Keeps a model provider's key, read from stdin, forgets it, or says what is kept.
     Keys {
         #[command(subcommand)]
         command: Keys,
     },
     /// Says what is well here and what is not.
-    Doctor,
+    Doctor(Look),
     /// Serves the API over the data directory's socket; with --port, and the page, to a browser here.
     Serve {
         /// Listens on 127.0.0.1 too; 0 takes any free port.
@@ -166,6 +166,26 @@ pub struct Run {
     pub trust: bool,
 }
 
+/// What of the models is looked at; nothing leaves this machine without it.
+#[derive(Debug, clap::Args)]
+pub struct Look {
+    /// Asks each provider that has a key, and the address of --base-url, for its models.
+    #[arg(long)]
+    pub models: bool,
+    /// Also sends one tiny request with a tool to each; it costs what such a request costs.
+    #[arg(long, requires = "models")]
+    pub round_trip: bool,
+    /// A model server of your own.
+    #[arg(long, value_name = "URL", requires = "models")]
+    pub base_url: Option<String>,
+    /// How it is spoken to there: openai-responses, openai-chat or gemini.
+    #[arg(long, value_name = "NAME", requires = "base_url")]
+    pub dialect: Option<String>,
+    /// The model of the round trip there.
+    #[arg(long, value_name = "NAME", requires = "base_url")]
+    pub model: Option<String>,
+}
+
 #[derive(Debug, Subcommand)]
 pub enum Keys {
     /// Reads a key from stdin and keeps it in the system's keychain.
@@ -176,6 +196,8 @@ pub enum Keys {
         #[arg(long)]
         file: bool,
     },
+    /// Lists whose keys are kept, and where; never a key.
+    List,
     /// Forgets a key.
     Remove { place: String },
 }

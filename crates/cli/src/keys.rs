@@ -6,16 +6,16 @@ use std::{
     process::ExitCode,
 };
 
-use musher_engine::{KeptIn, KeyError, KeyRing};
-use musher_protocol::{ApiError, ErrorCode};
+use musher_engine::{KeyRing, key_error};
+use musher_protocol::{ApiError, ErrorCode, KeptIn};
 use secrecy::SecretString;
 
-use crate::args::Keys;
+use crate::{args::Keys, print};
 
 /// No provider's key is longer.
 const MOST: u64 = 4096;
 
-pub async fn keys(data_dir: &Path, command: Keys) -> Result<ExitCode, ApiError> {
+pub async fn keys(data_dir: &Path, json: bool, command: Keys) -> Result<ExitCode, ApiError> {
     std::fs::create_dir_all(data_dir).map_err(|error| {
         let message = format!("The data directory {} cannot be made: {error}.", data_dir.display());
         ApiError::new(ErrorCode::NoPermission, message)
@@ -23,15 +23,30 @@ pub async fn keys(data_dir: &Path, command: Keys) -> Result<ExitCode, ApiError> 
     let ring = KeyRing::new(data_dir);
     match command {
         Keys::Set { place, file } => {
-            let kept = ring.set(&place, &read_key(&place)?, file).await.map_err(said)?;
+            let kept = ring.set(&place, &read_key(&place)?, file).await.map_err(key_error)?;
             eprintln!("The key for {place} is in {}.", in_words(kept));
         }
-        Keys::Remove { place } => match ring.remove(&place).await.map_err(said)? {
+        Keys::List => list(&ring, json).await?,
+        Keys::Remove { place } => match ring.remove(&place).await.map_err(key_error)? {
             true => eprintln!("The key for {place} is forgotten."),
             false => eprintln!("There was no key for {place}."),
         },
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn list(ring: &KeyRing, json: bool) -> Result<(), ApiError> {
+    let kept = ring.list().await.map_err(key_error)?;
+    for key in &kept {
+        match json {
+            true => print::json(key),
+            false => print::line(&format!("{}  in {}", key.place, in_words(key.kept))),
+        }
+    }
+    if kept.is_empty() && !json {
+        print::line("No keys are kept. Keep one: musher keys set openai");
+    }
+    Ok(())
 }
 
 fn read_key(place: &str) -> Result<SecretString, ApiError> {
@@ -49,29 +64,5 @@ fn in_words(kept: KeptIn) -> &'static str {
     match kept {
         KeptIn::Keychain => "this system's keychain",
         KeptIn::File => "a file that only you can read (keys.json in the data directory)",
-    }
-}
-
-fn said(error: KeyError) -> ApiError {
-    let code = match error {
-        KeyError::NoKey => ErrorCode::BadRequest,
-        _ => ErrorCode::NoPermission,
-    };
-    let hint = match error {
-        KeyError::NoKeychain(_) => Some(
-            "Add --file to keep it in a file that only you can read, or set OPENAI_API_KEY or \
-             GEMINI_API_KEY where Musher is started.",
-        ),
-        KeyError::File { .. } => Some("Look at the file, or remove it and set the keys again."),
-        KeyError::NoKey => None,
-    };
-    let mut text = error.to_string();
-    if let Some(first) = text.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
-    let error = ApiError::new(code, format!("{text}."));
-    match hint {
-        Some(hint) => error.with_hint(hint),
-        None => error,
     }
 }

@@ -5,6 +5,7 @@
 //! 0 completed, 1 failed, 2 usage, 3 a limit, 4 stopped, 5 needs an answer that nobody can give.
 
 mod args;
+mod doctor;
 mod follow;
 mod keys;
 mod print;
@@ -61,8 +62,8 @@ async fn run(args: Args) -> Result<ExitCode, ApiError> {
         Command::Remove { worktree, force } => {
             runs::remove(&data_dir, json, &worktree, force).await
         }
-        Command::Keys { command } => keys::keys(&data_dir, command).await,
-        Command::Doctor => show::doctor(&data_dir, json).await,
+        Command::Keys { command } => keys::keys(&data_dir, json, command).await,
+        Command::Doctor(look) => doctor::doctor(&data_dir, json, look).await,
         Command::Serve { port, page } => serve::serve(&data_dir, port, page).await,
     }
 }

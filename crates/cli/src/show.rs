@@ -61,25 +61,3 @@ fn described(worktree: &Worktree) -> String {
     }
     format!("{}  {branch}  {}", worktree.path, notes.join(", "))
 }
-
-pub async fn doctor(data_dir: &Path, json: bool) -> Result<ExitCode, ApiError> {
-    let reach = Reach::open(data_dir).await?;
-    let report: DoctorReport = reach.call("doctor", &Empty {}).await?;
-    for check in &report.checks {
-        if json {
-            print::json(check);
-            continue;
-        }
-        let mark = match check.state {
-            CheckState::Good => "ok  ",
-            CheckState::Notice => "note",
-            CheckState::Bad => "BAD ",
-        };
-        print::line(&format!("{mark}  {:<12}  {}", check.name, check.sentence));
-        if let Some(hint) = &check.hint {
-            print::line(&format!("                    {hint}"));
-        }
-    }
-    reach.close().await;
-    Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}

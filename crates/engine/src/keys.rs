@@ -3,9 +3,15 @@
 use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
+use musher_protocol::*;
 use musher_runtime::{Registry, model};
-use musher_store::keys::KeyRing;
+use musher_store::keys::{KeyError, KeyRing};
 use secrecy::SecretString;
+
+use crate::{
+    Engine,
+    core::{bad_request, not_found},
+};
 
 struct Stored(KeyRing);
 
@@ -24,4 +30,71 @@ pub fn with_models(registry: Registry, data_dir: &Path) -> Registry {
     registry
         .with(model::ModelKind::openai(keys.clone(), prices.clone()))
         .with(model::ModelKind::gemini(keys, prices))
+}
+
+impl Engine {
+    pub async fn key_list(&self) -> Result<Vec<KeptKey>, ApiError> {
+        self.key_ring().list().await.map_err(key_error)
+    }
+
+    /// Who shows runtimes hears that one may have a key now.
+    pub async fn key_set(&self, params: KeySetParams) -> Result<KeptKey, ApiError> {
+        let KeySetParams { place, key, file } = params;
+        let kept = self.key_ring().set(&place, &key, file).await.map_err(key_error)?;
+        self.core.news.runtimes_changed();
+        Ok(KeptKey { place, kept })
+    }
+
+    pub async fn key_remove(&self, params: KeyPlaceParams) -> Result<KeyRemoved, ApiError> {
+        let was = self.key_ring().remove(&params.place).await.map_err(key_error)?;
+        self.core.news.runtimes_changed();
+        Ok(KeyRemoved { was })
+    }
+
+    /// Goes to the network: a person asked.
+    pub async fn endpoint_probe(
+        &self,
+        params: EndpointProbeParams,
+    ) -> Result<EndpointReport, ApiError> {
+        let name = &params.runtime;
+        let kind = self.core.registry.get(name).ok_or_else(|| not_found("runtime", name))?;
+        let report = kind.probe(&params).await;
+        report.ok_or_else(|| bad_request(format!("The models of {name} have no address to ask.")))
+    }
+
+    /// Looks at this machine's usual ports: a person asked.
+    pub async fn find_local_endpoints(&self) -> Result<Vec<LocalEndpoint>, ApiError> {
+        let looks = self.core.registry.all().map(|kind| kind.find_local());
+        Ok(futures::future::join_all(looks).await.into_iter().flatten().collect())
+    }
+
+    fn key_ring(&self) -> KeyRing {
+        KeyRing::new(self.data_dir())
+    }
+}
+
+/// A refusal of the ring of keys, with the next step. It holds nothing of a key.
+pub fn key_error(error: KeyError) -> ApiError {
+    let code = match error {
+        KeyError::NoKey => ErrorCode::BadRequest,
+        KeyError::NoKeychain(_) => ErrorCode::Unsupported,
+        KeyError::File { .. } => ErrorCode::NoPermission,
+    };
+    let hint = match error {
+        KeyError::NoKeychain(_) => Some(
+            "Keep it in a file that only you can read (`musher keys set --file`), or set \
+             OPENAI_API_KEY or GEMINI_API_KEY where Musher is started.",
+        ),
+        KeyError::File { .. } => Some("Look at the file, or remove it and set the keys again."),
+        KeyError::NoKey => None,
+    };
+    let mut text = error.to_string();
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    let error = ApiError::new(code, format!("{text}."));
+    match hint {
+        Some(hint) => error.with_hint(hint),
+        None => error,
+    }
 }

@@ -18,8 +18,8 @@ mod settings;
 
 pub use core::EngineConfig;
 pub use engine::Engine;
-pub use keys::with_models;
-pub use musher_store::keys::{KeptIn, KeyError, KeyRing};
+pub use keys::{key_error, with_models};
+pub use musher_store::keys::{KeyError, KeyRing};
 pub use news::NewsReader;
 pub use projects::DEMO_REPOSITORY;
 pub use settings::DEFAULT_MAX_LIVE_RUNS;

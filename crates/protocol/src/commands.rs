@@ -37,6 +37,11 @@ pub const COMMANDS: &[(&str, &str, &str)] = &[
     ("run_set_model", "RunSetModelParams", "Empty"),
     ("run_set_permission_mode", "RunSetModeParams", "Empty"),
     ("run_mark_read", "RunParams", "Empty"),
+    ("key_list", "Empty", "KeptKey[]"),
+    ("key_set", "KeySetParams", "KeptKey"),
+    ("key_remove", "KeyPlaceParams", "KeyRemoved"),
+    ("endpoint_probe", "EndpointProbeParams", "EndpointReport"),
+    ("find_local_endpoints", "Empty", "LocalEndpoint[]"),
     ("page_log", "PageLogParams", "Empty"),
 ];
 

@@ -13,6 +13,7 @@ mod event;
 mod folder;
 mod ids;
 mod model;
+mod models;
 mod outcome;
 mod status;
 
@@ -22,6 +23,7 @@ pub use event::*;
 pub use folder::*;
 pub use ids::*;
 pub use model::*;
+pub use models::*;
 pub use outcome::*;
 pub use status::*;
 

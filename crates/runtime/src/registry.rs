@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use async_trait::async_trait;
-use musher_protocol::RuntimeInfo;
+use musher_protocol::{EndpointProbeParams, EndpointReport, LocalEndpoint, RuntimeInfo};
 
 use crate::{AgentRuntime, RuntimeError};
 
@@ -24,6 +24,17 @@ pub trait RuntimeKind: Send + Sync {
     /// Looks for the program on `path` (the user's own PATH, see `musher_process::login_path`).
     /// Found on disk is found; the version only informs.
     async fn detect(&self, path: &str) -> RuntimeInfo;
+
+    /// Asks the place where its models are. `None`: its models are not reached over HTTP. Only for a
+    /// person who asked for it: it goes to the network.
+    async fn probe(&self, _wanted: &EndpointProbeParams) -> Option<EndpointReport> {
+        None
+    }
+
+    /// Looks for model servers on this machine; also only for a person who asked.
+    async fn find_local(&self) -> Vec<LocalEndpoint> {
+        Vec::new()
+    }
 
     /// Whether a run left something in its folder that `AgentRuntime::start` can attach to.
     fn left_something(&self, run_dir: &Path) -> bool {

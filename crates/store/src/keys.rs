@@ -10,19 +10,14 @@ use std::{
     time::Duration,
 };
 
+pub use musher_protocol::KeptIn;
+use musher_protocol::KeptKey;
 use secrecy::{ExposeSecret, SecretString};
 
 /// What keys are filed under in the system's keychain.
 const SERVICE: &str = "musher";
 /// A keychain may ask a person to unlock it; who waits for a key waits no longer than this.
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// Where a key was put.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeptIn {
-    Keychain,
-    File,
-}
 
 #[derive(Debug, thiserror::Error)]
 pub enum KeyError {
@@ -32,6 +27,17 @@ pub enum KeyError {
     File { path: PathBuf, source: io::Error },
     #[error("a key is one line of letters, digits and signs")]
     NoKey,
+}
+
+/// By place; a place without a key has its key in the keychain, which cannot be asked what it holds.
+type Filed = BTreeMap<String, Option<String>>;
+
+/// What every keychain is asked for, also when nothing was noted of it.
+const PROVIDERS: [&str; 2] = ["openai", "gemini"];
+
+/// One way to write an address: the key of `http://host/v1/` is that of `http://host/v1`.
+fn name_of(place: &str) -> &str {
+    place.trim().trim_end_matches('/')
 }
 
 /// The keys of one data directory.
@@ -48,14 +54,31 @@ impl KeyRing {
     /// The key of a provider (`openai`) or of an address. The file is asked first: who put a key
     /// there did so because the keychain does not answer.
     pub async fn get(&self, place: &str) -> Option<SecretString> {
+        let place = name_of(place);
         match self.read() {
-            Ok(mut keys) if keys.contains_key(place) => keys.remove(place).map(SecretString::from),
-            Ok(_) => self.from_keychain(place).await,
+            Ok(mut keys) => match keys.remove(place).flatten() {
+                Some(key) => Some(SecretString::from(key)),
+                None => self.from_keychain(place).await,
+            },
             Err(error) => {
                 tracing::warn!(%error, "keys not read");
                 None
             }
         }
+    }
+
+    /// The places that have a key, and where each is kept.
+    pub async fn list(&self) -> Result<Vec<KeptKey>, KeyError> {
+        let mut all: BTreeMap<String, KeptIn> = BTreeMap::new();
+        for (place, key) in self.read()? {
+            all.insert(place, if key.is_some() { KeptIn::File } else { KeptIn::Keychain });
+        }
+        for place in PROVIDERS {
+            if !all.contains_key(place) && self.from_keychain(place).await.is_some() {
+                all.insert(place.to_owned(), KeptIn::Keychain);
+            }
+        }
+        Ok(all.into_iter().map(|(place, kept)| KeptKey { place, kept }).collect())
     }
 
     async fn from_keychain(&self, place: &str) -> Option<SecretString> {
@@ -81,16 +104,17 @@ impl KeyRing {
         if text.is_empty() || !text.chars().all(|c| c.is_ascii_graphic()) {
             return Err(KeyError::NoKey);
         }
+        let place = name_of(place);
         let (name, secret) = (place.to_owned(), text.clone());
         let write = move || keyring::Entry::new(SERVICE, &name)?.set_password(&secret);
         match in_time(write).await {
             Ok(()) => {
-                self.change(|keys| keys.remove(place).is_some())?;
+                self.change(|keys| keys.insert(place.to_owned(), None) != Some(None))?;
                 Ok(KeptIn::Keychain)
             }
             Err(_) if file => {
                 self.change(|keys| {
-                    keys.insert(place.to_owned(), text);
+                    keys.insert(place.to_owned(), Some(text));
                     true
                 })?;
                 Ok(KeptIn::File)
@@ -101,20 +125,24 @@ impl KeyRing {
 
     /// Forgets a key wherever it is. Says whether there was one.
     pub async fn remove(&self, place: &str) -> Result<bool, KeyError> {
+        let place = name_of(place);
         let mut was = false;
         self.change(|keys| {
-            was = keys.remove(place).is_some();
-            was
+            let noted = keys.remove(place);
+            was = matches!(noted, Some(Some(_)));
+            noted.is_some()
         })?;
         let name = place.to_owned();
         let forget = move || keyring::Entry::new(SERVICE, &name)?.delete_credential();
         Ok(in_time(forget).await.is_ok() || was)
     }
 
-    fn read(&self) -> Result<BTreeMap<String, String>, KeyError> {
+    fn read(&self) -> Result<Filed, KeyError> {
         match fs::read(&self.file) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| self.broken(error.into())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
+            // Not the parser's words: they may hold what they are about.
+            Ok(bytes) => serde_json::from_slice(&bytes)
+                .map_err(|_| self.broken(io::Error::other("it is no list of keys"))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Filed::new()),
             Err(error) => Err(self.broken(error)),
         }
     }
@@ -122,7 +150,7 @@ impl KeyRing {
     /// Writes the file anew when `change` says that something is different; removes an empty one.
     fn change(
         &self,
-        change: impl FnOnce(&mut BTreeMap<String, String>) -> bool,
+        change: impl FnOnce(&mut Filed) -> bool,
     ) -> Result<(), KeyError> {
         let mut keys = self.read()?;
         if !change(&mut keys) {
@@ -135,7 +163,7 @@ impl KeyRing {
         done.map_err(|error| self.broken(error))
     }
 
-    fn write(&self, keys: &BTreeMap<String, String>) -> io::Result<()> {
+    fn write(&self, keys: &Filed) -> io::Result<()> {
         let new = self.file.with_extension("json.new");
         match fs::remove_file(&new) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -186,7 +214,8 @@ mod tests {
 
     /// As where there is no keychain: what `set` does then.
     fn put(ring: &KeyRing, place: &str, key: &str) {
-        ring.change(|keys| keys.insert(place.to_owned(), key.to_owned()).is_none()).unwrap();
+        let key = Some(key.to_owned());
+        ring.change(|keys| keys.insert(name_of(place).to_owned(), key).is_none()).unwrap();
     }
 
     #[tokio::test]
@@ -201,6 +230,29 @@ mod tests {
         }
         assert!(ring.remove("openai").await.unwrap());
         assert!(!ring.file.exists());
+    }
+
+    #[tokio::test]
+    async fn an_address_is_one_place_however_it_ends_and_a_list_has_no_key() {
+        let (_dir, ring) = ring();
+        put(&ring, "http://127.0.0.1:1/v1/", CANARY);
+        ring.change(|keys| keys.insert("http://far/v1".into(), None).is_none()).unwrap();
+        let key = ring.get("http://127.0.0.1:1/v1").await.unwrap();
+        assert_eq!(key.expose_secret(), CANARY);
+        let listed = ring.list().await.unwrap();
+        let in_file = KeptKey { place: "http://127.0.0.1:1/v1".into(), kept: KeptIn::File };
+        let in_chain = KeptKey { place: "http://far/v1".into(), kept: KeptIn::Keychain };
+        assert!(listed.contains(&in_file) && listed.contains(&in_chain), "{listed:?}");
+        assert!(!format!("{listed:?}").contains(CANARY));
+    }
+
+    #[tokio::test]
+    async fn a_broken_file_does_not_say_what_is_in_it() {
+        let (_dir, ring) = ring();
+        fs::write(&ring.file, format!("{{\"openai\": [\"{CANARY}\"]}}")).unwrap();
+        assert!(!ring.list().await.unwrap_err().to_string().contains(CANARY));
+        fs::write(&ring.file, format!("\"{CANARY}\"")).unwrap();
+        assert!(!ring.list().await.unwrap_err().to_string().contains(CANARY));
     }
 
     #[tokio::test]

@@ -6,9 +6,16 @@ import type {
   DiffParams,
   DoctorReport,
   Empty,
+  EndpointProbeParams,
+  EndpointReport,
   EventBatch,
   FileDiff,
   FolderReport,
+  KeptKey,
+  KeyPlaceParams,
+  KeyRemoved,
+  KeySetParams,
+  LocalEndpoint,
   OpenParams,
   PageLogParams,
   PathParams,
@@ -64,6 +71,11 @@ export interface Commands {
   run_set_model: { params: RunSetModelParams; reply: Empty };
   run_set_permission_mode: { params: RunSetModeParams; reply: Empty };
   run_mark_read: { params: RunParams; reply: Empty };
+  key_list: { params: Empty; reply: KeptKey[] };
+  key_set: { params: KeySetParams; reply: KeptKey };
+  key_remove: { params: KeyPlaceParams; reply: KeyRemoved };
+  endpoint_probe: { params: EndpointProbeParams; reply: EndpointReport };
+  find_local_endpoints: { params: Empty; reply: LocalEndpoint[] };
   page_log: { params: PageLogParams; reply: Empty };
 }
 
@@ -98,5 +110,10 @@ export const COMMAND_NAMES: readonly CommandName[] = [
   'run_set_model',
   'run_set_permission_mode',
   'run_mark_read',
+  'key_list',
+  'key_set',
+  'key_remove',
+  'endpoint_probe',
+  'find_local_endpoints',
   'page_log',
 ];

@@ -7,7 +7,7 @@ use musher_protocol::*;
 use musher_runtime::{
     AttachPoint, EventLog, EventSink, EventStream, RuntimeContext, ToolAccess, ToolHost,
 };
-use musher_tools::{Host, HostConfig, Rules};
+use musher_tools::{Host, HostConfig, Rules, ServerSources};
 use musher_worktree::{CreateWorktree, Created, WorktreeError, slug};
 
 use secrecy::SecretString;
@@ -227,6 +227,11 @@ impl RunActor {
             rules,
             fetch: false,
             keeper: None,
+            servers: ServerSources {
+                settings: context.tools.mcp_config.clone(),
+                trusted: context.trust == Some(TrustDecision::Trusted),
+                ..ServerSources::default()
+            },
         };
         let host = Host::new(config)
             .map_err(|error| ApiError::new(ErrorCode::RuntimeFailed, format!("{error}.")))?;

@@ -1,12 +1,15 @@
 //! The two kinds that this runtime is registered as, and where their keys come from.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use async_trait::async_trait;
-use musher_protocol::{EndpointSettings, RuntimeInfo};
+use musher_protocol::{
+    EndpointProbeParams, EndpointReport, EndpointSettings, LocalEndpoint, RuntimeInfo,
+};
 use secrecy::SecretString;
 
 use super::{
@@ -14,6 +17,7 @@ use super::{
     codec::Dialect,
     endpoint::{Endpoint, EndpointError, Patience},
     prices::Prices,
+    probe::{USUAL_PORTS, find_at},
 };
 use crate::{AgentRuntime, RuntimeContext, RuntimeKind};
 
@@ -70,6 +74,23 @@ impl ModelKind {
         }
     }
 
+    pub(super) fn label(&self) -> &'static str {
+        match self.family {
+            Family::OpenAi => "OpenAI",
+            Family::Gemini => "Gemini",
+        }
+    }
+
+    /// How a key gets here.
+    pub(super) fn key_hint(&self) -> String {
+        format!(
+            "{} needs a key: `musher keys set {}`, or {} where Musher is started.",
+            self.label(),
+            self.name(),
+            self.variables()[0]
+        )
+    }
+
     /// The variables that hold the provider's key.
     fn variables(&self) -> &'static [&'static str] {
         match self.family {
@@ -94,12 +115,26 @@ impl ModelKind {
 
     /// Where a run's model is, with what opens it. `Err` is a sentence for the person.
     pub(super) async fn endpoint(&self, context: &RuntimeContext) -> Result<Endpoint, String> {
-        let settings = &context.endpoint;
+        self.endpoint_at(&context.endpoint, &context.secrets).await
+    }
+
+    /// The same for a probe, which has no run and so no key that was named for it.
+    pub(super) async fn probed(&self, wanted: &EndpointProbeParams) -> Result<Endpoint, String> {
+        let (base_url, dialect) = (wanted.base_url.clone(), wanted.dialect.clone());
+        let settings = EndpointSettings { base_url, dialect, ..EndpointSettings::default() };
+        self.endpoint_at(&settings, &BTreeMap::new()).await
+    }
+
+    async fn endpoint_at(
+        &self,
+        settings: &EndpointSettings,
+        secrets: &BTreeMap<String, SecretString>,
+    ) -> Result<Endpoint, String> {
         let dialect = self.dialect(settings)?;
         let base = settings.base_url.as_deref().unwrap_or(Endpoint::default_base(dialect));
         let wrong = |error: EndpointError| error.to_string();
         let mut endpoint = Endpoint::new(base, dialect).map_err(wrong)?;
-        if let Some(key) = self.key(settings.base_url.as_deref(), context).await {
+        if let Some(key) = self.key(settings.base_url.as_deref(), secrets).await {
             endpoint = endpoint.with_key(&key).map_err(wrong)?;
         }
         for (name, value) in &settings.headers {
@@ -110,8 +145,12 @@ impl ModelKind {
 
     /// The key that was named for this run, else the stored one, else the one of the environment. An
     /// address of the user's gets the environment's key too: who names both means them together.
-    async fn key(&self, base: Option<&str>, context: &RuntimeContext) -> Option<SecretString> {
-        let given = self.variables().iter().find_map(|name| context.secrets.get(*name));
+    async fn key(
+        &self,
+        base: Option<&str>,
+        secrets: &BTreeMap<String, SecretString>,
+    ) -> Option<SecretString> {
+        let given = self.variables().iter().find_map(|name| secrets.get(*name));
         if let Some(given) = given {
             return Some(given.clone());
         }
@@ -145,24 +184,27 @@ impl RuntimeKind for ModelKind {
         let set = |name: &str| std::env::var(name).is_ok_and(|key| !key.trim().is_empty());
         let found = self.variables().iter().any(|name| set(name))
             || self.keys.key(self.name()).await.is_some();
-        let label = match self.family {
-            Family::OpenAi => "OpenAI",
-            Family::Gemini => "Gemini",
-        };
-        let hint = format!(
-            "{label} needs a key: `musher keys set {}`, or {} where Musher is started.",
-            self.name(),
-            self.variables()[0]
-        );
         RuntimeInfo {
             name: self.name().to_owned(),
-            label: label.to_owned(),
+            label: self.label().to_owned(),
             found,
             over_http: true,
             path: None,
             version: None,
-            hint: (!found).then_some(hint),
+            hint: (!found).then(|| self.key_hint()),
             models: vec![self.default_model().to_owned()],
+        }
+    }
+
+    async fn probe(&self, wanted: &EndpointProbeParams) -> Option<EndpointReport> {
+        Some(self.ask_about(wanted).await)
+    }
+
+    /// What runs on a machine of one's own speaks OpenAI's older dialect.
+    async fn find_local(&self) -> Vec<LocalEndpoint> {
+        match self.family {
+            Family::OpenAi => find_at(&USUAL_PORTS, self.name()).await,
+            Family::Gemini => Vec::new(),
         }
     }
 

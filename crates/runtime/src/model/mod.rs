@@ -101,9 +101,10 @@ impl ModelRuntime {
             Ok(run) => run,
             Err((outcome, budget)) => return Ok((outcome, Vec::new(), budget)),
         };
-        let outcome = run.run().await?;
-        let Run { left, budget, .. } = run;
-        Ok((outcome, left, budget))
+        let outcome = run.run().await;
+        let Run { mut left, budget, tools, .. } = run;
+        left.extend(tools.close().await);
+        Ok((outcome?, left, budget))
     }
 
     async fn prepare<'a>(
