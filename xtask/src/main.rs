@@ -30,6 +30,9 @@ const USAGE: &str = "Usage: cargo xtask <command>
   bundle [FORMAT]...      a package to install, into target/release/bundle/; `deb` unless given
   bench road [--transport pty|pipe] [--lines N]
                           measures the road of an event from the agent to the page
+  bench deltas [--rate N] [--seconds N]
+                          measures how late the words of a model over HTTP are in the transcript, and
+                          how soon a stop ends it
   bench start [--events N] [--programs DIR]
                           measures the window's start, with a store of so many events; of what
                           `bundle` built, or of an installed one (/usr/bin)

@@ -1,8 +1,10 @@
-//! `cargo xtask bench`: what Musher costs. [`start`] is the window's start. `road` is the whole road of
+//! `cargo xtask bench`: what Musher costs. [`start`] is the window's start,
+//! [`deltas`] the way of a model's words over HTTP. `road` is the whole road of
 //! an event (`crates/cli/examples/road.rs`) beside what the machine can carry at all, in one run: the
 //! same child is read without any of it, through a raw PTY and through a pipe. Times on a shared
 //! machine say little: the ratios count.
 
+mod deltas;
 mod raw;
 mod start;
 
@@ -16,8 +18,9 @@ const PROFILE: &str = "bench-road";
 pub fn command(args: &[String]) -> Result<()> {
     match args.split_first().map(|(what, rest)| (what.as_str(), rest)) {
         Some(("road", rest)) => compare(rest),
+        Some(("deltas", rest)) => deltas::command(rest),
         Some(("start", rest)) => start::command(rest),
-        _ => bail!("`bench` measures `road` or `start`.\n\n{USAGE}"),
+        _ => bail!("`bench` measures `road`, `deltas` or `start`.\n\n{USAGE}"),
     }
 }
 
