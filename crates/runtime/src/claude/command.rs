@@ -75,7 +75,7 @@ fn list(args: &mut Vec<String>, flag: &str, tools: &[String]) {
 mod tests {
     use std::{collections::BTreeMap, path::PathBuf};
 
-    use musher_protocol::{RunId, RunLimits, StoryId, Transport};
+    use musher_protocol::{EndpointSettings, RunId, RunLimits, StoryId, Transport};
 
     use super::*;
     use crate::ToolAccess;
@@ -104,11 +104,13 @@ mod tests {
             limits: RunLimits {
                 max_turns: Some(7),
                 max_cost_microdollars: Some(1_050_000),
-                max_seconds: None,
+                ..RunLimits::default()
             },
             trust: None,
             transport: Transport::Pty,
             append_system_prompt: None,
+            endpoint: EndpointSettings::default(),
+            secrets: BTreeMap::new(),
             run_dir: PathBuf::new(),
             attach: None,
         }

@@ -8,7 +8,7 @@ use std::{
 
 use musher_protocol::*;
 use musher_runtime::{
-    AgentInput, AgentRuntime, AttachPoint, EventLog, EventSink, EventStream, RuntimeContext,
+    AgentInput, AgentRuntime, AttachPoint, Batch, EventLog, EventSink, EventStream, RuntimeContext,
     RuntimeError, Sourced, ToolAccess,
     claude::{ClaudeCodeRuntime, Flavour},
 };
@@ -73,6 +73,8 @@ impl Setup {
             trust: None,
             transport,
             append_system_prompt: None,
+            endpoint: EndpointSettings::default(),
+            secrets: std::collections::BTreeMap::new(),
             run_dir,
             attach: None,
         };
@@ -109,7 +111,7 @@ impl Setup {
 pub struct Agent {
     pub setup: Setup,
     pub runtime: Arc<ClaudeCodeRuntime>,
-    batches: mpsc::Receiver<Vec<Sourced>>,
+    batches: mpsc::Receiver<Batch>,
     task: JoinHandle<Result<RuntimeResult, RuntimeError>>,
     /// Everything taken so far.
     pub events: Vec<Sourced>,
@@ -125,7 +127,7 @@ impl Agent {
             }
             from = self.events.len();
             match timeout(PATIENCE, self.batches.recv()).await {
-                Ok(Some(batch)) => self.events.extend(batch),
+                Ok(Some(batch)) => self.events.extend(taken(batch)),
                 Ok(None) => {
                     let result = (&mut self.task).await;
                     panic!("the run ended first: {result:?} {:#?}", self.events)
@@ -139,7 +141,7 @@ impl Agent {
     pub async fn until_count(&mut self, count: usize) {
         while self.events.len() < count {
             let batch = timeout(PATIENCE, self.batches.recv()).await.expect("more comes");
-            self.events.extend(batch.expect("the run goes on"));
+            self.events.extend(taken(batch.expect("the run goes on")));
         }
     }
 
@@ -182,7 +184,7 @@ impl Agent {
     pub async fn end(mut self) -> Over {
         let taken = async {
             while let Some(batch) = self.batches.recv().await {
-                self.events.extend(batch);
+                self.events.extend(taken(batch));
             }
         };
         let (result, ()) = timeout(PATIENCE, async { tokio::join!(&mut self.task, taken) })
@@ -198,7 +200,7 @@ impl Agent {
     pub async fn unproved(mut self) -> (Result<RuntimeResult, RuntimeError>, Vec<Sourced>) {
         let taken = async {
             while let Some(batch) = self.batches.recv().await {
-                self.events.extend(batch);
+                self.events.extend(taken(batch));
             }
         };
         let both = timeout(PATIENCE, async { tokio::join!(&mut self.task, taken) });
@@ -211,6 +213,15 @@ impl Agent {
         self.task.abort();
         (self.setup, self.events)
     }
+}
+
+/// As the engine takes it: what is stored is told.
+fn taken(batch: Batch) -> Vec<Sourced> {
+    if let Some(told) = batch.stored {
+        // Who was cut off no longer listens.
+        let _ = told.send(());
+    }
+    batch.events
 }
 
 /// A run that is over.

@@ -8,11 +8,12 @@ use std::{
 };
 
 use musher_protocol::{
-    AgentEvent, PermissionMode, RunId, RunLimits, RunOutcome, RuntimeResult, StoryId, Transport,
+    AgentEvent, EndpointSettings, PermissionMode, RunId, RunLimits, RunOutcome, RuntimeResult,
+    StoryId, Transport,
 };
 use musher_runtime::{
-    AgentInput, AgentRuntime, EventLog, EventSink, EventStream, RuntimeContext, RuntimeError,
-    RuntimeKind, Sourced, ToolAccess, claude::ClaudeCode,
+    AgentInput, AgentRuntime, Batch, EventLog, EventSink, EventStream, RuntimeContext,
+    RuntimeError, RuntimeKind, ToolAccess, claude::ClaudeCode,
 };
 use musher_testkit::{Live, executable, proof};
 use tokio::{sync::mpsc, task::JoinSet};
@@ -59,7 +60,7 @@ pub struct Run {
     /// Everything that was heard so far.
     pub seen: Vec<AgentEvent>,
     mark: String,
-    events: mpsc::Receiver<Vec<Sourced>>,
+    events: mpsc::Receiver<Batch>,
     waiting: std::collections::VecDeque<AgentEvent>,
     started: JoinSet<Result<RuntimeResult, RuntimeError>>,
 }
@@ -89,10 +90,19 @@ impl Run {
             }
             let left = deadline.saturating_duration_since(Instant::now());
             match tokio::time::timeout(left, self.events.recv()).await {
-                Ok(Some(batch)) => self.waiting.extend(batch.into_iter().map(|one| one.event)),
+                Ok(Some(batch)) => self.take(batch),
                 Ok(None) => panic!("the run ended without {what}: {:#?}", self.seen),
                 Err(_) => panic!("no {what} in time: {:#?}", self.seen),
             }
+        }
+    }
+
+    /// As the engine takes it: what is stored is told.
+    fn take(&mut self, batch: Batch) {
+        self.waiting.extend(batch.events.into_iter().map(|one| one.event));
+        if let Some(told) = batch.stored {
+            // Who was cut off no longer listens.
+            let _ = told.send(());
         }
     }
 
@@ -135,13 +145,13 @@ impl Run {
             tokio::select! {
                 biased;
                 batch = self.events.recv(), if !self.events.is_closed() || !self.events.is_empty() => {
-                    self.waiting.extend(batch.into_iter().flatten().map(|one| one.event));
+                    batch.into_iter().for_each(|batch| self.take(batch));
                 }
                 result = self.started.join_next() => break result.unwrap().unwrap().unwrap(),
             }
         };
         while let Ok(batch) = self.events.try_recv() {
-            self.waiting.extend(batch.into_iter().map(|one| one.event));
+            self.take(batch);
         }
         self.seen.extend(self.waiting);
         let left = proof::alive_with_mark(&self.mark);
@@ -211,6 +221,8 @@ fn context(live: &Live, plan: Plan) -> RuntimeContext {
         trust: None,
         transport: plan.transport,
         append_system_prompt: None,
+        endpoint: EndpointSettings::default(),
+        secrets: BTreeMap::new(),
         run_dir,
         attach: None,
         run,
