@@ -3,22 +3,30 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[allow(dead_code, reason = "other tests have use for the rest of it")]
 mod world;
 
 use std::{
+    io::Write,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use musher_protocol::{AgentEvent, RunOutcome, StoppedBy};
 use musher_testkit::{
-    dialects::{Answer, Dialect, Offer, Script, ScriptedEndpoint, agentic},
+    dialects::{
+        Answer, Dialect, Header, Item, Message, Oddity, Offer, Problem, Script, ScriptedEndpoint,
+        agentic,
+    },
     proof,
 };
 use serde_json::json;
 use world::{Finished, Following, World};
 
 const KEY: &str = "sk-canary-4b1d9e77a0";
+/// Of no shape that a provider's keys have.
+const CANARY: &str = "canary+4b1d9e77a0/x";
+const KEY_FILE: &str = "keys.json";
 const BROKEN: &str = "add() { echo $(($1 - $2)); }\n";
 const MENDED: &str = "add() { echo $(($1 + $2)); }\n";
 const TEST: &str = ". ./add.sh\ntest \"$(add 2 3)\" = 5 && echo it holds\n";
@@ -43,7 +51,11 @@ fn command(world: &World, endpoint: &ScriptedEndpoint, more: &[&str]) -> Command
 }
 
 fn run(world: &World, endpoint: &ScriptedEndpoint, more: &[&str]) -> Finished {
-    let out = command(world, endpoint, more).output().unwrap();
+    finished(command(world, endpoint, more))
+}
+
+fn finished(mut command: Command) -> Finished {
+    let out = command.output().unwrap();
     Finished {
         code: out.status.code().unwrap_or(-1),
         stdout: String::from_utf8(out.stdout).unwrap(),
@@ -126,6 +138,70 @@ fn nothing_is_changed_that_nobody_allowed() {
     }
 }
 
+/// How a key comes in.
+#[derive(Clone, Copy, Debug)]
+enum KeyFrom {
+    Environment,
+    Argument,
+    File,
+}
+
+/// Runs a command that looks for it, and then repeats it in every kind of error.
+fn tells_the_key(dialect: Dialect) -> ScriptedEndpoint {
+    let looks = "env; tr '\\0' '\\n' < /proc/self/environ; tr '\\0' '\\n' < /proc/$PPID/environ";
+    let says = |status| Problem::new(status, "UNAVAILABLE", format!("Bearer {CANARY} is no good."));
+    let words = Message::new([Item::text(&"Some words. ".repeat(20))]);
+    let again = Header::is("retry-after", 0);
+    let answers = [
+        Answer::call("run_command", &json!({"command": looks})),
+        Answer::Problem(says(503).header(again.clone())),
+        Answer::Oddly(words, Oddity::ProblemAfter(3, says(503))),
+        Answer::Raw { status: 500, headers: vec![again], body: CANARY.into() },
+        Answer::Problem(says(401)),
+    ];
+    Offer::new(dialect).key(CANARY).start(Script::repeating(answers)).unwrap()
+}
+
+fn run_with_key(world: &World, endpoint: &ScriptedEndpoint, from: KeyFrom) -> Finished {
+    let (_, variable) = runtime(endpoint.dialect());
+    let named = format!("{variable}={CANARY}");
+    let mut more = vec!["--permission-mode", "bypass"];
+    if let KeyFrom::Argument = from {
+        more.extend(["--env", &named]);
+    }
+    if let KeyFrom::File = from {
+        let mut set = world.musher(&["keys", "set", &endpoint.base_url(), "--file"]);
+        let mut set = set.stdin(Stdio::piped()).spawn().unwrap();
+        set.stdin.take().unwrap().write_all(CANARY.as_bytes()).unwrap();
+        assert!(set.wait().unwrap().success());
+    }
+    let mut command = command(world, endpoint, &more);
+    match from {
+        KeyFrom::Environment => command.env(variable, CANARY),
+        _ => command.env_remove(variable),
+    };
+    finished(command)
+}
+
+#[test]
+fn no_key_is_told_by_anyone() {
+    for dialect in Dialect::ALL {
+        for from in [KeyFrom::Environment, KeyFrom::Argument, KeyFrom::File] {
+            let (world, endpoint) = (world(), tells_the_key(dialect));
+            let done = run_with_key(&world, &endpoint, from);
+            endpoint.check().unwrap();
+            assert_eq!(endpoint.turns().len(), 5, "{dialect:?} {from:?}: {}", done.stdout);
+            let ran = |event: &AgentEvent| matches!(event, AgentEvent::ToolResult(it) if it.text.contains("PATH=") && !it.is_error);
+            assert!(done.events().iter().any(|it| ran(&it.event)), "{}", done.stdout);
+            let told = format!("{}{}", done.stdout, done.stderr);
+            assert!(!told.contains(CANARY), "{dialect:?} {from:?}: {told}");
+            // Where it is kept when a person wants it so.
+            let _ = std::fs::remove_file(world.data_dir().join(KEY_FILE));
+            assert!(!anywhere(&world.data_dir(), CANARY), "{dialect:?} {from:?}: it is on disk");
+        }
+    }
+}
+
 /// What a command writes each time it runs.
 fn times_run(world: &World) -> usize {
     let worktree = PathBuf::from(&world.runs()[0].worktree);
@@ -137,10 +213,11 @@ fn a_crash_in_the_middle_of_a_command_is_resumed_without_running_it_twice() {
     for dialect in Dialect::ALL {
         let world = world();
         let long = "echo once >> ran; setsid sleep 600 & echo begun; sleep 600";
-        let script = Script::by(move |asked| match asked.says("whether it had an effect is unknown") {
-            true => Answer::text("It was broken off; I looked, and it is as it should be."),
-            false => Answer::call("run_command", &json!({"command": long})),
-        });
+        let script =
+            Script::by(move |asked| match asked.says("whether it had an effect is unknown") {
+                true => Answer::text("It was broken off; I looked, and it is as it should be."),
+                false => Answer::call("run_command", &json!({"command": long})),
+            });
         let endpoint = Offer::new(dialect).key(KEY).start(script).unwrap();
         let mut following =
             Following::of(command(&world, &endpoint, &["--permission-mode", "bypass"]));
