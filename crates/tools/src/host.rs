@@ -16,6 +16,7 @@ use crate::{
     edit::EditFile,
     fetch::FetchUrl,
     list::ListFiles,
+    mcp::{ServerSources, Servers},
     paths::{PathError, Root},
     plan::UpdatePlan,
     read::ReadFile,
@@ -43,6 +44,7 @@ pub struct HostConfig {
     pub fetch: bool,
     /// The keeper's program, when it is not the one that is found.
     pub keeper: Option<PathBuf>,
+    pub servers: ServerSources,
 }
 
 /// Why a run cannot be given its tools.
@@ -55,6 +57,8 @@ pub enum HostError {
 /// The tools of one run.
 pub struct Host {
     tools: Vec<(ToolSpec, Arc<dyn Tool>)>,
+    /// Theirs are there once the host was opened.
+    servers: Option<Servers>,
     rules: Rules,
     judged: Mutex<VecDeque<Judged>>,
 }
@@ -83,27 +87,27 @@ impl Host {
         if config.fetch {
             tools.push(Arc::new(FetchUrl));
         }
-        tools.push(Arc::new(RunCommand::new(site, config)));
+        tools.push(Arc::new(RunCommand::new(site, config.clone())));
         tools.push(Arc::new(UpdatePlan));
-        Ok(Self::of(tools, rules))
+        let servers = Some(Servers::new(Arc::new(config)));
+        Ok(Self { servers, ..Self::of(tools, rules) })
     }
 
     /// These tools and no others.
     pub fn of(tools: Vec<Arc<dyn Tool>>, rules: Rules) -> Self {
-        Self { tools: Vec::new(), rules, judged: Mutex::default() }.with(tools)
+        let tools = tools.into_iter().map(|tool| (tool.spec(), tool)).collect();
+        Self { tools, servers: None, rules, judged: Mutex::default() }
     }
 
-    /// More tools behind the ones that are there, such as those of a tool server.
-    #[must_use]
-    pub fn with(mut self, tools: impl IntoIterator<Item = Arc<dyn Tool>>) -> Self {
-        self.tools.extend(tools.into_iter().map(|tool| (tool.spec(), tool)));
-        self
+    fn tools(&self) -> impl Iterator<Item = &(ToolSpec, Arc<dyn Tool>)> {
+        let opened = self.servers.as_ref().and_then(Servers::opened);
+        self.tools.iter().chain(opened.into_iter().flat_map(|opened| &opened.tools))
     }
 
     fn tool(&self, name: &str) -> Result<&dyn Tool, String> {
-        let found = self.tools.iter().find(|(spec, _)| spec.name == name);
+        let found = self.tools().find(|(spec, _)| spec.name == name);
         found.map(|(_, tool)| &**tool).ok_or_else(|| {
-            let names: Vec<&str> = self.tools.iter().map(|(spec, _)| spec.name.as_str()).collect();
+            let names: Vec<&str> = self.tools().map(|(spec, _)| spec.name.as_str()).collect();
             format!("There is no tool of this name; there are {}.", names.join(", "))
         })
     }
@@ -127,9 +131,23 @@ impl Host {
 
 #[async_trait]
 impl ToolHost for Host {
+    async fn open(&self) -> Vec<String> {
+        match &self.servers {
+            Some(servers) => servers.open().await.warnings.clone(),
+            None => Vec::new(),
+        }
+    }
+
+    async fn close(&self) -> Vec<u32> {
+        match &self.servers {
+            Some(servers) => servers.close().await,
+            None => Vec::new(),
+        }
+    }
+
     fn specs(&self, mode: PermissionMode) -> Vec<ToolSpec> {
         let offered =
-            self.tools.iter().filter(|(_, tool)| mode != PermissionMode::Plan || tool.only_reads());
+            self.tools().filter(|(_, tool)| mode != PermissionMode::Plan || tool.only_reads());
         offered.map(|(spec, _)| spec.clone()).collect()
     }
 

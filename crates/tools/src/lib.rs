@@ -21,6 +21,7 @@ mod edit;
 mod fetch;
 mod host;
 mod list;
+mod mcp;
 mod output;
 mod plan;
 mod read;
@@ -36,6 +37,7 @@ pub mod schema;
 pub mod show;
 
 pub use host::{Host, HostConfig, HostError};
+pub use mcp::{Patience, ServerSources};
 pub use rules::{Demand, Rules};
 pub use run::clean;
 pub use tool::{Planned, Tool};

@@ -33,7 +33,7 @@ const GRACE: Ending = Ending { eof_grace: Duration::ZERO, term_grace: Duration::
 const MOST_SAID: u64 = 64 << 20;
 /// Both outputs in one, in the order in which they come; then the command itself, unchanged.
 const JOINED: &str = "exec /bin/sh -c \"$1\" 2>&1";
-const FOLDER: &str = "tools";
+pub const FOLDER: &str = "tools";
 /// Calls of one id that a run may have: one, but for a model that says its ids twice.
 const MOST_NAMESAKES: u32 = 1000;
 
@@ -244,7 +244,7 @@ impl Running {
     }
 }
 
-fn itself(record: &ExitRecord) -> String {
+pub fn itself(record: &ExitRecord) -> String {
     match (record.code, record.signal) {
         _ if record.lost => "its keeper was killed; how it ended is not known".to_owned(),
         (Some(code), _) => format!("exit code {code}"),
@@ -310,8 +310,8 @@ fn folders(run_dir: &Path) -> Vec<PathBuf> {
     entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
 }
 
-/// Living processes of a call.
-fn marked(mark: &str) -> Vec<u32> {
+/// Living processes with a mark.
+pub fn marked(mark: &str) -> Vec<u32> {
     musher_process::processes_with_mark(mark).iter().map(|process| process.pid).collect()
 }
 

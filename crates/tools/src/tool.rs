@@ -1,4 +1,5 @@
-//! What a tool is to the host. The tools here are one kind; those of a tool server will be another.
+//! What a tool is to the host. The tools here are one kind; those of a tool server
+//! ([`crate::mcp`]) are another.
 
 use async_trait::async_trait;
 use musher_protocol::ToolKind;

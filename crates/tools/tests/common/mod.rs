@@ -111,6 +111,7 @@ impl Place {
             rules: Rules::parse(rules).unwrap(),
             fetch: false,
             keeper: Some(keeper_program()),
+            servers: musher_tools::ServerSources::default(),
         }
     }
 
