@@ -94,12 +94,8 @@ type Given = (
     protocol::TrustReport,
     protocol::WorktreeChanges,
 );
-type GivenByModels = (
-    protocol::KeptKey,
-    protocol::KeyRemoved,
-    protocol::EndpointReport,
-    protocol::LocalEndpoint,
-);
+type GivenByModels =
+    (protocol::KeptKey, protocol::KeyRemoved, protocol::EndpointReport, protocol::LocalEndpoint);
 type GivenByRuns =
     (protocol::FileDiff, protocol::RemovalReport, protocol::RunDetail, protocol::EventBatch);
 

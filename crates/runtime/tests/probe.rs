@@ -10,7 +10,7 @@ use musher_runtime::{
     model::{Keys, ModelKind, find_at},
 };
 use musher_testkit::dialects::{
-    Answer, Dialect, Header, Item, Message, Offer, Oddity, Problem, Script, ScriptedEndpoint,
+    Answer, Dialect, Header, Item, Message, Oddity, Offer, Problem, Script, ScriptedEndpoint,
 };
 use secrecy::SecretString;
 use serde_json::json;
@@ -175,7 +175,8 @@ async fn a_model_without_tools_and_one_that_breaks_off_are_told() {
         assert_eq!((report.streaming, report.tool_calls), (Some(true), Some(false)));
         assert!(report.hint.unwrap().contains("tools"), "{dialect:?}");
 
-        let cut = Answer::Oddly(Message::new([Item::text("Hello.")]), Oddity::EndAfter(2));
+        let long = Message::new([Item::text(&"Hello. ".repeat(20))]);
+        let cut = Answer::Oddly(long, Oddity::EndAfter(3));
         let cut = Offer::new(dialect).key(KEY).start(Script::repeating([cut])).unwrap();
         let report = probe(&cut, Some(KEY), true).await;
         assert_eq!((report.streaming, report.tool_calls), (None, None));

@@ -148,10 +148,7 @@ impl KeyRing {
     }
 
     /// Writes the file anew when `change` says that something is different; removes an empty one.
-    fn change(
-        &self,
-        change: impl FnOnce(&mut Filed) -> bool,
-    ) -> Result<(), KeyError> {
+    fn change(&self, change: impl FnOnce(&mut Filed) -> bool) -> Result<(), KeyError> {
         let mut keys = self.read()?;
         if !change(&mut keys) {
             return Ok(());

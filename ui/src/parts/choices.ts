@@ -76,6 +76,12 @@ function places(app: AppState): Choice[] {
       run: () => (app.floating = { kind: 'doctor' }),
     },
     {
+      id: 'models',
+      words: 'Models and keys',
+      more: 'openai gemini api key endpoint address local ollama settings',
+      run: () => (app.floating = { kind: 'models' }),
+    },
+    {
       id: 'demo',
       words: 'Try the demo',
       more: 'example',

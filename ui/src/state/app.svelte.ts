@@ -15,6 +15,7 @@ import type {
 import { asApiError, type Host } from '../host';
 import { Conversation } from './conversation.svelte';
 import { Drops } from './drops.svelte';
+import { Models } from './models.svelte';
 import { isLive, needsPerson } from '../words/states';
 
 /** What the middle shows. */
@@ -29,6 +30,7 @@ export type Floating =
   | { kind: 'folder' }
   | { kind: 'link'; url: string }
   | { kind: 'doctor' }
+  | { kind: 'models' }
   | { kind: 'remove'; run: RunSummary; owned: boolean }
   | TrustAsk;
 
@@ -72,6 +74,7 @@ export class AppState {
   now = $state(Date.now());
   drafts = $state<Record<string, string>>({});
   readonly drops: Drops;
+  readonly models: Models;
 
   private conversations = new Map<string, Conversation>();
   private noteId = 0;
@@ -80,6 +83,7 @@ export class AppState {
 
   constructor(readonly host: Host) {
     this.drops = new Drops(this);
+    this.models = new Models(this);
   }
 
   /** One row for each story, the newest story first. */

@@ -32,6 +32,13 @@ export function serve(folder) {
   return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
 }
 
+async function openModels(page) {
+  await page.keyboard.press('Control+k');
+  await page.getByTestId('palette-input').fill('models and keys');
+  await page.keyboard.press('Enter');
+  await page.getByTestId('models').waitFor();
+}
+
 /** Name, scene of the fake host, and what is done before the picture. */
 const SHOTS = [
   ['first', 'first'],
@@ -50,6 +57,29 @@ const SHOTS = [
     async (page) => {
       await page.getByTestId('composer-input').fill('Add a health route');
       await page.keyboard.press('Enter');
+    },
+  ],
+  ['models', 'permission', openModels],
+  [
+    'models-known',
+    'permission',
+    async (page) => {
+      await openModels(page);
+      await page.getByTestId('key-field').first().fill('sk-none');
+      await page.getByTestId('key-save').first().click();
+      for (const test of await page.getByTestId('probe').all()) await test.click();
+      await page.getByTestId('look-local').click();
+      await page.getByTestId('other-address').fill('http://10.0.0.7:8000/v1');
+      await page.getByTestId('probe').last().click();
+    },
+  ],
+  [
+    'new-local',
+    'permission',
+    async (page) => {
+      await openModels(page);
+      await page.getByTestId('look-local').click();
+      await page.getByTestId('use-local').first().click();
     },
   ],
   ['drop', 'drop', (page) => page.waitForTimeout(800)],

@@ -4,12 +4,15 @@ import type {
   AgentEvent,
   ApiError,
   DoctorReport,
+  EndpointReport,
   EventBatch,
   EventEnvelope,
   FileChange,
   FileDiff,
   FolderReport,
   Hunk,
+  KeptIn,
+  LocalEndpoint,
   News,
   Project,
   RemovalReport,
@@ -20,6 +23,7 @@ import type {
 } from '../../contract/contract';
 import type { CommandName, DropNote, Host, Params } from '../host';
 import { storyOf, summaryOf } from './make';
+import { LOCAL, probed } from './endpoints';
 import { play } from './scenes';
 
 export interface FakeRun {
@@ -62,6 +66,12 @@ export class FakeHost implements Host {
     ],
   };
   folders = new Map<string, FolderReport>();
+  /** Whose keys are kept, and where. */
+  keys = new Map<string, KeptIn>();
+  keychain = true;
+  local: LocalEndpoint[] = LOCAL;
+  /** What an endpoint answers, by its runtime and address. */
+  probed: (params: Params<'endpoint_probe'>) => EndpointReport = probed;
   /** What a start does after the run is there. */
   onStart: (run: FakeRun) => void = () => undefined;
 
@@ -177,12 +187,24 @@ export class FakeHost implements Host {
         {
           name: 'openai',
           label: 'OpenAI',
-          found: false,
+          found: this.keys.has('openai'),
           over_http: true,
           path: null,
           version: null,
-          hint: 'OpenAI needs a key: `musher keys set openai`, or OPENAI_API_KEY where Musher is started.',
+          hint: this.keys.has('openai')
+            ? null
+            : 'OpenAI needs a key: `musher keys set openai`, or OPENAI_API_KEY where Musher is started.',
           models: ['gpt-5.4'],
+        },
+        {
+          name: 'gemini',
+          label: 'Gemini',
+          found: true,
+          over_http: true,
+          path: null,
+          version: null,
+          hint: null,
+          models: ['gemini-3.5-flash'],
         },
       ],
     }),
@@ -280,6 +302,22 @@ export class FakeHost implements Host {
       if (!diff) throw fault('not_found', `${path} does not differ from the base.`);
       return diff;
     },
+    key_list: () => [...this.keys].map(([place, kept]) => ({ place, kept })),
+    key_set: ({ place, file }) => {
+      if (!this.keychain && !file)
+        throw fault('unsupported', 'This system has no keychain that answers (none is installed).');
+      const kept = this.keychain ? 'keychain' : 'file';
+      this.keys.set(place, kept);
+      for (const call of this.news) call({ runs: [], projects: true });
+      return { place, kept };
+    },
+    key_remove: ({ place }) => {
+      const was = this.keys.delete(place);
+      for (const call of this.news) call({ runs: [], projects: true });
+      return { was };
+    },
+    endpoint_probe: (params) => this.probed(params),
+    find_local_endpoints: () => this.local,
     open_external: () => ({}),
     page_log: () => ({}),
   };
