@@ -87,6 +87,18 @@ impl ToolOutcome {
 /// The tools of one run.
 #[async_trait]
 pub trait ToolHost: Send + Sync {
+    /// Makes ready what takes time, such as tool servers. Called once, before all else; may be dropped
+    /// half-way. Gives what is missing, as warnings for a person.
+    async fn open(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Ends everything that belongs to the run and not to one call; names what would not end. Called
+    /// at the run's end, however it ends, also when `open` was not.
+    async fn close(&self) -> Vec<u32> {
+        Vec::new()
+    }
+
     /// In an order that does not change within a run, so that providers can cache it.
     fn specs(&self, mode: PermissionMode) -> Vec<ToolSpec>;
 

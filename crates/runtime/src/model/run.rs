@@ -142,6 +142,9 @@ impl Run<'_> {
             ..SessionInfo::default()
         };
         self.sink.say(AgentEvent::Session(session)).await?;
+        for message in self.guarded(self.tools.open()).await? {
+            self.warn("tool_server", &message).await?;
+        }
         self.warn_of_foreign_items().await?;
         self.hear(self.context.prompt_id.clone(), self.context.prompt.clone()).await
     }
