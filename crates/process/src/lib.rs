@@ -38,7 +38,7 @@ mod spec;
 mod tree;
 mod wire;
 
-pub use client::{Attached, Keeper, SpoolReader, clean, keeper_program};
+pub use client::{Attached, Keeper, SpoolReader, clean, keeper_program, living};
 pub use environment::Environment;
 pub use error::ProcessError;
 pub use keeper::keeper_main;

@@ -82,6 +82,11 @@ pub enum Message {
         phase: String,
         queued_input: usize,
     },
+    /// Nothing that came from the child lives, but `left`, which could not be ended. What it has said
+    /// may not all be written yet; `Exited` follows when it is.
+    Gone {
+        left: Vec<u32>,
+    },
     Exited(ExitRecord),
 }
 

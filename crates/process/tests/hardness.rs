@@ -13,7 +13,7 @@ use std::{
 };
 
 use common::{BOTH, LIMIT, Run, alive, keeper_pid, read_all, read_until, segments, until, within};
-use musher_process::{Attached, Ending, Keeper, SpawnSpec, Stream, Transport};
+use musher_process::{Attached, Ending, Keeper, ProcessId, SpawnSpec, Stream, Transport};
 
 #[tokio::test]
 async fn a_disk_that_takes_nothing_makes_the_child_wait_and_loses_nothing() {
@@ -84,6 +84,76 @@ fn a_full_disk_only_makes_the_agent_wait() {
         return eprintln!("skipped: no disk may be mounted here: {said}");
     }
     assert!(output.status.success() && said.contains("nothing lost"), "{said}");
+}
+
+/// The child is ended in the middle of an output that the disk does not take.
+#[tokio::test]
+async fn an_end_does_not_wait_for_the_disk_and_loses_nothing() {
+    for transport in BOTH {
+        let run = Run::new();
+        let spec = run.shell("read go; seq 1 300000", transport);
+        let keeper = run.start(spec).await.unwrap();
+        let blocker = run.dir().join(format!("stdout-{:020}.spool", 0));
+        std::fs::create_dir(&blocker).unwrap();
+        keeper.input("go", "\n").await.unwrap();
+        until("the trouble is told", || keeper.trouble().is_some()).await;
+        let left = within(keeper.end_tree(Ending::NOW)).await.unwrap();
+        assert_eq!((left, alive(&run.mark)), (vec![], vec![]));
+        assert!(!run.dir().join("exit.json").exists(), "its output is not written");
+        let pid = keeper_pid(&run.dir());
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let before = cpu_ticks(pid);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(cpu_ticks(pid) - before < 10, "it waits quietly");
+        std::fs::remove_dir(&blocker).unwrap();
+        let said = read_all(keeper.output(Stream::Stdout, 0)).await;
+        let expected: String = (1..=300_000).map(|number| format!("{number}\n")).collect();
+        assert!(said.len() > 64 << 10, "more than one batch: {}", said.len());
+        assert!(expected.as_bytes().starts_with(&said), "{} bytes", said.len());
+        assert_eq!(within(keeper.exited()).await.stdout, said.len() as u64);
+    }
+}
+
+/// Hundredths of a second that a process has computed.
+fn cpu_ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields = stat.rsplit(')').next().unwrap().split_whitespace();
+    fields.skip(11).take(2).map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+}
+
+/// A run that has ended, and whose record the disk refuses.
+async fn ended_without_record(run: &Run) -> (Keeper, ProcessId) {
+    let keeper = run.start_shell("echo words; exec sleep 1000", Transport::Pipe).await;
+    std::fs::create_dir(run.dir().join("exit.json.new")).unwrap();
+    let left = within(keeper.end_tree(Ending::NOW)).await.unwrap();
+    assert_eq!((left, alive(&run.mark)), (vec![], vec![]));
+    until("the trouble is told", || keeper.trouble().is_some()).await;
+    let process = ProcessId::of(keeper_pid(&run.dir())).unwrap();
+    assert_eq!(musher_process::living(&run.dir()).await, Some(vec![process.pid]));
+    (keeper, process)
+}
+
+#[tokio::test]
+async fn an_end_that_cannot_be_written_is_proved_and_written_later() {
+    let run = Run::new();
+    let (keeper, process) = ended_without_record(&run).await;
+    let Attached::Live(other) = Keeper::attach(&run.dir()).await.unwrap() else {
+        panic!("it waits for the disk");
+    };
+    assert_eq!(within(other.end_tree(Ending::NOW)).await.unwrap(), [0_u32; 0]);
+    std::fs::remove_dir(run.dir().join("exit.json.new")).unwrap();
+    assert_eq!(within(keeper.exited()).await.stdout, 6);
+    until("the keeper goes", || !process.is_alive()).await;
+    assert!(run.dir().join("exit.json").exists());
+    assert_eq!(musher_process::living(&run.dir()).await, Some(vec![]));
+}
+
+#[tokio::test]
+async fn an_end_that_cannot_be_written_does_not_outlive_its_folder() {
+    let run = Run::new();
+    let (_keeper, process) = ended_without_record(&run).await;
+    std::fs::remove_dir_all(run.dir()).unwrap();
+    until("the keeper goes", || !process.is_alive()).await;
 }
 
 #[tokio::test]

@@ -120,6 +120,12 @@ pub async fn end_of(dir: PathBuf) -> ExitRecord {
     swept.await.unwrap_or_else(|_| unknown_end())
 }
 
+/// What lives of a run, its keeper first; `None` when its folder does not tell.
+pub async fn living(run_dir: &Path) -> Option<Vec<u32>> {
+    let file: KeeperFile = files::read_json(run_dir, KEEPER_FILE)?;
+    spawn_blocking(move || tree::living(&file)).await.ok()
+}
+
 fn record_lost(dir: &Path, swept: Swept) -> ExitRecord {
     let record = ExitRecord { killed: swept.killed, left: swept.left, ..unknown_end() };
     if dir.exists()

@@ -25,6 +25,8 @@ pub struct Progress {
     stdout: u64,
     stderr: u64,
     trouble: Option<String>,
+    /// What is left of the tree, once the rest is proved dead.
+    gone: Option<Vec<u32>>,
     pub exit: Option<ExitRecord>,
 }
 
@@ -91,6 +93,16 @@ impl Link {
 
     pub fn trouble(&self) -> Option<String> {
         self.progress.borrow().trouble.clone()
+    }
+
+    /// What is left of the tree when the rest is dead.
+    pub async fn gone(&self) -> Vec<u32> {
+        let mut progress = self.progress.clone();
+        let over = |progress: &Progress| progress.gone.is_some() || progress.exit.is_some();
+        match progress.wait_for(over).await.ok().and_then(|progress| progress.gone.clone()) {
+            Some(left) => left,
+            None => self.exited().await.left,
+        }
     }
 
     pub async fn exited(&self) -> ExitRecord {
@@ -187,6 +199,9 @@ impl Actor {
             }),
             Ok(Message::Trouble { text }) => {
                 self.news.send_modify(|progress| progress.trouble = text);
+            }
+            Ok(Message::Gone { left }) => {
+                self.news.send_modify(|progress| progress.gone = Some(left));
             }
             Ok(Message::Exited(record)) => self.news.send_modify(|progress| {
                 progress.exit = Some(record);

@@ -11,7 +11,9 @@ use std::{
     time::Duration,
 };
 
-pub use attach::{Attached, clean};
+#[cfg(test)]
+pub use attach::unknown_end;
+pub use attach::{Attached, clean, living};
 pub use reader::SpoolReader;
 pub use start::keeper_program;
 
@@ -88,12 +90,23 @@ impl Keeper {
         self.call(Request::Signal { signal }).await
     }
 
-    /// Ends the child and every descendant; returns when the tree is gone or `left` says what is not.
-    /// Goes on in the keeper when this is dropped. A second call can shorten the first.
+    /// Ends the child and every descendant, and waits until that is written down: on a full disk, until
+    /// there is space.
     ///
     /// # Errors
-    /// `Unconfirmed` when not even the keeper says so in time (a full disk holds the last output up).
+    /// Those of [`Self::end_tree`].
     pub async fn end(&self, ending: Ending) -> Result<ExitRecord, ProcessError> {
+        self.end_tree(ending).await?;
+        Ok(self.exited().await)
+    }
+
+    /// Ends the child and every descendant; returns when they are dead, with what could not be ended,
+    /// whatever the disk takes. Goes on in the keeper when this is dropped. A second call can shorten
+    /// the first.
+    ///
+    /// # Errors
+    /// `Unconfirmed` when the keeper does not say so in time: somebody stopped it.
+    pub async fn end_tree(&self, ending: Ending) -> Result<Vec<u32>, ProcessError> {
         let limit =
             ending.eof_grace + ending.term_grace + tree::KILL_LIMIT + Duration::from_secs(5);
         let order = Request::End {
@@ -102,7 +115,7 @@ impl Keeper {
         };
         let ended = async {
             match self.call(order).await {
-                Ok(()) | Err(ProcessError::Gone) => Ok(self.exited().await),
+                Ok(()) | Err(ProcessError::Gone) => Ok(self.link.gone().await),
                 Err(error) => Err(error),
             }
         };

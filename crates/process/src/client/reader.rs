@@ -37,6 +37,11 @@ impl SpoolReader {
         Self { dir: run_dir.into(), stream, position: from, segment: None, live: None }
     }
 
+    /// From now on it reads what is there and then ends, as if the run was over: its keeper is given up.
+    pub fn expect_no_more(&mut self) {
+        self.live = None;
+    }
+
     /// Offset of the next byte.
     pub fn position(&self) -> u64 {
         self.position

@@ -3,8 +3,9 @@
 //! Nothing is dropped, ever. When too much waits unreleased, or the disk takes no more, it stops
 //! reading, so that the child waits; what was read already stays in memory until it is written.
 
-use std::{fs::File, io::Write, path::PathBuf};
+use std::{fs::File, io::Write, path::PathBuf, time::Instant};
 
+use super::attempt::{self, Attempt};
 use crate::{Stream, files};
 
 /// Bytes taken before they are written.
@@ -26,7 +27,7 @@ pub struct Copier<S> {
     written: u64,
     released: u64,
     limit: u64,
-    trouble: Option<String>,
+    attempt: Attempt,
 }
 
 impl<S> Copier<S> {
@@ -42,7 +43,7 @@ impl<S> Copier<S> {
             written: 0,
             released: 0,
             limit,
-            trouble: None,
+            attempt: Attempt::default(),
         }
     }
 
@@ -51,9 +52,9 @@ impl<S> Copier<S> {
         self.written
     }
 
-    /// Why the disk takes nothing, while that is so.
-    pub fn trouble(&self) -> Option<&str> {
-        self.trouble.as_deref()
+    /// Whether the disk takes it, and when it is tried again.
+    pub fn attempt(&self) -> &Attempt {
+        &self.attempt
     }
 
     /// Everything that the child said is written, and it can say no more.
@@ -71,7 +72,7 @@ impl<S> Copier<S> {
         self.give_up();
         self.batch.clear();
         self.taken = 0;
-        self.trouble = None;
+        self.attempt.forget();
     }
 
     pub fn unwritten(&self) -> usize {
@@ -94,21 +95,33 @@ impl<S> Copier<S> {
     }
 
     /// Writes what waits. On an error it stays and is tried again later.
-    pub fn write_out(&mut self) {
+    pub fn write_out(&mut self, now: Instant) {
+        let tried = self.try_write_out();
+        let why = |error| attempt::why(&error, "the agent's output");
+        self.attempt.note(tried.map_err(why), now);
+    }
+
+    /// Tries again what was refused, if it is time. True: some of it was taken.
+    pub fn retry(&mut self, now: Instant) -> bool {
+        let before = self.written;
+        if self.attempt.is_due(now) {
+            self.write_out(now);
+        }
+        self.written > before
+    }
+
+    fn try_write_out(&mut self) -> std::io::Result<()> {
         while self.unwritten() > 0 {
             match self.write_once() {
                 Ok(count) => {
                     self.taken += count;
                     self.written += count as u64;
-                    self.trouble = None;
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    self.trouble = Some(trouble(&error));
-                    return;
-                }
+                Err(error) => return Err(error),
             }
         }
+        Ok(())
     }
 
     fn write_once(&mut self) -> std::io::Result<usize> {
@@ -144,11 +157,33 @@ pub enum Ceiling {
     Dead,
 }
 
-fn trouble(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-            "The disk is full: the agent waits. Free some space and it goes on by itself.".into()
-        }
-        _ => format!("The agent's output cannot be written ({error}): the agent waits."),
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_the_disk_refused_is_written_once_it_takes_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut copier = Copier::new(dir.path().to_owned(), Stream::Stdout, (), 1 << 20);
+        // A folder in the place of the segment: it cannot be opened.
+        let segment = files::segment(dir.path(), Stream::Stdout, 0);
+        std::fs::create_dir(&segment).unwrap();
+        copier.batch.extend(b"words");
+        let now = Instant::now();
+        copier.write_out(now);
+        assert!(copier.attempt().trouble().is_some() && copier.wants(Ceiling::Dead).is_none());
+        let again = copier.attempt().again_at().unwrap();
+        assert!(!copier.retry(again), "still refused");
+        let later = copier.attempt().again_at().unwrap();
+        assert!(later > again, "tried, and put off anew");
+        std::fs::remove_dir(&segment).unwrap();
+        assert!(!copier.retry(later - Duration::from_millis(1)), "not before its time");
+        assert!(copier.retry(later));
+        assert_eq!((copier.written(), copier.unwritten()), (5, 0));
+        assert!(copier.attempt().trouble().is_none() && copier.wants(Ceiling::Dead).is_some());
+        assert_eq!(std::fs::read(&segment).unwrap(), b"words");
     }
 }

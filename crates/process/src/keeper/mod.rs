@@ -10,6 +10,7 @@
 //! It reads its [`SpawnSpec`] as JSON from standard input up to the end, says one [`FirstWord`] line on
 //! standard output, and then lets go of both.
 
+mod attempt;
 mod clients;
 mod copier;
 mod ending;

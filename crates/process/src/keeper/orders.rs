@@ -63,6 +63,9 @@ impl Keeper {
         if trouble.is_some() {
             client.send(&Message::Trouble { text: trouble });
         }
+        if self.gone_at.is_some() {
+            client.send(&Message::Gone { left: self.left.clone() });
+        }
         None
     }
 

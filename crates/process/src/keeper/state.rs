@@ -3,10 +3,13 @@
 
 use std::{
     path::PathBuf,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
+use chrono::{DateTime, Utc};
+
 use super::{
+    attempt::Attempt,
     clients::Clients,
     copier::Copier,
     ending::{Act, Phase, Tree},
@@ -14,9 +17,6 @@ use super::{
     platform::{Child, Containment, Host, Stderr, Stdin, Stdout},
 };
 use crate::{Ending, SpawnSpec, Stream, wire::Message};
-
-/// Between two tries to write to a disk that took nothing.
-const RETRY: Duration = Duration::from_millis(500);
 
 /// How the child itself ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,8 +46,9 @@ pub struct Keeper {
     pub(super) killed: Vec<u32>,
     pub(super) left: Vec<u32>,
     pub(super) trouble_told: Option<String>,
-    pub(super) record_trouble: Option<String>,
-    pub(super) retry_at: Option<Instant>,
+    /// When nothing of the tree but `left` lived any more.
+    pub(super) gone_at: Option<DateTime<Utc>>,
+    pub(super) recording: Attempt,
 }
 
 impl Keeper {
@@ -65,8 +66,8 @@ impl Keeper {
             killed: Vec::new(),
             left: Vec::new(),
             trouble_told: None,
-            record_trouble: None,
-            retry_at: None,
+            gone_at: None,
+            recording: Attempt::default(),
             dir,
         }
     }
@@ -90,7 +91,8 @@ impl Keeper {
     pub(super) fn advance(&mut self, now: Instant) -> bool {
         self.retry(now);
         self.look(now);
-        if self.phase == Phase::Over && self.record() {
+        self.tell_gone();
+        if self.phase == Phase::Over && self.record(now) {
             return true;
         }
         self.tell_trouble();
@@ -108,23 +110,19 @@ impl Keeper {
         }
     }
 
+    /// Tries again to write output that the disk refused.
     fn retry(&mut self, now: Instant) {
-        if self.retry_at.is_some_and(|at| at <= now) {
-            self.retry_at = None;
+        if self.stdout.attempt().is_due(now) || self.stderr.attempt().is_due(now) {
             self.end_without_folder();
-            let before = self.stdout.written() + self.stderr.written();
-            self.stdout.write_out();
-            self.stderr.write_out();
-            if self.stdout.written() + self.stderr.written() > before {
-                self.heard(now);
-            }
         }
-        let stuck = self.stdout.trouble().is_some()
-            || self.stderr.trouble().is_some()
-            || self.record_trouble.is_some();
-        if stuck && self.retry_at.is_none() {
-            self.retry_at = Some(now + RETRY);
+        let more = self.stdout.retry(now);
+        if self.stderr.retry(now) || more {
+            self.heard(now);
         }
+    }
+
+    fn has_unwritten(&self) -> bool {
+        self.stdout.unwritten() + self.stderr.unwritten() > 0
     }
 
     /// Takes the next step of the ending.
@@ -169,7 +167,7 @@ impl Keeper {
 
     fn finish_draining(&mut self, now: Instant) {
         let Phase::Draining { until } = self.phase else { return };
-        if now >= until && self.stdout.unwritten() + self.stderr.unwritten() == 0 {
+        if now >= until && !self.has_unwritten() {
             self.stdout.give_up();
             self.stderr.give_up();
         }
@@ -179,12 +177,8 @@ impl Keeper {
     }
 
     fn tell_trouble(&mut self) {
-        let trouble = self
-            .stdout
-            .trouble()
-            .or(self.stderr.trouble())
-            .or(self.record_trouble.as_deref())
-            .map(str::to_owned);
+        let attempts = [self.stdout.attempt(), self.stderr.attempt(), &self.recording];
+        let trouble = attempts.into_iter().find_map(Attempt::trouble).map(str::to_owned);
         if trouble != self.trouble_told {
             self.trouble_told.clone_from(&trouble);
             self.clients.tell(&Message::Trouble { text: trouble });
@@ -193,10 +187,14 @@ impl Keeper {
 
     /// The next time at which something must be done though nothing happens. None while all is quiet.
     pub(super) fn due(&self, now: Instant) -> Option<Instant> {
+        // Silence does not count while output waits for the disk.
+        let waits = matches!(self.phase, Phase::Draining { .. }) && self.has_unwritten();
         let dues = [
-            self.phase.due(now),
+            self.phase.due(now).filter(|_| !waits),
             self.clients.next_note(now),
-            self.retry_at,
+            self.stdout.attempt().again_at(),
+            self.stderr.attempt().again_at(),
+            self.recording.again_at(),
             self.host.next_look(now),
         ];
         dues.into_iter().flatten().min()

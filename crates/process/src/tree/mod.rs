@@ -167,6 +167,17 @@ fn sweep_tree(file: &KeeperFile) -> Swept {
     }
 }
 
+/// The keeper, if it lives, and what [`sweep`] would kill besides it.
+pub fn living(file: &KeeperFile) -> Vec<u32> {
+    if file.boot != boot() {
+        return Vec::new();
+    }
+    let keeper = Some(file.keeper).filter(|keeper| keeper.is_alive());
+    let mut rest: Vec<u32> = remnants(file).iter().map(|id| id.pid).collect();
+    rest.sort_unstable();
+    keeper.iter().map(|keeper| keeper.pid).chain(rest).collect()
+}
+
 fn remnants(file: &KeeperFile) -> Vec<ProcessId> {
     let mut found: HashSet<ProcessId> = processes_with_mark(&file.mark).into_iter().collect();
     found.extend(in_cgroup(file));

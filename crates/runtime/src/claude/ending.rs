@@ -1,8 +1,8 @@
-//! Ends a process when it has to end: politely, then by force, with proof.
+//! Ends a process when it has to end: politely, then by force, with proof. None of it waits for the disk.
 
-use std::time::Duration;
+use std::{convert::Infallible, future::pending, path::Path, time::Duration};
 
-use musher_process::{Ending, Keeper, ProcessError};
+use musher_process::{Ending, Keeper};
 use musher_protocol::RunLimit;
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -19,9 +19,15 @@ const INTERRUPT: Duration = Duration::from_secs(2);
 const GRACE: Ending =
     Ending { eof_grace: Duration::from_secs(2), term_grace: Duration::from_secs(2) };
 
-/// Waits for the order to end, or for the run's time to be up; ends the process; then tells what is
-/// left of it. Returns only when not even that can be told.
-pub(super) async fn ender(keeper: &Keeper, live: &Live, deadline: Option<Instant>) -> Vec<u32> {
+/// Waits for the order to end, or for the run's time to be up; ends the process; then proves what is
+/// left of it. The reading goes on to the end of the output, and ends the run; a keeper that proves
+/// nothing is given up, and what it has stored is the end.
+pub(super) async fn ender(
+    keeper: &Keeper,
+    dir: &Path,
+    live: &Live,
+    deadline: Option<Instant>,
+) -> Infallible {
     tokio::select! {
         () = live.ending() => {}
         () = at(deadline) => live.end(Cause::Limit(RunLimit::Time)),
@@ -37,27 +43,21 @@ pub(super) async fn ender(keeper: &Keeper, live: &Live, deadline: Option<Instant
             _ = keeper.exited() => {}
         }
     }
-    match keeper.end(GRACE).await {
-        Ok(record) => {
-            live.prove(match record.left {
-                left if left.is_empty() => Proof::Gone,
-                left => Proof::Left(left),
-            });
-            // The reading goes on to the end of the output, and ends the run.
-            std::future::pending().await
+    match keeper.end_tree(GRACE).await {
+        Ok(left) if left.is_empty() => live.prove(Proof::Gone),
+        Ok(left) => live.prove(Proof::Left(left)),
+        Err(error) => {
+            tracing::error!(%error, "an agent's end could not be confirmed");
+            let living = musher_process::living(dir).await;
+            live.give_up(living.unwrap_or_else(|| keeper.child().into_iter().collect()));
         }
-        Err(error) => unconfirmed(keeper, &error),
     }
-}
-
-fn unconfirmed(keeper: &Keeper, error: &ProcessError) -> Vec<u32> {
-    tracing::error!(%error, "an agent's end could not be confirmed");
-    keeper.child().into_iter().collect()
+    pending().await
 }
 
 pub(super) async fn at(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => sleep_until(deadline).await,
-        None => std::future::pending().await,
+        None => pending().await,
     }
 }

@@ -50,6 +50,8 @@ pub(super) struct Live {
     /// All that was there to read was read and handed over, once at least.
     drained: watch::Sender<bool>,
     proof: watch::Sender<Option<Proof>>,
+    /// The keeper proves nothing and says nothing more; these lived when it was given up.
+    given_up: watch::Sender<Option<Vec<u32>>>,
 }
 
 /// What is known of the process tree in the end.
@@ -70,6 +72,7 @@ impl Default for Live {
             caught_up: watch::Sender::new(false),
             drained: watch::Sender::new(false),
             proof: watch::Sender::new(None),
+            given_up: watch::Sender::new(None),
         }
     }
 }
@@ -220,6 +223,20 @@ impl Live {
             known.get_or_insert(proof);
             news
         });
+    }
+
+    pub fn give_up(&self, left: Vec<u32>) {
+        self.prove(if left.is_empty() { Proof::Gone } else { Proof::Left(left.clone()) });
+        self.given_up.send_replace(Some(left));
+    }
+
+    /// Waits until the keeper is given up.
+    pub async fn abandoned(&self) {
+        let _ = self.given_up.subscribe().wait_for(Option::is_some).await;
+    }
+
+    pub fn left_behind(&self) -> Option<Vec<u32>> {
+        self.given_up.borrow().clone()
     }
 
     pub async fn proof(&self) -> Proof {

@@ -133,21 +133,18 @@ impl Drive<'_> {
     /// said is in the sink.
     pub async fn run(&self, inbox: &mut mpsc::Receiver<Word>) -> Result<Driven, RuntimeError> {
         let mut pump = Pump::new(self).await;
-        let read = match self.together(&mut pump, inbox).await {
-            Ok(read) => read,
+        let stderr = match self.together(&mut pump, inbox).await {
+            Ok(stderr) => stderr,
             Err(error) => {
                 self.give_up(&error).await;
                 return Err(error);
             }
         };
-        let facts = pump.facts();
-        Ok(match read {
-            Read::All(stderr) => Driven { facts, stderr, end: self.child.end().await },
-            Read::Unconfirmed(left) => {
-                let exit = Exit { left, ..Exit::default() };
-                Driven { facts, stderr: Vec::new(), end: End { exit, ..End::default() } }
-            }
-        })
+        let end = match self.live.left_behind() {
+            Some(left) => End { exit: Exit { left, ..Exit::default() }, ..End::default() },
+            None => self.child.end().await,
+        };
+        Ok(Driven { facts: pump.facts(), stderr, end })
     }
 
     /// A runtime that failed leaves nothing behind. Without a sink the engine is going, and the agent
@@ -156,7 +153,7 @@ impl Drive<'_> {
         if let (Some(keeper), false) =
             (self.child.keeper(), matches!(error, RuntimeError::SinkClosed))
         {
-            let ended = keeper.end(Ending::NOW).await;
+            let ended = keeper.end_tree(Ending::NOW).await;
             ended.map_or_else(|error| tracing::error!(%error, "an agent was not ended"), drop);
         }
     }
@@ -165,10 +162,11 @@ impl Drive<'_> {
         &self,
         pump: &mut Pump<'_>,
         inbox: &mut mpsc::Receiver<Word>,
-    ) -> Result<Read, RuntimeError> {
+    ) -> Result<Vec<String>, RuntimeError> {
         let reading = async {
-            let (_, stderr) = tokio::try_join!(pump.run(), stderr::follow(self.child, self.sink))?;
-            Ok(Read::All(stderr))
+            let stderr = stderr::follow(self.child, self.live, self.sink);
+            let (_, stderr) = tokio::try_join!(pump.run(), stderr)?;
+            Ok(stderr)
         };
         let Some(keeper) = self.child.keeper() else { return reading.await };
         let writer = Writer { keeper, live: self.live, sink: self.sink };
@@ -176,12 +174,7 @@ impl Drive<'_> {
         tokio::select! {
             read = reading => read,
             said = writer.run(opening, inbox) => said.map(|never| match never {}),
-            left = ending::ender(keeper, self.live, self.deadline) => Ok(Read::Unconfirmed(left)),
+            never = ending::ender(keeper, &self.child.dir, self.live, self.deadline) => match never {},
         }
     }
-}
-
-enum Read {
-    All(Vec<String>),
-    Unconfirmed(Vec<u32>),
 }

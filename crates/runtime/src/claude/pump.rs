@@ -57,6 +57,8 @@ pub(super) struct Pump<'a> {
     heard: bool,
     /// A person was told that its output is not taken.
     stalled: bool,
+    /// Its keeper was given up: what it has stored is the end.
+    abandoned: bool,
     /// When it said something last, or something was said to it.
     last: Instant,
 }
@@ -92,6 +94,7 @@ impl<'a> Pump<'a> {
             cost_limit: drive.context.limits.max_cost_microdollars,
             heard: false,
             stalled: false,
+            abandoned: false,
             last: Instant::now(),
         }
     }
@@ -124,6 +127,10 @@ impl<'a> Pump<'a> {
                     Err(ProcessError::Released { oldest, .. }) => self.skip_to(oldest).await?,
                     Err(error) => return Err(RuntimeError::Process(error.to_string())),
                 },
+                () = self.live.abandoned(), if !self.abandoned => {
+                    self.abandoned = true;
+                    self.reader.expect_no_more();
+                }
                 () = self.live.moved() => self.last = Instant::now(),
                 why = in_trouble(self.child), if !self.stalled => self.tell_stall(why).await?,
                 cause = too_silent(silence) => self.is_silent(cause),

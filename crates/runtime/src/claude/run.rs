@@ -12,7 +12,7 @@ use tokio::{sync::mpsc, time::Instant};
 use super::{
     Flavour, SECOND,
     live::Live,
-    opening::{Opening, load},
+    opening::Opening,
     outcome::{Ended, outcome, resume_rejected},
     process::{Child, Drive, Driven},
     pump::Start,
@@ -174,9 +174,7 @@ impl Run<'_> {
             Ok(child) => return Ok(child),
             Err(error) => error,
         };
-        let file: serde_json::Value = load(dir, "keeper.json").await.unwrap_or_default();
-        let pid = |who: &str| file[who]["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
-        let left: Vec<u32> = ["keeper", "child"].into_iter().filter_map(pid).collect();
+        let left = musher_process::living(dir).await.unwrap_or_default();
         if left.is_empty() {
             return Err(error.into());
         }

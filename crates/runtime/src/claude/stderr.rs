@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     decode::frame::{Frame, Framer, LINE_LIMIT},
+    live::Live,
     opening::{load, save},
     outcome::LAST_LINES,
     process::Child,
@@ -25,7 +26,11 @@ struct Told {
 }
 
 /// Reads it to its end and gives the last lines.
-pub(super) async fn follow(child: &Child, sink: &EventSink) -> Result<Vec<String>, RuntimeError> {
+pub(super) async fn follow(
+    child: &Child,
+    live: &Live,
+    sink: &EventSink,
+) -> Result<Vec<String>, RuntimeError> {
     let told: Told = load(&child.dir, FILE).await.unwrap_or_default();
     let mut stderr = Stderr {
         reader: child.output(Spool::Stderr, 0),
@@ -35,8 +40,18 @@ pub(super) async fn follow(child: &Child, sink: &EventSink) -> Result<Vec<String
         last: VecDeque::new(),
     };
     let mut bytes = Vec::new();
+    let mut abandoned = false;
     loop {
-        match stderr.reader.read(&mut bytes).await {
+        let read = tokio::select! {
+            biased;
+            read = stderr.reader.read(&mut bytes) => read,
+            () = live.abandoned(), if !abandoned => {
+                abandoned = true;
+                stderr.reader.expect_no_more();
+                continue;
+            }
+        };
+        match read {
             Ok(0) | Err(ProcessError::Gone) => break,
             Ok(_) => {}
             Err(ProcessError::Released { oldest, .. }) => {

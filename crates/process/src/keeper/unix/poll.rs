@@ -82,11 +82,11 @@ impl Keeper {
                     self.answer(answers);
                 }
                 Ready::Stdout => {
-                    self.stdout.pump();
+                    self.stdout.pump(now);
                     self.heard(now);
                 }
                 Ready::Stderr => {
-                    self.stderr.pump();
+                    self.stderr.pump(now);
                     self.heard(now);
                 }
                 Ready::Client { index, readable } => self.serve_client(index, readable, now),

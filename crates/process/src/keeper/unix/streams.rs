@@ -1,6 +1,6 @@
 //! The child's streams, which never block.
 
-use std::os::fd::OwnedFd;
+use std::{os::fd::OwnedFd, time::Instant};
 
 use rustix::io::Errno;
 
@@ -30,14 +30,14 @@ impl Input<OwnedFd> {
 
 impl Copier<OwnedFd> {
     /// Takes what is there, up to one batch, and writes it. Returns the bytes taken.
-    pub fn pump(&mut self) -> usize {
+    pub fn pump(&mut self, now: Instant) -> usize {
         if self.unwritten() == 0 {
             self.batch.clear();
             self.taken = 0;
             self.fill();
         }
         let read = self.batch.len();
-        self.write_out();
+        self.write_out(now);
         read
     }
 

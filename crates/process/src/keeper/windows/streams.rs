@@ -1,7 +1,7 @@
 //! The child's streams. Every future here may be dropped half-way without losing a byte: `tokio` reads
 //! and writes a pipe on a thread of its own and keeps what is on the way.
 
-use std::future::pending;
+use std::{future::pending, time::Instant};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWriteExt},
@@ -63,6 +63,6 @@ impl<S: AsyncRead + Unpin> Copier<S> {
         if !matches!(source.read_buf(&mut self.batch).await, Ok(1..)) {
             self.source = None;
         }
-        self.write_out();
+        self.write_out(Instant::now());
     }
 }
