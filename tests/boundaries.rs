@@ -36,6 +36,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("portable-pty", "process"),
     ("rusqlite", "store"),
     ("axum", "api"),
+    ("rmcp", "tools"),
     ("tauri", "desktop"),
     ("tauri-build", "desktop"),
     ("notify-rust", "desktop"),

@@ -45,6 +45,8 @@ export class World {
       LANG: 'C.UTF-8',
       MUSHER_DATA_DIR: this.data,
       GIT_CONFIG_GLOBAL: '/dev/null',
+      // Whoever runs the tests keeps their own keychain.
+      DBUS_SESSION_BUS_ADDRESS: 'unix:path=/no/such/bus',
     };
   }
 

@@ -144,6 +144,7 @@ describe('a model server', () => {
     const far = await place('http://far.example/v1');
     await user.click(far.getByTestId('probe'));
     await far.findByText(/cannot be reached/);
+    expect(called(host, 'endpoint_probe')).toMatchObject([{ runtime: 'openai' }]);
     await user.type(far.getByTestId('key-field'), `${KEY}{Enter}`);
     await far.findByText('A key, in the keychain');
     expect(called(host, 'key_set')).toMatchObject([{ place: 'http://far.example/v1' }]);

@@ -17,6 +17,8 @@ use musher_runtime::Registry;
 use serde_json::{Value, json};
 
 const CANARY: &str = "sk-canary-6f0b2d81c4";
+/// Nobody's: the keychain of whoever runs the tests may be asked for them, and to forget them.
+const PLACES: [&str; 2] = ["http://musher-test.invalid/v1", "http://127.0.0.1:1/v1"];
 
 /// Everything that is logged.
 #[derive(Clone, Default)]
@@ -98,16 +100,14 @@ async fn a_key_comes_out_nowhere() {
     let serving = serve_socket(api, &data).unwrap();
     let client = Client::connect(&data).await.unwrap().unwrap();
 
-    let kept =
-        well(&client, "key_set", json!({"place": "gemini", "key": CANARY, "file": true})).await;
-    assert_eq!(kept["place"], "gemini");
-    let place = "http://127.0.0.1:1/v1";
-    let address = json!({"place": format!("{place}/"), "key": CANARY, "file": true});
-    well(&client, "key_set", address).await;
+    let [far, near] = PLACES;
+    let kept = well(&client, "key_set", json!({"place": far, "key": CANARY, "file": true})).await;
+    assert_eq!(kept["place"], far);
+    let slashed = json!({"place": format!("{near}/"), "key": CANARY, "file": true});
+    well(&client, "key_set", slashed).await;
     let listed = well(&client, "key_list", json!({})).await;
-    let places: Vec<&str> =
-        listed.as_array().unwrap().iter().map(|it| it["place"].as_str().unwrap()).collect();
-    assert_eq!(places, ["gemini", place]);
+    let is_listed = |place| listed.as_array().unwrap().iter().any(|it| it["place"] == place);
+    assert!(is_listed(far) && is_listed(near), "{listed}");
     let told = loop {
         let told = news.next().await.unwrap();
         if told.projects {
@@ -115,10 +115,7 @@ async fn a_key_comes_out_nowhere() {
         }
     };
     assert!(!format!("{told:?}").contains(CANARY));
-    let info = well(&client, "app_info", json!({})).await;
-    let gemini = |it: &&Value| it["name"] == "gemini";
-    let found = info["runtimes"].as_array().unwrap().iter().find(gemini).unwrap()["found"].clone();
-    assert_eq!(found, true, "who asks again sees it");
+    well(&client, "app_info", json!({})).await;
 
     for wrong in [
         json!({"place": "gemini", "key": format!("{CANARY} two words")}),
@@ -135,11 +132,11 @@ async fn a_key_comes_out_nowhere() {
     }
     let torn = format!("{{\"place\":\"gemini\",\"key\":\"{CANARY}\",\"file\":{CANARY}");
     answer(&client, "key_set", &torn).await;
-    let probe = json!({"runtime": "openai", "base_url": place, "round_trip": true});
+    let probe = json!({"runtime": "openai", "base_url": near, "round_trip": true});
     let report = well(&client, "endpoint_probe", probe).await;
     assert_eq!(report["reachable"], false);
 
-    let removed = well(&client, "key_remove", json!({"place": place})).await;
+    let removed = well(&client, "key_remove", json!({"place": near})).await;
     assert_eq!(removed["was"], true);
     well(&client, "doctor", json!({})).await;
     let logged = log.text();
@@ -148,7 +145,7 @@ async fn a_key_comes_out_nowhere() {
     let kept_in_file = kept["kept"] == "file";
     let expected: &[&str] = if kept_in_file { &["keys.json"] } else { &[] };
     assert_eq!(files_with(&data, CANARY), expected);
-    well(&client, "key_remove", json!({"place": "gemini"})).await;
+    well(&client, "key_remove", json!({"place": far})).await;
     assert_eq!(files_with(&data, CANARY), Vec::<String>::new());
     serving.end().await;
     engine.shutdown().await;

@@ -2,10 +2,15 @@
 //! prints how late they are in the transcript; then how soon a stop ends a stream, and a command with
 //! grandchildren. One JSON line. `cargo xtask bench deltas` builds it for speed.
 //!
+//! Beside it a thread reads the same stream from a socket and does nothing else: so late is the machine
+//! itself, at the same time.
+//!
 //! Each delta holds the time just before it is written, so that the write counts as well. It is
 //! readable when `run_events`, which reads what is stored, gives it out. A stop is over when the run's
 //! end is stored.
 
+#[path = "deltas/raw.rs"]
+mod raw;
 #[path = "deltas/server.rs"]
 mod server;
 
@@ -62,8 +67,10 @@ async fn measure(dir: &Path, args: &Args) -> Result<serde_json::Value, ApiError>
     let registry = with_models(Registry::default(), dir);
     let engine = Engine::open(EngineConfig::new(dir.to_owned()), registry).await?;
     let pace = Pace { rate: args.rate, count: args.rate * args.seconds };
+    let machine = raw::listen(pace).map_err(no_server)?;
     let mut late = latencies(&engine, pace).await?;
     late.sort_unstable();
+    let machine = machine.join().unwrap_or_default();
     let stream = Speech::Words(Pace { rate: args.rate, count: u64::MAX });
     let streaming = stops(&engine, &stream).await?;
     let command = stops(&engine, &Speech::Command(COMMAND)).await?;
@@ -74,6 +81,8 @@ async fn measure(dir: &Path, args: &Args) -> Result<serde_json::Value, ApiError>
         "latency_p50_ms": percentile(&late, 50),
         "latency_p99_ms": percentile(&late, 99),
         "latency_max_ms": percentile(&late, 100),
+        "raw_p50_ms": percentile(&machine, 50),
+        "raw_p99_ms": percentile(&machine, 99),
         "stop_streaming_ms": millis(&streaming),
         "stop_command_ms": millis(&command),
     }))

@@ -77,7 +77,8 @@ impl Engine {
 pub fn key_error(error: KeyError) -> ApiError {
     let code = match error {
         KeyError::NoKey => ErrorCode::BadRequest,
-        KeyError::NoKeychain(_) => ErrorCode::Unsupported,
+        // With the consent to a file it can be done.
+        KeyError::NoKeychain(_) => ErrorCode::Conflict,
         KeyError::File { .. } => ErrorCode::NoPermission,
     };
     let hint = match error {

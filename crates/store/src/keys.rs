@@ -58,7 +58,7 @@ impl KeyRing {
         match self.read() {
             Ok(mut keys) => match keys.remove(place).flatten() {
                 Some(key) => Some(SecretString::from(key)),
-                None => self.from_keychain(place).await,
+                None => self.in_keychain(place).await,
             },
             Err(error) => {
                 tracing::warn!(%error, "keys not read");
@@ -74,14 +74,14 @@ impl KeyRing {
             all.insert(place, if key.is_some() { KeptIn::File } else { KeptIn::Keychain });
         }
         for place in PROVIDERS {
-            if !all.contains_key(place) && self.from_keychain(place).await.is_some() {
+            if !all.contains_key(place) && self.in_keychain(place).await.is_some() {
                 all.insert(place.to_owned(), KeptIn::Keychain);
             }
         }
         Ok(all.into_iter().map(|(place, kept)| KeptKey { place, kept }).collect())
     }
 
-    async fn from_keychain(&self, place: &str) -> Option<SecretString> {
+    async fn in_keychain(&self, place: &str) -> Option<SecretString> {
         let place = place.to_owned();
         let read = move || keyring::Entry::new(SERVICE, &place)?.get_password();
         match in_time(read).await {
@@ -202,6 +202,8 @@ mod tests {
     use super::*;
 
     const CANARY: &str = "sk-canary-7f3a9c";
+    /// Nobody's: the keychain of whoever runs the tests may be asked for it, and to forget it.
+    const PLACE: &str = "http://musher-test.invalid/v1";
 
     fn ring() -> (tempfile::TempDir, KeyRing) {
         let dir = tempfile::tempdir().unwrap();
@@ -218,14 +220,14 @@ mod tests {
     #[tokio::test]
     async fn a_key_in_the_file_is_found_again_and_only_its_user_can_read_it() {
         let (_dir, ring) = ring();
-        put(&ring, "openai", CANARY);
-        assert_eq!(ring.get("openai").await.unwrap().expose_secret(), CANARY);
+        put(&ring, PLACE, CANARY);
+        assert_eq!(ring.get(PLACE).await.unwrap().expose_secret(), CANARY);
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
             assert_eq!(fs::metadata(&ring.file).unwrap().permissions().mode() & 0o777, 0o600);
         }
-        assert!(ring.remove("openai").await.unwrap());
+        assert!(ring.remove(PLACE).await.unwrap());
         assert!(!ring.file.exists());
     }
 
@@ -265,7 +267,7 @@ mod tests {
     async fn what_is_no_key_is_refused() {
         let (_dir, ring) = ring();
         for wrong in ["", " ", "two words", "line\nbreak", "kéy"] {
-            let kept = ring.set("openai", &SecretString::from(wrong), true).await;
+            let kept = ring.set(PLACE, &SecretString::from(wrong), true).await;
             assert!(matches!(kept, Err(KeyError::NoKey)), "{wrong:?}");
         }
     }

@@ -2,7 +2,8 @@
 //!
 //! [`Host`] is the `ToolHost` of a runtime: built of a list of [`Tool`]s, it tells the model of them
 //! ([`schema`]), judges each call by the project's [`rules`] and the run's permission mode, and does
-//! it. Files are reached through [`paths`] alone, processes are started by `musher_process` alone.
+//! it. Tools of other programs (`mcp`) stand beside its own. Files are reached through [`paths`] alone,
+//! processes are started by `musher_process` alone.
 //!
 //! What holds:
 //! - Nothing outside of the worktree, and nothing of git's own, is read or written by a tool that

@@ -26,7 +26,9 @@ pub enum Speech {
 }
 
 /// Serves until the process ends.
-pub struct Server(SocketAddr);
+pub struct Server {
+    pub address: SocketAddr,
+}
 
 impl Server {
     pub fn start(speech: Speech) -> io::Result<Self> {
@@ -38,11 +40,11 @@ impl Server {
                 let _ = answer(client, &speech);
             }
         });
-        Ok(Self(address))
+        Ok(Self { address })
     }
 
     pub fn base_url(&self) -> String {
-        format!("http://{}/v1", self.0)
+        format!("http://{}/v1", self.address)
     }
 }
 

@@ -15,9 +15,10 @@ use rmcp::{
         CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, ContentBlock,
         Implementation, PaginatedRequestParams, ProtocolVersion, ResourceContents, Tool,
     },
-    service::{Peer, RunningService},
+    service::{ClientInitializeError, Peer, RunningService},
     transport::{
-        StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig,
+        StreamableHttpClientTransport,
+        streamable_http_client::{StreamableHttpClientTransportConfig, StreamableHttpError},
     },
 };
 use serde_json::Value;
@@ -214,16 +215,26 @@ fn block_text(block: &ContentBlock) -> String {
     }
 }
 
-/// An error with its causes, on one line and not without end.
-fn said(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        next = cause.source();
+/// The innermost cause of an error: those around it name types, and URLs that may hold a key.
+fn said(error: &(dyn Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(next) = within(cause) {
+        cause = next;
     }
-    crate::site::cut(&crate::show::visible(&text), 500)
+    let mut text = cause.to_string();
+    if let Some(url) = cause.downcast_ref::<reqwest::Error>().and_then(reqwest::Error::url) {
+        text = text.replace(url.as_str(), "its URL");
+    }
+    crate::site::cut(&crate::show::visible(text.trim_end_matches('.')), 500)
+}
+
+/// Two of the errors do not name their cause.
+fn within<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    if let Some(ClientInitializeError::TransportError { error, .. }) = error.downcast_ref() {
+        return Some(&*error.error);
+    }
+    if let Some(StreamableHttpError::<reqwest::Error>::Client(error)) = error.downcast_ref() {
+        return Some(error);
+    }
+    error.source()
 }

@@ -185,6 +185,16 @@ export class FakeHost implements Host {
           models: [],
         },
         {
+          name: 'gemini',
+          label: 'Gemini',
+          found: true,
+          over_http: true,
+          path: null,
+          version: null,
+          hint: null,
+          models: ['gemini-3.5-flash'],
+        },
+        {
           name: 'openai',
           label: 'OpenAI',
           found: this.keys.has('openai'),
@@ -195,16 +205,6 @@ export class FakeHost implements Host {
             ? null
             : 'OpenAI needs a key: `musher keys set openai`, or OPENAI_API_KEY where Musher is started.',
           models: ['gpt-5.4'],
-        },
-        {
-          name: 'gemini',
-          label: 'Gemini',
-          found: true,
-          over_http: true,
-          path: null,
-          version: null,
-          hint: null,
-          models: ['gemini-3.5-flash'],
         },
       ],
     }),
@@ -305,7 +305,7 @@ export class FakeHost implements Host {
     key_list: () => [...this.keys].map(([place, kept]) => ({ place, kept })),
     key_set: ({ place, file }) => {
       if (!this.keychain && !file)
-        throw fault('unsupported', 'This system has no keychain that answers (none is installed).');
+        throw fault('conflict', 'This system has no keychain that answers (none is installed).');
       const kept = this.keychain ? 'keychain' : 'file';
       this.keys.set(place, kept);
       for (const call of this.news) call({ runs: [], projects: true });
