@@ -97,6 +97,11 @@ impl Engine {
         }
     }
 
+    /// What was put right while the data was opened.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
+    }
+
     /// Lets go: agents live on in their keepers, and the next engine goes on with them.
     pub async fn shutdown(&self) {
         self.core.closing.cancel();

@@ -16,6 +16,7 @@ mod runs;
 mod settings;
 
 pub use core::EngineConfig;
+pub use doctor::doctor_without_engine;
 pub use engine::Engine;
 pub use news::NewsReader;
 pub use projects::DEMO_REPOSITORY;

@@ -55,7 +55,7 @@ impl Store {
     /// Opens what is there, brings it up to date, or rebuilds it when it is damaged; the sentences say
     /// what a person should know of it. Hold the [`crate::DataDirLock`] meanwhile. Blocks.
     pub fn open(dir: &Path) -> Result<(Self, Vec<String>), StoreError> {
-        Self::try_open(dir).map_err(StoreError::at_start)
+        Self::try_open(dir).map_err(|error| error.where_it_is_full(dir).at_start())
     }
 
     fn try_open(dir: &Path) -> Result<(Self, Vec<String>), StoreError> {
