@@ -54,6 +54,7 @@ impl Engine {
             news: NewsHub::default(),
             slots: Arc::new(Semaphore::new(config.max_live_runs.max(1))),
             runs: RunTable::default(),
+            claims: Arc::default(),
             strays: Mutex::default(),
             env: Mutex::default(),
             tasks: TaskTracker::new(),

@@ -237,6 +237,13 @@ impl Store {
         self.jobs.call("mark a run as read", move |c| rows::mark_read(c, &run, seq)).await
     }
 
+    /// The person has seen all of a run that nobody writes any more. Changes only that, and gives the
+    /// row as it is then; `None`: there is no such run.
+    pub async fn see_run(&self, run: &RunId) -> Result<Option<RunSummary>, StoreError> {
+        let run = run.clone();
+        self.jobs.call("mark a run as read", move |c| rows::see_run(c, &run)).await
+    }
+
     /// 0: never looked at.
     pub async fn read_to(&self, run: &RunId) -> Result<u64, StoreError> {
         let run = run.clone();
