@@ -20,6 +20,9 @@ const SALVAGED: [(&str, &str, usize); 7] = [
     ("settings", "key, value", 2),
 ];
 
+/// What is lost of these comes back by itself.
+const FROM_TRANSCRIPTS: [&str; 2] = ["runs", "sessions"];
+
 /// Returns what a person should know; nothing when there was nothing to rebuild from.
 pub(super) fn rebuild(
     conn: &Connection,
@@ -105,7 +108,7 @@ fn session(summary: &RunSummary, fold: &RunFold) -> Option<SessionRef> {
     })
 }
 
-/// Takes over every row that can be read, and says whether that was all; opened for reading only, so
+/// Takes over every row that can be read, and says whether all is there that no transcript has; opened for reading only, so
 /// what is kept stays as it was.
 fn salvage(conn: &Connection, damaged: &Path) -> bool {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -116,7 +119,7 @@ fn salvage(conn: &Connection, damaged: &Path) -> bool {
         if let Err(error) = &copied {
             tracing::debug!(%error, table, "not every row of the damaged database could be read");
         }
-        whole &= matches!(copied, Ok(true));
+        whole &= FROM_TRANSCRIPTS.contains(&table) || matches!(copied, Ok(true));
     }
     whole
 }
