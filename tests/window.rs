@@ -229,6 +229,36 @@ fn closed_it_hides_and_says_who_needs_somebody() {
 
 #[test]
 #[ignore = "needs a display: cargo xtask test"]
+fn a_run_that_is_not_in_view_is_told_of() {
+    let stage = Stage::new();
+    let page = stage.open(&[]);
+    page.part("try-demo").click();
+    page.part("permission");
+    stage.notifications.none_within(Duration::from_secs(1));
+    let started = page.promise(
+        "window.__TAURI_INTERNALS__.invoke('rpc', { name: 'run_start', params: { prompt: 'Elsewhere', \
+           place: { kind: 'fresh', repository: 'demo' }, settings: { runtime: 'demo', permission_mode: 'accept-edits' } } })",
+    );
+    assert!(started["fine"]["id"].is_string(), "{started}");
+    stage.notifications.until("coder-1 in demo-repository needs you", "Elsewhere (");
+}
+
+#[test]
+#[ignore = "needs a display: cargo xtask test"]
+fn a_display_that_does_not_answer_is_told_in_a_sentence() {
+    let stage = Stage::new();
+    let ended = stage.run_on_display(":6077");
+    assert_eq!(ended.code, Some(1), "{}", ended.error);
+    assert!(
+        ended.error.starts_with("There is no display to open a window on.\n"),
+        "{}",
+        ended.error
+    );
+    assert!(ended.error.contains("musher serve") && !ended.error.contains("panicked"));
+}
+
+#[test]
+#[ignore = "needs a display: cargo xtask test"]
 fn a_hidden_window_comes_back_when_its_tray_goes() {
     let stage = Stage::new();
     let page = stage.open(&[]);

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
+use musher_protocol::StoryId;
 use tokio::sync::watch;
 
 use crate::{
@@ -80,8 +81,10 @@ impl Shell {
         }
     }
 
-    pub(crate) fn notify(self: &Arc<Self>, note: Note) {
-        let looked_at = window::is_looked_at(&self.app);
+    /// Tells of a run of `story`, unless a person looks at that.
+    pub(crate) fn notify(self: &Arc<Self>, note: Note, story: &StoryId) {
+        let shown = locked(&self.shown).as_ref() == Some(story);
+        let looked_at = shown && window::is_looked_at(&self.app);
         tracing::debug!(looked_at, "{}", note.summary);
         if !looked_at {
             self.show_note(note);

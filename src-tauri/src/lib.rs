@@ -51,9 +51,11 @@ pub fn run() -> ExitCode {
 }
 
 fn with_data_dir(args: &Args, data_dir: std::path::PathBuf) -> Result<ExitCode, ApiError> {
-    window::check_display()?;
     #[cfg(target_os = "linux")]
-    webkit::choose_renderer();
+    {
+        webkit::choose_renderer();
+        window::open_display()?;
+    }
     log::start(&data_dir);
     tracing::debug!("begins");
     let runtime = start::runtime()?;
@@ -74,7 +76,7 @@ fn with_data_dir(args: &Args, data_dir: std::path::PathBuf) -> Result<ExitCode, 
 
 fn build(opening: Opening) -> tauri::Result<App> {
     tauri::Builder::default()
-        .invoke_handler(tauri::generate_handler![rpc::rpc, rpc::news, rpc::ready])
+        .invoke_handler(tauri::generate_handler![rpc::rpc, rpc::news, rpc::ready, rpc::shows])
         .setup(move |app| {
             Shell::begin(app, opening)?;
             Ok(())

@@ -98,8 +98,10 @@ pub(crate) async fn follow(shell: &Arc<Shell>, engine: &Engine) {
         if news.projects {
             ask_for_projects(&mut board, engine).await;
         }
-        for note in news.runs.iter().filter_map(|run| board.take_in(run.clone())) {
-            shell.notify(note);
+        for run in &news.runs {
+            if let Some(note) = board.take_in(run.clone()) {
+                shell.notify(note, &run.story);
+            }
         }
         shell.show_in_tray(board.view());
         shell.mailbox.put(news);

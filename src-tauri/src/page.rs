@@ -36,6 +36,7 @@ impl Shell {
 
     pub(crate) fn page_is_loading(&self) {
         locked(&self.waits).get_or_insert_default();
+        *locked(&self.shown) = None;
     }
 
     /// Gives it what waited.

@@ -1,13 +1,13 @@
 //! What the page may call: [`rpc`] for every command, [`news`] to hear what changed, [`ready`] to say
-//! that it listens. Nothing else is granted to it.
+//! that it listens, [`shows`] to say what it shows. Nothing else is granted to it.
 
 use std::sync::Arc;
 
-use musher_protocol::{ApiError, ErrorCode};
+use musher_protocol::{ApiError, ErrorCode, StoryId};
 use serde_json::Value;
 use tauri::{State, ipc::Response};
 
-use crate::shell::Shell;
+use crate::shell::{Shell, locked};
 
 /// As much as the server takes.
 const PARAMS_LIMIT: usize = 4 << 20;
@@ -45,4 +45,10 @@ pub(crate) async fn news(shell: State<'_, Arc<Shell>>, fresh: bool) -> Result<Re
 pub(crate) async fn ready(shell: State<'_, Arc<Shell>>) -> Result<(), ApiError> {
     shell.page_is_ready();
     Ok(())
+}
+
+/// The story on the page, if it shows one: of all others a person is told.
+#[tauri::command]
+pub(crate) fn shows(shell: State<'_, Arc<Shell>>, story: Option<StoryId>) {
+    *locked(&shell.shown) = story;
 }

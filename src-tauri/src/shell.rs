@@ -10,7 +10,7 @@ use std::{
 };
 
 use musher_api::{EngineApi, serve::Serving};
-use musher_protocol::{ApiError, ErrorCode};
+use musher_protocol::{ApiError, ErrorCode, StoryId};
 use tauri::{App, AppHandle, Manager};
 use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -51,6 +51,8 @@ pub(crate) struct Shell {
     doors: Mutex<Option<Serving>>,
     /// What waits until the page listens; `None` while it does.
     pub(crate) waits: Mutex<Option<Wanted>>,
+    /// The story that the page shows.
+    pub(crate) shown: Mutex<Option<StoryId>>,
     pub(crate) tray: Mutex<Option<Tray>>,
     pub(crate) tray_host: AtomicBool,
     pub(crate) tray_view: Mutex<TrayView>,
@@ -77,6 +79,7 @@ impl Shell {
             engine: watch::Sender::new(Engine::Opening),
             doors: Mutex::default(),
             waits: Mutex::new(Some(Wanted { folders: opening.folders.clone(), run: None })),
+            shown: Mutex::default(),
             tray: Mutex::default(),
             tray_host: AtomicBool::new(false),
             tray_view: Mutex::default(),

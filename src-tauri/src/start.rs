@@ -83,7 +83,9 @@ async fn open_or_hand_over(
 ) -> Opened {
     let deadline = tokio::time::Instant::now() + HOLDER_LIMIT;
     loop {
-        let error = match Engine::open(EngineConfig::new(data_dir.clone()), registry(&data_dir)).await {
+        let error = match Engine::open(EngineConfig::new(data_dir.clone()), registry(&data_dir))
+            .await
+        {
             Ok(engine) => return Opened::Engine(engine),
             Err(error) if error.code != ErrorCode::DataDirLocked => return Opened::Failed(error),
             Err(error) => {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+#[cfg(target_os = "linux")]
 use musher_protocol::{ApiError, ErrorCode};
 use tauri::{
     AppHandle, Manager, Theme, Url, WebviewUrl, WebviewWindow, WebviewWindowBuilder, WindowEvent,
@@ -17,14 +18,13 @@ pub(crate) const LABEL: &str = "main";
 const LIGHT: Color = Color(249, 250, 252, 255);
 const DARK: Color = Color(16, 19, 23, 255);
 
-/// GTK would end the process in the middle of its start.
-pub(crate) fn check_display() -> Result<(), ApiError> {
-    let named = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    if !cfg!(target_os = "linux") || named("DISPLAY") || named("WAYLAND_DISPLAY") {
-        return Ok(());
-    }
-    Err(ApiError::new(ErrorCode::Unsupported, "There is no display to open a window on.")
-        .with_hint("Run `musher serve --port 0` and open its address in a browser."))
+/// Tauri would end the process with a panic where the display is not there, or does not let us in.
+#[cfg(target_os = "linux")]
+pub(crate) fn open_display() -> Result<(), ApiError> {
+    gtk::init().map_err(|_| {
+        ApiError::new(ErrorCode::Unsupported, "There is no display to open a window on.")
+            .with_hint("Run `musher serve --port 0` and open its address in a browser.")
+    })
 }
 
 /// Made invisible, coloured by the theme, then shown: at once and without a white flash.

@@ -68,9 +68,18 @@ impl Stage {
         command
     }
 
+    /// A start where nobody answers, or somebody else.
+    pub fn run_on_display(&self, display: &str) -> Ended {
+        Self::ended(self.command(&[]).env("DISPLAY", display))
+    }
+
     /// Another start, which is to end by itself.
     pub fn run_again(&self, more: &[&str]) -> Ended {
-        let output = self.command(more).output().unwrap();
+        Self::ended(&mut self.command(more))
+    }
+
+    fn ended(command: &mut Command) -> Ended {
+        let output = command.output().unwrap();
         let error = String::from_utf8_lossy(&output.stderr).into_owned();
         Ended { code: output.status.code(), error }
     }

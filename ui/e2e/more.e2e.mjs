@@ -70,7 +70,9 @@ scenario('a worktree is removed, and what it held is kept', async ({ world, open
   await page.keyboard.press('Escape');
   await page.reload();
   await says(page, 'And a NEEDLE at the end.');
-  await page.getByText('Its worktree was removed.').waitFor();
+  await id(page, 'gone').waitFor();
+  assert.equal(await id(page, 'composer-input').count(), 0, 'nothing can be sent to nowhere');
+  await shoot(page, 'worktree-gone');
   // What git cannot read any more is answered with 500.
   faults.splice(0, faults.length, ...faults.filter((fault) => !fault.includes('status of 500')));
 });

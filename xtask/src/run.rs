@@ -2,7 +2,6 @@
 //! terminal.
 
 use anyhow::{Context, Result, bail};
-use std::env;
 use std::fs;
 use std::path::Path;
 
@@ -37,12 +36,11 @@ fn ours(program: &str) -> std::process::Command {
 
 /// The main job without a window: the demo agent in a repository made for it.
 fn in_the_terminal() -> Result<()> {
-    println!(
-        "There is no display here (neither DISPLAY nor WAYLAND_DISPLAY is set): the demo agent"
-    );
+    println!("There is no display here that answers (DISPLAY, WAYLAND_DISPLAY): the demo agent");
     println!("works in the terminal instead, in a repository made for it.\n");
     // Not in target/: the path of a Unix socket may have 107 bytes at most.
-    let folder = env::temp_dir().join(format!("musher-demo-{}", std::process::id()));
+    let folder = tempfile::Builder::new().prefix("musher-demo-").tempdir()?;
+    let folder = folder.path();
     let repository = folder.join("repository");
     make_repository(&repository)
         .with_context(|| format!("making a repository in {}", folder.display()))?;
@@ -51,7 +49,7 @@ fn in_the_terminal() -> Result<()> {
     run.args(["--answer", "allow", "--repo"]).arg(&repository);
     run.arg("--data-dir").arg(folder.join("data"));
     shell::run(&mut run)?;
-    say_what_next(&folder);
+    say_what_next();
     Ok(())
 }
 
@@ -68,13 +66,12 @@ fn make_repository(repository: &Path) -> Result<()> {
     git(&["commit", "--quiet", "--message", "Begin"])
 }
 
-fn say_what_next(folder: &Path) {
+fn say_what_next() {
     let musher = place::program("debug", "musher");
-    let (musher, folder) = (musher.display(), folder.display());
-    let page = page::folder().join("dist");
-    println!("\nWhat the agent made is in {folder}/data/worktrees; remove {folder} when you like.");
+    let musher = musher.display();
+    println!("\nWhat the agent made for it is removed again.");
     println!("\nThe window's page works from here, too, in a browser of yours:");
-    println!("  {musher} serve --port 4777 --page {}", page.display());
+    println!("  {musher} serve --port 4777");
     println!("It prints the address, with its token. From another machine of yours, first:");
     println!("  ssh -L 4777:127.0.0.1:4777 THIS-MACHINE");
     println!("\nAnd a run of your own: {musher} run PROMPT --repo DIR    ({musher} --help)");

@@ -3,9 +3,17 @@
 
 use anyhow::{Result, bail};
 use std::env;
+#[cfg(unix)]
+use std::net::{TcpStream, ToSocketAddrs};
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::shell;
+
+/// A display that takes longer to answer is none to work on.
+const DISPLAY_LIMIT: Duration = Duration::from_secs(2);
 
 /// Something that has to be on the machine.
 pub struct Need {
@@ -224,10 +232,47 @@ fn apt_candidate(package: &str) -> String {
     line.unwrap_or_default().trim().to_owned()
 }
 
-/// Whether a window could be shown here.
+/// Whether a window could be shown here: a display is named, and somebody answers there.
 pub fn has_display() -> bool {
-    let set = |name| env::var_os(name).is_some_and(|value| !value.is_empty());
-    !cfg!(target_os = "linux") || set("DISPLAY") || set("WAYLAND_DISPLAY")
+    let named = |name| env::var(name).ok().filter(|value| !value.is_empty());
+    !cfg!(target_os = "linux")
+        || named("WAYLAND_DISPLAY").is_some_and(|name| wayland_answers(&name))
+        || named("DISPLAY").is_some_and(|name| x_answers(&name))
+}
+
+/// A path, or a name in the session's folder.
+#[cfg(unix)]
+fn wayland_answers(name: &str) -> bool {
+    let folder = PathBuf::from(env::var_os("XDG_RUNTIME_DIR").unwrap_or_default());
+    UnixStream::connect(folder.join(name)).is_ok()
+}
+
+/// `HOST:DISPLAY.SCREEN`; without a host the server has a socket here, with one the port 6000 and up
+/// (X(7), "Display names").
+#[cfg(unix)]
+fn x_answers(name: &str) -> bool {
+    let Some((host, rest)) = name.rsplit_once(':') else { return false };
+    let Ok(number) = rest.split('.').next().unwrap_or_default().parse::<u16>() else {
+        return false;
+    };
+    let here = host.is_empty() || host == "unix";
+    if here && UnixStream::connect(format!("/tmp/.X11-unix/X{number}")).is_ok() {
+        return true;
+    }
+    let host = if here { "localhost" } else { host };
+    let Some(port) = number.checked_add(6000) else { return false };
+    let addresses = (host, port).to_socket_addrs().into_iter().flatten();
+    addresses.into_iter().any(|at| TcpStream::connect_timeout(&at, DISPLAY_LIMIT).is_ok())
+}
+
+#[cfg(not(unix))]
+fn wayland_answers(_name: &str) -> bool {
+    true
+}
+
+#[cfg(not(unix))]
+fn x_answers(_name: &str) -> bool {
+    true
 }
 
 #[cfg(test)]
@@ -241,6 +286,22 @@ mod tests {
         assert_eq!(major("v20.20.2"), Some(20));
         assert_eq!(major("18.20.4+dfsg-1~deb12u1"), Some(18));
         assert_eq!(major("(none)"), None);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_display_counts_when_somebody_answers_there() {
+        assert!(!x_answers(":6077") && !x_answers("nonsense") && !x_answers(":99999"));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("wayland-7");
+        assert!(!wayland_answers(path.to_str().unwrap()));
+        let server = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        assert!(wayland_answers(path.to_str().unwrap()));
+        drop(server);
+        assert!(!wayland_answers(path.to_str().unwrap()), "its socket alone is no display");
+        let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let number = server.local_addr().unwrap().port() - 6000;
+        assert!(x_answers(&format!("127.0.0.1:{number}.0")));
     }
 
     #[test]

@@ -213,12 +213,14 @@ async fn a_body_has_a_limit() {
     let server = server().await;
     let (host, bearer) = (server.host(), server.bearer());
     let headers = [("host", host.as_str()), ("authorization", bearer.as_str()), JSON];
-    let fits = "x".repeat(4 << 20);
+    // The longest prompt there may be, each of its bytes spelled with six.
+    let fits = "\\u0001".repeat(4 << 20);
     assert_eq!(server.send(&request("POST /rpc/echo", &headers, &fits)).await.status, 200);
-    let longer = "x".repeat((4 << 20) + 1);
+    let longer = "x".repeat((25 << 20) + 1);
     let refused = server.send(&request("POST /rpc/echo", &headers, &longer)).await;
     assert_eq!(refused.status, 413);
     assert!(refused.text().contains(r#""code":"bad_request""#));
+    assert!(refused.text().contains(r#""hint":"Put a long text"#), "{}", refused.text());
 }
 
 #[tokio::test]

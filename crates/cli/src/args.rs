@@ -147,13 +147,13 @@ pub struct Run {
     #[arg(long, default_value = "pty")]
     pub transport: Carrier,
     /// Ends the run after so many turns.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_turns: Option<u32>,
     /// Ends the run once it cost so much.
-    #[arg(long, value_name = "USD")]
-    pub max_cost: Option<f64>,
+    #[arg(long, value_name = "USD", value_parser = microdollars)]
+    pub max_cost: Option<u64>,
     /// Ends the run after so many seconds.
-    #[arg(long, value_name = "SECONDS")]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_seconds: Option<u64>,
     /// Ends the run when nothing was heard for so many seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
@@ -235,6 +235,16 @@ fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write it as NAME=VALUE".into()),
+    }
+}
+
+/// Dollars as whole micro-dollars; a limit that lets nothing through, or everything, is a mistake.
+fn microdollars(text: &str) -> Result<u64, String> {
+    let dollars: f64 = text.parse().map_err(|_| "write it in dollars, like 2.50".to_owned())?;
+    let micro = (dollars * 1e6).round();
+    match micro.is_finite() && micro >= 1.0 {
+        true => Ok(micro as u64),
+        false => Err("it must be more than nothing; leave it out for no limit".to_owned()),
     }
 }
 

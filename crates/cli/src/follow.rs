@@ -6,7 +6,11 @@ use musher_protocol::*;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::{print, reach::Reach};
+use crate::{
+    ask::{Asked, Open},
+    print,
+    reach::Reach,
+};
 
 const WAIT_MS: u32 = 25_000;
 
@@ -27,7 +31,7 @@ pub async fn to_its_end(reach: &Reach, run: &RunSummary, json: bool) -> Result<E
     if !json {
         eprintln!("run {}", run.id);
     }
-    let mut follower = Follower { reach, run: run.id.clone(), json, outcome: None };
+    let mut follower = Follower::new(reach, &run.id, json);
     let watch = follower.follow(1, true);
     tokio::select! {
         ended = watch => ended,
@@ -47,7 +51,7 @@ pub async fn events(
     follow: bool,
     json: bool,
 ) -> Result<ExitCode, ApiError> {
-    let mut follower = Follower { reach, run: run.clone(), json, outcome: None };
+    let mut follower = Follower::new(reach, run, json);
     if follow {
         follower.follow(from, false).await?;
         return Ok(ExitCode::SUCCESS);
@@ -55,7 +59,7 @@ pub async fn events(
     let mut next = from;
     loop {
         let batch = follower.batch(next, 0).await?;
-        if batch.events.is_empty() {
+        if batch.events.is_empty() || print::ended() {
             return Ok(ExitCode::SUCCESS);
         }
         next = batch.next_seq;
@@ -65,18 +69,31 @@ pub async fn events(
     }
 }
 
-/// All events of a run that are stored.
-pub async fn events_of(reach: &Reach, run: &RunId) -> Result<Vec<EventEnvelope>, ApiError> {
-    let follower = Follower { reach, run: run.clone(), json: false, outcome: None };
-    let mut events = Vec::new();
+/// What the run's request asks.
+pub async fn questions_of(
+    reach: &Reach,
+    run: &RunId,
+    request: &str,
+) -> Result<Vec<QuestionItem>, ApiError> {
+    let follower = Follower::new(reach, run, false);
     let mut next = 1;
     loop {
         let batch = follower.batch(next, 0).await?;
         if batch.events.is_empty() {
-            return Ok(events);
+            let what = format!("The run asks no question {request}.");
+            return Err(ApiError::new(ErrorCode::NotFound, what)
+                .with_hint("`musher events RUN --json` shows what it asks."));
         }
         next = batch.next_seq;
-        events.extend(batch.events.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()));
+        for raw in &batch.events {
+            // An event that cannot be read is no question that could be answered.
+            let envelope = serde_json::from_str::<EventEnvelope>(raw.get());
+            if let Ok(EventEnvelope { event: AgentEvent::Question(asked), .. }) = envelope
+                && asked.request == request
+            {
+                return Ok(asked.questions);
+            }
+        }
     }
 }
 
@@ -85,9 +102,14 @@ struct Follower<'a> {
     run: RunId,
     json: bool,
     outcome: Option<RunOutcome>,
+    open: Open,
 }
 
-impl Follower<'_> {
+impl<'a> Follower<'a> {
+    fn new(reach: &'a Reach, run: &RunId, json: bool) -> Self {
+        Self { reach, run: run.clone(), json, outcome: None, open: Open::default() }
+    }
+
     async fn batch(&self, from_seq: u64, wait_ms: u32) -> Result<Batch, ApiError> {
         let run = self.run.clone();
         let params = RunEventsParams { run, from_seq, max_bytes: None, wait_ms: Some(wait_ms) };
@@ -104,6 +126,10 @@ impl Follower<'_> {
             for event in &batch.events {
                 asked |= self.show(event);
             }
+            if print::ended() && !answer {
+                // Only a run that this command started is followed without anybody reading.
+                return Ok(ExitCode::SUCCESS);
+            }
             if batch.end {
                 let code = self.outcome.as_ref().map_or(1, RunOutcome::exit_code);
                 return Ok(ExitCode::from(code));
@@ -119,73 +145,44 @@ impl Follower<'_> {
         if self.json {
             print::json_line(raw.get());
         }
-        let Ok(envelope) = serde_json::from_str::<EventEnvelope>(raw.get()) else { return false };
+        let Ok(envelope) = serde_json::from_str::<EventEnvelope>(raw.get()) else {
+            if !self.json {
+                print::line(raw.get());
+            }
+            return false;
+        };
         if !self.json {
             print::event(&envelope.event);
         }
-        match envelope.event {
-            AgentEvent::Done { outcome } => {
-                self.outcome = Some(outcome);
-                false
-            }
-            AgentEvent::PermissionRequest(_) | AgentEvent::Question(_) => true,
-            _ => false,
+        let asks = self.open.hear(&envelope.event);
+        if let AgentEvent::Done { outcome } = envelope.event {
+            self.outcome = Some(outcome);
         }
+        asks
     }
 
     /// `false`: something waits and nobody is here to answer it.
-    async fn answer_what_waits(&self) -> Result<bool, ApiError> {
-        let detail: RunDetail =
-            self.reach.call("run_get", &RunParams { run: self.run.clone() }).await?;
+    async fn answer_what_waits(&mut self) -> Result<bool, ApiError> {
+        let params = RunParams { run: self.run.clone() };
+        let detail: RunDetail = self.reach.call("run_get", &params).await?;
         if detail.summary.waiting == 0 || detail.story.settings.answer != AnswerPolicy::Ask {
             return Ok(true);
         }
         let here = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        for request in self.open_requests().await? {
-            if !here {
-                let run = &self.run;
-                eprintln!("needs an answer: musher answer {run} {} allow|deny", request.0);
-                continue;
+        for asked in self.open.take() {
+            match here {
+                true => self.ask(asked).await?,
+                false => eprintln!("needs an answer: {}", asked.command(&self.run)),
             }
-            self.ask(&request).await?;
         }
         Ok(here)
     }
 
-    /// Id of each open request, and whether it is a question.
-    async fn open_requests(&self) -> Result<Vec<(String, bool)>, ApiError> {
-        let mut open = Vec::new();
-        for envelope in events_of(self.reach, &self.run).await? {
-            match envelope.event {
-                AgentEvent::PermissionRequest(asked) => open.push((asked.request, false)),
-                AgentEvent::Question(asked) => open.push((asked.request, true)),
-                AgentEvent::PermissionAnswer { request, .. }
-                | AgentEvent::QuestionAnswer { request, .. } => open.retain(|(r, _)| *r != request),
-                _ => {}
-            }
-        }
-        Ok(open)
-    }
-
-    async fn ask(&self, (request, question): &(String, bool)) -> Result<(), ApiError> {
-        let prompt = if *question { "answer (empty: none)> " } else { "allow? [y/N]> " };
-        let said = tokio::task::spawn_blocking(move || read_line(prompt)).await.unwrap_or_default();
-        let answer = match (*question, said.trim()) {
-            (false, "y" | "Y" | "yes" | "allow") => Answer::Allow,
-            (true, words) if !words.is_empty() => {
-                let questions = events_of(self.reach, &self.run).await?;
-                let answers = questions.into_iter().find_map(|e| match e.event {
-                    AgentEvent::Question(q) if q.request == *request => Some(q.questions),
-                    _ => None,
-                });
-                let answers = answers.unwrap_or_default().into_iter();
-                Answer::Answers {
-                    answers: answers.map(|q| (q.question, words.to_owned())).collect(),
-                }
-            }
-            _ => Answer::Deny { message: None },
-        };
-        let params = RunAnswerParams { run: self.run.clone(), request: request.clone(), answer };
+    async fn ask(&self, asked: Asked) -> Result<(), ApiError> {
+        let request = asked.request().to_owned();
+        let answer = tokio::task::spawn_blocking(move || asked.answer(read_line)).await;
+        let answer = answer.unwrap_or(Answer::Deny { message: None });
+        let params = RunAnswerParams { run: self.run.clone(), request, answer };
         match self.reach.call::<Empty>("run_answer", &params).await {
             // Somebody answered in a window meanwhile, or the agent took it back.
             Err(error) if error.code == ErrorCode::Conflict => Ok(()),

@@ -5,7 +5,11 @@
 //! 0 completed, 1 failed, 2 usage, 3 a limit, 4 stopped, 5 needs an answer that nobody can give.
 
 mod args;
+<<<<<<< HEAD
 mod doctor;
+=======
+mod ask;
+>>>>>>> main
 mod follow;
 mod keys;
 mod print;
@@ -35,9 +39,9 @@ fn main() -> ExitCode {
     let ended = runtime.block_on(run(args));
     // A login shell or a slow disk must not hold up the end.
     runtime.shutdown_timeout(std::time::Duration::from_secs(1));
-    match ended {
-        Ok(code) => code,
-        Err(error) => complain(&error),
+    match (ended, print::failure()) {
+        (Err(error), _) | (Ok(_), Some(error)) => complain(&error),
+        (Ok(code), None) => code,
     }
 }
 

@@ -1,18 +1,49 @@
-//! Events and lists as text for people. With `--json` only [`line`] is used.
+//! Events and lists as text for people. With `--json` only [`json_line`] is used.
+//!
+//! Printing never stops a run. Why nothing can be printed any more is kept until the command ends.
 
-use std::io::Write;
+use std::{
+    io::{self, ErrorKind, Write},
+    sync::OnceLock,
+};
 
 use musher_protocol::*;
 
-/// A line on stdout. A reader that left ends the output, not the run.
+/// How many lines of an edit are shown before it is asked about.
+const EDIT_LINES: usize = 60;
+
+/// Why the output ended early; the first reason counts.
+static ENDED: OnceLock<io::Error> = OnceLock::new();
+
+/// A line on stdout.
 pub fn line(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{}", visible(text));
+    json_line(&visible(text));
+}
+
+/// Whether nobody gets what is printed any more.
+pub fn ended() -> bool {
+    ENDED.get().is_some()
+}
+
+/// What kept the output from being whole. A reader that left has what it wanted.
+pub fn failure() -> Option<ApiError> {
+    keep(io::stdout().flush());
+    let error = ENDED.get().filter(|error| error.kind() != ErrorKind::BrokenPipe)?;
+    let what = format!("The output could not be written: {error}.");
+    let told = ApiError::new(ErrorCode::Internal, what);
+    Some(told.with_hint("Everything is stored: `musher runs` and `musher events RUN` show it."))
+}
+
+fn keep(written: io::Result<()>) {
+    if let Err(error) = written {
+        // Only the first reason counts.
+        let _ = ENDED.set(error);
+    }
 }
 
 /// What agents, files and branches say must not move a terminal's cursor, hide part of a command or
 /// turn its letters round: such characters are shown as `\u{1b}`.
-fn visible(text: &str) -> std::borrow::Cow<'_, str> {
+pub fn visible(text: &str) -> std::borrow::Cow<'_, str> {
     let deceives = |c: char| {
         (c.is_control() && c != '\n' && c != '\t')
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
@@ -32,8 +63,7 @@ fn visible(text: &str) -> std::borrow::Cow<'_, str> {
 
 /// A line of JSON on stdout, as it is.
 pub fn json_line(text: &str) {
-    let mut out = std::io::stdout().lock();
-    let _ = writeln!(out, "{text}");
+    keep(writeln!(io::stdout().lock(), "{text}"));
 }
 
 pub fn json(value: &impl serde::Serialize) {
@@ -76,13 +106,22 @@ pub fn ending(outcome: &RunOutcome) -> String {
             format!("limited until {}", at.format("%H:%M UTC"))
         }
         RunOutcome::RateLimited { .. } => "limited".into(),
-        RunOutcome::LimitReached { .. } => "limit reached".into(),
+        RunOutcome::LimitReached { limit } => limit_reached(*limit).into(),
         RunOutcome::Inactive { after_secs, .. } => format!("silent for {after_secs} s"),
         RunOutcome::Stopped { .. } => "stopped".into(),
         RunOutcome::SpawnFailed { .. } => "could not start".into(),
         RunOutcome::AuthenticationRequired { .. } => "needs a login".into(),
         RunOutcome::Unconfirmed { left } => format!("end not confirmed ({} left)", left.len()),
         RunOutcome::Unknown => "over".into(),
+    }
+}
+
+fn limit_reached(limit: RunLimit) -> &'static str {
+    match limit {
+        RunLimit::Turns => "the limit of turns was reached",
+        RunLimit::Money => "the limit of money was reached",
+        RunLimit::Time => "the limit of time was reached",
+        RunLimit::Unknown => "a limit was reached",
     }
 }
 
@@ -97,6 +136,7 @@ pub fn event(event: &AgentEvent) {
         }
         AgentEvent::PermissionRequest(asked) => {
             line(&format!("? wants leave: {} {}", asked.tool, asked.title));
+            edit(&asked.input);
         }
         AgentEvent::PermissionAnswer { decision, by, .. } => line(&answered(*decision, *by)),
         AgentEvent::Question(asked) => asked.questions.iter().for_each(question),
@@ -111,6 +151,25 @@ pub fn event(event: &AgentEvent) {
         AgentEvent::Notice { stream: Stream::Stderr, text } => line(&format!("  {text}")),
         AgentEvent::Done { outcome } => done(outcome),
         _ => {}
+    }
+}
+
+/// The lines that an edit would take out and put in, as the tools that edit files name them.
+fn edit(input: &serde_json::Value) {
+    let nested = input.get("edits").and_then(|edits| edits.as_array());
+    let edits = nested.map_or_else(|| vec![input], |edits| edits.iter().collect());
+    let lines = |edit: &serde_json::Value, names: &[&str], mark: char| -> Vec<String> {
+        let texts = names.iter().filter_map(|name| edit.get(*name)?.as_str());
+        texts.flat_map(str::lines).map(|text| format!("    {mark} {text}")).collect()
+    };
+    let mut shown = Vec::new();
+    for edit in edits {
+        shown.extend(lines(edit, &["old_string"], '-'));
+        shown.extend(lines(edit, &["new_string", "content", "new_source"], '+'));
+    }
+    shown.iter().take(EDIT_LINES).for_each(|text| line(text));
+    if let Some(more @ 1..) = shown.len().checked_sub(EDIT_LINES) {
+        line(&format!("    ... and {more} more lines: the window shows them all"));
     }
 }
 
@@ -131,8 +190,8 @@ fn answered(decision: PermissionDecision, by: AnsweredBy) -> String {
 
 fn question(item: &QuestionItem) {
     line(&format!("? {}", item.question));
-    for option in &item.options {
-        line(&format!("    - {}", option.label));
+    for (number, option) in (1..).zip(&item.options) {
+        line(&format!("    {number}. {}", option.label));
     }
 }
 

@@ -11,7 +11,7 @@ use musher_api::{
     serve::{Serving, serve_socket},
 };
 use musher_engine::{Engine, EngineConfig};
-use musher_protocol::{ApiError, ErrorCode, HostKind, RunSummary};
+use musher_protocol::{ApiError, DoctorReport, ErrorCode, HostKind, RunSummary};
 use musher_runtime::{
     Registry,
     claude::{ClaudeCode, Demo},
@@ -96,8 +96,7 @@ impl Reach {
             runs.into_iter().filter(|run| run.id.as_str().starts_with(named)).collect();
         match found.len() {
             1 => Ok(found.remove(0)),
-            0 => Err(ApiError::new(ErrorCode::NotFound, format!("There is no run {named}."))
-                .with_hint("`musher runs` lists them.")),
+            0 => Err(no_run(named)),
             many => Err(ApiError::new(
                 ErrorCode::BadRequest,
                 format!("{many} runs begin with {named}."),
@@ -105,6 +104,17 @@ impl Reach {
             .with_hint("Give more of the id.")),
         }
     }
+}
+
+pub fn no_run(named: &str) -> ApiError {
+    ApiError::new(ErrorCode::NotFound, format!("There is no run {named}."))
+        .with_hint("`musher runs` lists them.")
+}
+
+/// What `doctor` sees where the data cannot be opened.
+pub async fn doctor_without_engine(data_dir: &Path, trouble: &ApiError) -> DoctorReport {
+    let config = EngineConfig::new(data_dir.to_owned());
+    musher_engine::doctor_without_engine(&config, &registry(), trouble).await
 }
 
 impl At {
@@ -141,8 +151,13 @@ impl At {
 
 impl Own {
     pub async fn open(data_dir: &Path, kind: HostKind) -> Result<Self, ApiError> {
+<<<<<<< HEAD
         let engine =
             Engine::open(EngineConfig::new(data_dir.to_owned()), registry(data_dir)).await?;
+=======
+        let engine = Engine::open(EngineConfig::new(data_dir.to_owned()), registry()).await?;
+        engine.notices().iter().for_each(|notice| eprintln!("note: {notice}"));
+>>>>>>> main
         let host = Arc::new(TerminalHost(kind));
         let api = Arc::new(EngineApi { engine: engine.clone(), host });
         let serving = serve_socket(api.clone(), data_dir)?;

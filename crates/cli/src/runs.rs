@@ -12,10 +12,21 @@ pub async fn run(data_dir: &Path, json: bool, wanted: args::Run) -> Result<ExitC
     if params.1 {
         trust(&reach, &params.0.place).await?;
     }
-    let summary: RunSummary = reach.call("run_start", &params.0).await?;
+    let started = reach.call("run_start", &params.0).await;
+    let summary: RunSummary = started.map_err(name_the_demo)?;
     let code = follow::to_its_end(&reach, &summary, json).await;
     reach.close().await;
     code
+}
+
+/// Who has no agent can see Musher at work all the same.
+fn name_the_demo(error: ApiError) -> ApiError {
+    if error.code != ErrorCode::RuntimeMissing {
+        return error;
+    }
+    let hint = error.hint.clone().unwrap_or_default();
+    let demo = "Or see Musher at work without it: --runtime demo.";
+    error.with_hint(format!("{hint} {demo}").trim_start())
 }
 
 pub async fn resume(
@@ -110,7 +121,7 @@ pub async fn remove(
     Ok(if report.removed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// One text answers every question of a request; who wants more has the window.
+/// One text answers every question of a request; at a terminal each is asked for itself.
 async fn chosen(
     reach: &Reach,
     run: &RunId,
@@ -121,12 +132,7 @@ async fn chosen(
         return Err(ApiError::new(ErrorCode::BadRequest, "A choice needs its words.")
             .with_hint("Give them with --message."));
     };
-    let events = follow::events_of(reach, run).await?;
-    let question = events.into_iter().find_map(|envelope| match envelope.event {
-        AgentEvent::Question(question) if question.request == request => Some(question),
-        _ => None,
-    });
-    let questions = question.map(|question| question.questions).unwrap_or_default();
+    let questions = follow::questions_of(reach, run, request).await?;
     let answers = questions.into_iter().map(|item| (item.question, text.clone())).collect();
     Ok(Answer::Answers { answers })
 }
@@ -193,7 +199,7 @@ fn settings_of(wanted: args::Run) -> Result<RunSettings, ApiError> {
         },
         limits: RunLimits {
             max_turns: wanted.max_turns,
-            max_cost_microdollars: wanted.max_cost.map(|usd| (usd * 1e6).round() as u64),
+            max_cost_microdollars: wanted.max_cost,
             max_seconds: wanted.max_seconds,
             ..RunLimits::default()
         },

@@ -35,18 +35,31 @@ pub async fn serve(
     Ok(ExitCode::SUCCESS)
 }
 
-/// The page as named, else where a package puts it, else where it is built.
+/// The page as named, else the one that came with this program.
 fn page_dir(named: Option<PathBuf>) -> Result<PathBuf, ApiError> {
-    let exe = std::env::current_exe().ok();
-    let packaged = exe.and_then(|exe| Some(exe.parent()?.join("../lib/Musher/page")));
-    let built = PathBuf::from("ui/dist");
-    let candidates =
-        named.map_or_else(|| packaged.into_iter().chain([built]).collect(), |dir| vec![dir]);
+    let candidates = match named {
+        Some(dir) => vec![dir],
+        None => own_pages(std::env::current_exe().and_then(|exe| exe.canonicalize())),
+    };
     let found = candidates.into_iter().find(|dir| dir.join("index.html").is_file());
     found.ok_or_else(|| {
         ApiError::new(ErrorCode::NotFound, "The built page was not found.")
             .with_hint("Build it with `npm run build` in ui/, or name its folder with --page.")
     })
+}
+
+/// Where a package puts the page, then where a checkout builds it. The page gets the key to
+/// everything, so it must have come with the program: the folder that somebody stands in counts for
+/// nothing.
+fn own_pages(exe: std::io::Result<PathBuf>) -> Vec<PathBuf> {
+    let Ok(exe) = exe else { return Vec::new() };
+    let mut above = exe.ancestors().skip(1);
+    let (folder, target, checkout) = (above.next(), above.next(), above.next());
+    let packaged = target.map(|prefix| prefix.join("lib/Musher/page"));
+    // `target/debug/musher`
+    let is_build = folder.is_some() && target.is_some_and(|target| target.ends_with("target"));
+    let built = checkout.filter(|_| is_build).map(|checkout| checkout.join("ui/dist"));
+    packaged.into_iter().chain(built).collect()
 }
 
 /// Waits for Ctrl-C, or for the signal that ends services.
@@ -64,4 +77,18 @@ pub async fn interrupted() {
     }
     // Without a handler the system's own ends the program; the data is safe either way.
     let _ = tokio::signal::ctrl_c().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_comes_with_the_program() {
+        let of = |exe: &str| own_pages(Ok(PathBuf::from(exe)));
+        assert_eq!(of("/usr/bin/musher"), [PathBuf::from("/usr/lib/Musher/page")]);
+        let checkout = of("/home/me/musher/target/debug/musher");
+        assert_eq!(checkout.last(), Some(&PathBuf::from("/home/me/musher/ui/dist")));
+        assert!(of("/tmp/a/b/musher").iter().all(|dir| !dir.ends_with("ui/dist")));
+    }
 }

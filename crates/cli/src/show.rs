@@ -4,16 +4,24 @@ use std::{path::Path, process::ExitCode};
 
 use musher_protocol::*;
 
-use crate::{follow, print, reach::Reach, runs::absolute};
+use crate::{
+    follow, print,
+    reach::{self, Reach, no_run},
+    runs::absolute,
+};
 
 pub async fn runs(data_dir: &Path, json: bool) -> Result<ExitCode, ApiError> {
-    let reach = Reach::open(data_dir).await?;
-    let runs: Vec<RunSummary> = reach.call("run_list", &Empty {}).await?;
+    let mut runs: Vec<RunSummary> = Vec::new();
+    // A look makes nothing.
+    if data_dir.exists() {
+        let reach = Reach::open(data_dir).await?;
+        runs = reach.call("run_list", &Empty {}).await?;
+        reach.close().await;
+    }
     runs.iter().for_each(|run| print::summary(run, json));
     if runs.is_empty() && !json {
         print::line("No runs yet. Start one: musher run \"…\" --repo DIR");
     }
-    reach.close().await;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -24,6 +32,9 @@ pub async fn events(
     from: u64,
     follow: bool,
 ) -> Result<ExitCode, ApiError> {
+    if !data_dir.exists() {
+        return Err(no_run(run));
+    }
     let reach = Reach::open(data_dir).await?;
     let run = reach.find_run(run).await?.id;
     let code = follow::events(&reach, &run, from, follow, json).await;
@@ -61,3 +72,35 @@ fn described(worktree: &Worktree) -> String {
     }
     format!("{}  {branch}  {}", worktree.path, notes.join(", "))
 }
+<<<<<<< HEAD
+=======
+
+pub async fn doctor(data_dir: &Path, json: bool) -> Result<ExitCode, ApiError> {
+    let report = match Reach::open(data_dir).await {
+        Ok(reach) => {
+            let report = reach.call("doctor", &Empty {}).await?;
+            reach.close().await;
+            report
+        }
+        // It is asked when something is wrong: whatever can be looked at is.
+        Err(trouble) => reach::doctor_without_engine(data_dir, &trouble).await,
+    };
+    report.checks.iter().for_each(|check| show_check(check, json));
+    Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn show_check(check: &DoctorCheck, json: bool) {
+    if json {
+        return print::json(check);
+    }
+    let mark = match check.state {
+        CheckState::Good => "ok  ",
+        CheckState::Notice => "note",
+        CheckState::Bad => "BAD ",
+    };
+    print::line(&format!("{mark}  {:<12}  {}", check.name, check.sentence));
+    if let Some(hint) = &check.hint {
+        print::line(&format!("                    {hint}"));
+    }
+}
+>>>>>>> main

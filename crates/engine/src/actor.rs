@@ -11,12 +11,12 @@ mod finish;
 mod prepare;
 mod speak;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use musher_protocol::*;
 use musher_runtime::{AgentRuntime, Batch, RuntimeError, Sourced};
 use tokio::{
-    sync::{OwnedSemaphorePermit, mpsc, oneshot},
+    sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot},
     task::JoinSet,
 };
 
@@ -32,13 +32,39 @@ pub(crate) use prepare::{is_provider_key, unknown_runtime, without_env};
 
 /// What an actor can be asked; each is answered once it is stored.
 pub(crate) enum Mail {
-    Say { text: String, delivery: Delivery, reply: Reply },
-    Answer { request: String, answer: Answer, reply: Reply },
-    Interrupt { reply: Reply },
-    Stop { by: StoppedBy, reply: Reply },
-    SetModel { model: Option<String>, reply: Reply },
-    SetPermissionMode { mode: PermissionMode, reply: Reply },
-    MarkRead { reply: Reply },
+    Say {
+        text: String,
+        delivery: Delivery,
+        reply: Reply,
+    },
+    Answer {
+        request: String,
+        answer: Answer,
+        reply: Reply,
+    },
+    Interrupt {
+        reply: Reply,
+    },
+    Stop {
+        by: StoppedBy,
+        reply: Reply,
+    },
+    SetModel {
+        model: Option<String>,
+        reply: Reply,
+    },
+    SetPermissionMode {
+        mode: PermissionMode,
+        reply: Reply,
+    },
+    MarkRead {
+        reply: Reply,
+    },
+    /// Begins a run that is in line; another one is not over.
+    Begin {
+        env: BTreeMap<String, String>,
+        reply: Reply,
+    },
 }
 
 pub(crate) type Reply = oneshot::Sender<Result<(), ApiError>>;
@@ -47,6 +73,10 @@ pub(crate) type Reply = oneshot::Sender<Result<(), ApiError>>;
 pub(crate) enum Beginning {
     /// From nothing: make the worktree if there is none, start the program.
     Fresh(StartPlan),
+    /// Left by an engine that is gone before its program was started.
+    InLine(StartPlan),
+    /// It could not, and that is all there is to say.
+    Never { prompt: String, why: ApiError },
     /// Its program was started by an engine that is gone; go on behind what is stored.
     Attach { stored_to: u64 },
 }
@@ -84,6 +114,7 @@ enum Step {
     Work(Work),
     Expiry,
     Changes,
+    Followed,
     Closing,
 }
 
@@ -97,6 +128,10 @@ pub(crate) struct RunActor {
     runtime: Option<Arc<dyn AgentRuntime>>,
     batches: Option<mpsc::Receiver<Batch>>,
     plan: StartPlan,
+    /// How it begins once somebody wants it, in an engine that begins nothing by itself.
+    in_line: Option<StartPlan>,
+    /// See [`RunHandle`].
+    followed: Arc<Notify>,
     prompt_id: String,
     slot: Option<OwnedSemaphorePermit>,
     changes: ChangesWatch,
@@ -139,6 +174,8 @@ impl RunActor {
             runtime: None,
             batches: None,
             plan: StartPlan::default(),
+            in_line: None,
+            followed: handle.followed.clone(),
             prompt_id,
             slot: None,
             changes: ChangesWatch::default(),
@@ -163,7 +200,10 @@ impl RunActor {
             Err(error) => {
                 tracing::error!(%run, %error, "the run's events could not be stored");
                 self.log.show_fault(&error);
-                let hint = "Its agent goes on; start Musher again to go on with it.";
+                let hint = match self.log.fold.is_done() {
+                    true => "It is over; start Musher again to have the list say so too.",
+                    false => "Its agent goes on; start Musher again to go on with it.",
+                };
                 self.core.note_stray(run, error.with_hint(hint));
                 false
             }
@@ -183,9 +223,25 @@ impl RunActor {
                 self.caught_up.cancel();
                 self.begin(plan).await?;
             }
+            Beginning::InLine(plan) => {
+                self.caught_up.cancel();
+                self.in_line = Some(plan);
+                if self.core.config.begins_runs {
+                    self.begin_in_line().await?;
+                }
+            }
+            Beginning::Never { prompt, why } => {
+                self.caught_up.cancel();
+                self.keep_prompt(prompt).await?;
+                self.could_not_start(why).await?;
+            }
             Beginning::Attach { stored_to } => self.attach(stored_to).await?,
         }
         loop {
+            if self.is_over() {
+                self.finish().await?;
+                return Ok(true);
+            }
             match self.step().await {
                 Step::Mail(Some(mail)) => self.open(mail).await?,
                 // The table holds a sender as long as the actor lives.
@@ -202,10 +258,7 @@ impl RunActor {
                 Step::Work(work) => self.worked(work).await?,
                 Step::Expiry => self.expire().await?,
                 Step::Changes => self.look_at_changes(),
-            }
-            if self.is_over() {
-                self.finish().await?;
-                return Ok(true);
+                Step::Followed => self.begin_in_line().await?,
             }
         }
     }
@@ -221,6 +274,7 @@ impl RunActor {
             batch = next_batch(&mut self.batches), if self.batches.is_some() => Step::Batch(batch),
             () = sleep_until(expiry), if expiry.is_some() => Step::Expiry,
             () = sleep_until(changes), if changes.is_some() => Step::Changes,
+            () = self.followed.notified(), if self.in_line.is_some() => Step::Followed,
         }
     }
 
@@ -305,10 +359,8 @@ impl RunActor {
             Mail::Stop { by, reply } => (self.stop(by).await, reply),
             Mail::SetModel { model, reply } => (self.set_model(model).await, reply),
             Mail::SetPermissionMode { mode, reply } => (self.set_mode(mode).await, reply),
-            Mail::MarkRead { reply } => {
-                self.log.mark_read().await;
-                (Ok(()), reply)
-            }
+            Mail::MarkRead { reply } => (self.log.mark_read().await, reply),
+            Mail::Begin { env, reply } => (self.begin_with(env).await, reply),
         };
         // Who asked may have left; what was asked is done all the same.
         let _ = reply.send(result);
@@ -321,6 +373,10 @@ impl RunActor {
             RunPhase::Queued | RunPhase::Preparing => RuntimeStatus::Idle,
             _ => RuntimeStatus::Running,
         };
+        let fold = &self.log.fold;
+        if (fold.status, fold.phase, &fold.detail, fold.until) == (status, phase, &detail, None) {
+            return Ok(());
+        }
         self.log.say(AgentEvent::Status { status, phase, detail, until: None }).await
     }
 }

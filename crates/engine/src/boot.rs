@@ -2,7 +2,8 @@
 //!
 //! A run whose transcript has no `done` is one of three things: its keeper lives, or has ended and left
 //! its record (both are attached to, and the runtime reads what was not stored yet), or it never had
-//! one (it was still in line, and is put in line again).
+//! one (it was still in line, and is put in line again where this engine begins runs; see
+//! [`crate::EngineConfig`]).
 
 use musher_protocol::*;
 
@@ -19,7 +20,10 @@ impl Engine {
         unfinished.sort_by_key(|run| run.created_at);
         for run in unfinished {
             let id = run.id.clone();
+            let (story, worktree) = (run.story.clone(), run.worktree.clone());
             if let Err(error) = self.take_in_run(run).await {
+                // Its agent may live.
+                self.core.claims.hold(id.clone(), story, &worktree).await.keep();
                 tracing::error!(run = %id, %error, "a run of the last start could not be taken in");
                 self.core.note_stray(id, error);
             }
@@ -39,9 +43,11 @@ impl Engine {
         let root = project.map_or_else(|| story.worktree.clone(), |project| project.root);
         let beginning = match kind.is_some_and(|kind| kind.left_something(&run_dir)) {
             true => Beginning::Attach { stored_to: log.fold.stored_to },
-            false => Beginning::Fresh(self.plan_again(&story, &log).await?),
+            false => Beginning::InLine(self.plan_again(&story, &log).await?),
         };
-        spawn_actor(self, story, root, log, beginning);
+        let run = log.summary().id.clone();
+        let claim = self.core.claims.hold(run, story.id.clone(), &story.worktree).await;
+        spawn_actor(self, claim, story, root, log, beginning);
         Ok(())
     }
 

@@ -13,10 +13,10 @@ use musher_protocol::{ApiError, ErrorCode, RunId, RunSummary, StoryId};
 use musher_runtime::Registry;
 use musher_store::{Store, TranscriptIndex};
 use musher_worktree::Git;
-use tokio::sync::{OnceCell, Semaphore, mpsc, watch};
+use tokio::sync::{Notify, OnceCell, Semaphore, mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{actor::Mail, news::NewsHub};
+use crate::{actor::Mail, claims::Claims, news::NewsHub};
 
 /// How an engine is opened.
 #[derive(Clone, Debug)]
@@ -24,6 +24,10 @@ pub struct EngineConfig {
     pub data_dir: PathBuf,
     /// Runs that may live at once; more wait in line.
     pub max_live_runs: usize,
+    /// Whether runs that an earlier engine left in line are begun at the start. An engine that lives
+    /// for one command leaves them, and begins one only when it is followed or resumed: its end would
+    /// cut them off half way.
+    pub begins_runs: bool,
     /// Where the time comes from; tests have their own.
     pub now: fn() -> DateTime<Utc>,
     /// Where the person's PATH comes from; tests have their own.
@@ -38,6 +42,7 @@ impl EngineConfig {
         Self {
             data_dir,
             max_live_runs: crate::settings::DEFAULT_MAX_LIVE_RUNS,
+            begins_runs: true,
             now: Utc::now,
             login: || Box::pin(login_path(&LOGIN_PATH)),
         }
@@ -57,6 +62,7 @@ pub(crate) struct Core {
     pub news: NewsHub,
     pub slots: Arc<Semaphore>,
     pub runs: RunTable,
+    pub claims: Arc<Claims>,
     pub strays: Strays,
     /// Each story's own variables. They may hold keys, so they are in memory only.
     pub env: Mutex<HashMap<StoryId, BTreeMap<String, String>>>,
@@ -143,6 +149,8 @@ pub(crate) struct RunHandle {
     pub gone: CancellationToken,
     /// Cancelled to end the agent, beside the actor's own loop: a full disk holds that up.
     pub stopping: CancellationToken,
+    /// Told when somebody waits for what the run does: one in line is begun then.
+    pub followed: Arc<Notify>,
     /// Cancelled once what was said while no engine lived is taken in, and what follows from it is
     /// done.
     pub caught_up: CancellationToken,

@@ -1,38 +1,17 @@
 //! What is well and what is not, for `musher doctor` and the first start.
 
-use musher_process::{PathSource, keeper_program};
+use musher_process::{LoginPath, PathSource, keeper_program};
 use musher_protocol::*;
+use musher_runtime::Registry;
+use musher_worktree::Git;
 
-use crate::Engine;
+use crate::{Engine, EngineConfig};
 
 impl Engine {
     pub async fn doctor(&self) -> Result<DoctorReport, ApiError> {
-        let mut checks = vec![self.check_git().await, self.check_path().await, check_keeper()];
-        for kind in self.core.registry.all() {
-            checks.push(check_runtime(&kind.detect(&self.core.login().await.path).await));
-        }
-        checks.push(self.check_data_dir());
-        let ok = checks.iter().all(|check| check.state != CheckState::Bad);
-        Ok(DoctorReport { checks, ok })
-    }
-
-    async fn check_git(&self) -> DoctorCheck {
-        match self.core.git().await.version().await {
-            Ok(version) => good("git", format!("git {version} is installed.")),
-            Err(error) => bad("git", error.to_string(), "Install git 2.38 or newer."),
-        }
-    }
-
-    async fn check_path(&self) -> DoctorCheck {
-        let login = self.core.login().await;
-        let folders = std::env::split_paths(&login.path).count();
-        let sentence = match login.source {
-            PathSource::Login => format!("PATH is your login shell's: {folders} folders."),
-            _ => format!("PATH is the one Musher was started with: {folders} folders."),
-        };
-        let hint = login.note.clone();
-        let state = if hint.is_some() { CheckState::Notice } else { CheckState::Good };
-        DoctorCheck { name: "PATH".into(), state, sentence, hint }
+        let (git, login) = (self.core.git().await, self.core.login().await);
+        let data = self.check_data_dir();
+        Ok(report(git, login, &self.core.registry, data).await)
     }
 
     fn check_data_dir(&self) -> DoctorCheck {
@@ -40,6 +19,51 @@ impl Engine {
         let live = self.core.runs.all().len();
         good("data", format!("Everything is kept in {dir}; {live} runs are live."))
     }
+}
+
+/// The same where no engine could open its data; `trouble` says why.
+pub async fn doctor_without_engine(
+    config: &EngineConfig,
+    registry: &Registry,
+    trouble: &ApiError,
+) -> DoctorReport {
+    let login = (config.login)().await;
+    let hint = trouble.hint.as_deref().unwrap_or("Choose another data directory with --data-dir.");
+    let data = bad("data", trouble.message.clone(), hint);
+    report(&Git::new(&login.path), &login, registry, data).await
+}
+
+async fn report(
+    git: &Git,
+    login: &LoginPath,
+    registry: &Registry,
+    data: DoctorCheck,
+) -> DoctorReport {
+    let mut checks = vec![check_git(git).await, check_path(login), check_keeper()];
+    for kind in registry.all() {
+        checks.push(check_runtime(&kind.detect(&login.path).await));
+    }
+    checks.push(data);
+    let ok = checks.iter().all(|check| check.state != CheckState::Bad);
+    DoctorReport { checks, ok }
+}
+
+async fn check_git(git: &Git) -> DoctorCheck {
+    match git.version().await {
+        Ok(version) => good("git", format!("git {version} is installed.")),
+        Err(error) => bad("git", error.to_string(), "Install git 2.38 or newer."),
+    }
+}
+
+fn check_path(login: &LoginPath) -> DoctorCheck {
+    let folders = std::env::split_paths(&login.path).count();
+    let sentence = match login.source {
+        PathSource::Login => format!("PATH is your login shell's: {folders} folders."),
+        _ => format!("PATH is the one Musher was started with: {folders} folders."),
+    };
+    let hint = login.note.clone();
+    let state = if hint.is_some() { CheckState::Notice } else { CheckState::Good };
+    DoctorCheck { name: "PATH".into(), state, sentence, hint }
 }
 
 fn check_keeper() -> DoctorCheck {

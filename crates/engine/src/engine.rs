@@ -54,6 +54,7 @@ impl Engine {
             news: NewsHub::default(),
             slots: Arc::new(Semaphore::new(config.max_live_runs.max(1))),
             runs: RunTable::default(),
+            claims: Arc::default(),
             strays: Mutex::default(),
             env: Mutex::default(),
             tasks: TaskTracker::new(),
@@ -95,6 +96,11 @@ impl Engine {
         if tokio::time::timeout(SETTLE_WITHIN, all).await.is_err() {
             tracing::debug!("some runs are still being taken in");
         }
+    }
+
+    /// What was put right while the data was opened.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
     }
 
     /// Lets go: agents live on in their keepers, and the next engine goes on with them.

@@ -6,6 +6,7 @@
 
 mod actor;
 mod boot;
+mod claims;
 mod core;
 mod doctor;
 mod engine;
@@ -15,11 +16,13 @@ mod news;
 mod projects;
 mod runs;
 mod settings;
+mod variables;
 
 pub use core::EngineConfig;
+pub use doctor::doctor_without_engine;
 pub use engine::Engine;
 pub use keys::{key_error, with_models};
 pub use musher_store::keys::{KeyError, KeyRing};
 pub use news::NewsReader;
 pub use projects::DEMO_REPOSITORY;
-pub use settings::DEFAULT_MAX_LIVE_RUNS;
+pub use settings::{DEFAULT_MAX_LIVE_RUNS, MAX_PROMPT_BYTES};

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use musher_protocol::{AgentEvent, ApiError, EventEnvelope, RunPhase, RunSummary};
+use musher_protocol::{AgentEvent, ApiError, ErrorCode, EventEnvelope, RunPhase, RunSummary};
 use musher_runtime::Sourced;
 use musher_store::{
     AgentLogWriter, Header, LineBatch, StoreError, StoreErrorKind, TranscriptIndex, fold::RunFold,
@@ -78,26 +78,40 @@ impl RunLog {
             envelopes.push(envelope);
         }
         self.store_lines().await?;
-        for envelope in &envelopes {
-            // A gap cannot be: the numbers were given here.
-            let _ = self.fold.apply(envelope);
-        }
+        let folded = envelopes.iter().try_for_each(|envelope| self.fold_in(envelope));
         self.show().await;
-        Ok(())
+        folded
+    }
+
+    /// The numbers were given here, so what does not follow is a fault of Musher's own.
+    fn fold_in(&mut self, envelope: &EventEnvelope) -> Result<(), ApiError> {
+        let why = match self.fold.apply(envelope) {
+            Ok(true) => return Ok(()),
+            Ok(false) => format!("event {} was there already", envelope.seq),
+            Err(error) => error.to_string(),
+        };
+        let message = format!("What this run came to cannot be told for sure: {why}.");
+        Err(ApiError::new(ErrorCode::Internal, message))
     }
 
     async fn store_lines(&mut self) -> Result<(), StoreError> {
         loop {
             match self.writer.append(&mut self.lines).await {
-                Err(error) if error.kind == StoreErrorKind::DiskFull => {
-                    let closing = self.core.closing.clone();
-                    tokio::select! {
-                        () = self.wait_for_space() => {}
-                        () = closing.cancelled() => return Err(error),
-                    }
-                }
-                other => return other,
+                Ok(()) => return Ok(()),
+                Err(error) => self.wait_out(error).await?,
             }
+        }
+    }
+
+    /// Back when what failed may be tried again.
+    async fn wait_out(&mut self, error: StoreError) -> Result<(), StoreError> {
+        if error.kind != StoreErrorKind::DiskFull {
+            return Err(error);
+        }
+        let closing = self.core.closing.clone();
+        tokio::select! {
+            () = self.wait_for_space() => Ok(()),
+            () = closing.cancelled() => Err(error),
         }
     }
 
@@ -121,7 +135,10 @@ impl RunLog {
         self.summary.unread = self.is_unread();
         self.publish(self.summary.clone());
         if self.kept.as_ref().is_none_or(|kept| differs(kept, &self.summary)) {
-            self.keep().await;
+            // Kept at the next change, or at the end of the run, which tells when it cannot be.
+            if let Err(error) = self.keep().await {
+                tracing::warn!(run = %self.summary.id, %error, "run row not kept");
+            }
         }
     }
 
@@ -136,24 +153,31 @@ impl RunLog {
         self.core.news.run_changed(&summary);
     }
 
-    /// The row can be rebuilt from the transcript, so a failure to keep it only costs time at the
-    /// next start.
-    async fn keep(&mut self) {
-        match self.core.store.put_run(&self.summary).await {
-            Ok(()) => self.kept = Some(self.summary.clone()),
-            Err(error) => tracing::warn!(run = %self.summary.id, %error, "run row not kept"),
+    /// Waits out a full disk, as for lines.
+    async fn keep(&mut self) -> Result<(), StoreError> {
+        loop {
+            match self.core.store.put_run(&self.summary).await {
+                Ok(()) => {
+                    self.kept = Some(self.summary.clone());
+                    return Ok(());
+                }
+                Err(error) => self.wait_out(error).await?,
+            }
         }
     }
 
-    pub async fn mark_read(&mut self) {
+    pub async fn mark_read(&mut self) -> Result<(), ApiError> {
+        self.core.store.mark_read(&self.summary.id, self.fold.last_seq).await?;
         self.read_to = self.fold.last_seq;
         self.show().await;
+        Ok(())
     }
 
     /// All of it is on the disk when this returns.
     pub async fn flush(&mut self) -> Result<(), ApiError> {
-        self.keep().await;
-        Ok(self.writer.flush().await?)
+        // First what everything else can be had from again.
+        self.writer.flush().await?;
+        Ok(self.keep().await?)
     }
 
     pub async fn close(self) {
@@ -175,3 +199,7 @@ fn differs(kept: &RunSummary, now: &RunSummary) -> bool {
         || kept.unread != now.unread
         || now.phase == RunPhase::Done
 }
+
+#[cfg(test)]
+#[path = "log_tests.rs"]
+mod tests;

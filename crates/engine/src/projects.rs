@@ -107,9 +107,8 @@ impl Engine {
         params: WorktreeRemoveParams,
     ) -> Result<RemovalReport, ApiError> {
         let project = self.project(&params.project).await?;
-        let live = self.core.runs.all();
-        let users = live.iter().filter(|(_, h)| h.summary.borrow().worktree == params.path);
-        let used_by = users.map(|(run, _)| run.to_string()).collect();
+        let users = self.core.claims.users_of(&params.path).await;
+        let used_by = users.iter().map(RunId::to_string).collect();
         let stories = self.core.store.stories().await?;
         let made_branch = stories.iter().any(|s| s.worktree == params.path && s.owns_worktree);
         let request = RemoveWorktree {

@@ -1,5 +1,6 @@
 //! The commands about runs that live or lived: list, speak, answer, stop, go on.
 
+mod check;
 mod read;
 mod retell;
 mod start;
@@ -12,11 +13,14 @@ use tokio::sync::oneshot;
 use crate::{
     Engine,
     actor::{Mail, Reply},
-    core::{Core, bad_request, conflict, not_found},
+    core::{Core, conflict, not_found},
     log::RunLog,
-    settings::MAX_PROMPT_BYTES,
 };
+use check::{check_model, check_prompt, check_variables};
 pub(crate) use read::event_stream;
+use start::GoOn;
+#[cfg(test)]
+pub(crate) use start::new_summary;
 pub(crate) use start::spawn_actor;
 
 impl Engine {
@@ -50,7 +54,7 @@ impl Engine {
         let text = params.text.clone();
         match self.post(&params.run, |reply| Mail::Say { text, delivery, reply }).await {
             Some(told) => told?,
-            None => return self.go_on(&params.run, params.text).await,
+            None => return self.go_on_with(&params.run, GoOn::saying(params.text)).await,
         }
         summary_of(&self.core, &params.run).await
     }
@@ -94,17 +98,24 @@ impl Engine {
     }
 
     pub async fn run_resume(&self, params: RunResumeParams) -> Result<RunSummary, ApiError> {
-        let prompt = params.prompt.unwrap_or_else(|| "Continue.".into());
-        check_prompt(&prompt)?;
-        if self.core.runs.get(&params.run).is_some() {
-            let hint = "Send it a message, or stop it first.";
-            return Err(conflict("This run is not over.").with_hint(hint));
+        let RunResumeParams { run, prompt, env } = params;
+        prompt.as_deref().map_or(Ok(()), check_prompt)?;
+        check_variables(&env)?;
+        let more = env.clone();
+        let Some(begun) = self.post(&run, |reply| Mail::Begin { env: more, reply }).await else {
+            return self.go_on_with(&run, GoOn { prompt, env, claim: None }).await;
+        };
+        begun?;
+        if let Some(text) = prompt {
+            let delivery = Delivery::Queue;
+            self.post(&run, |reply| Mail::Say { text, delivery, reply }).await.unwrap_or(Ok(()))?;
         }
-        self.go_on_with(&params.run, prompt, params.env).await
+        summary_of(&self.core, &run).await
     }
 
     pub async fn run_set_model(&self, params: RunSetModelParams) -> Result<Empty, ApiError> {
         let RunSetModelParams { run, model } = params;
+        check_model(model.as_deref())?;
         self.tell(&run, |reply| Mail::SetModel { model, reply }).await
     }
 
@@ -117,14 +128,16 @@ impl Engine {
     }
 
     pub async fn run_mark_read(&self, params: RunParams) -> Result<Empty, ApiError> {
-        let summary = summary_of(&self.core, &params.run).await?;
-        self.core.store.mark_read(&params.run, summary.last_seq).await?;
         if let Some(told) = self.post(&params.run, |reply| Mail::MarkRead { reply }).await {
             return told.map(|()| Empty {});
         }
-        let read = RunSummary { unread: false, ..summary };
-        self.core.store.put_run(&read).await?;
-        self.core.news.run_changed(&Arc::new(read));
+        // Its actor is gone, and the row is what that wrote last.
+        let seen = self.core.store.see_run(&params.run).await?;
+        let mut seen = seen.ok_or_else(|| not_found("run", &params.run))?;
+        if let Some(why) = self.core.stray(&params.run) {
+            seen.detail = Some(why.message);
+        }
+        self.core.news.run_changed(&Arc::new(seen));
         Ok(Empty {})
     }
 
@@ -167,18 +180,6 @@ pub(crate) async fn summary_of(core: &Core, run: &RunId) -> Result<RunSummary, A
 
 pub(crate) async fn story_of(core: &Core, story: &StoryId) -> Result<Story, ApiError> {
     core.store.story(story).await?.ok_or_else(|| not_found("story", story))
-}
-
-fn check_prompt(text: &str) -> Result<(), ApiError> {
-    if text.trim().is_empty() {
-        return Err(bad_request("There are no words to say: the message is empty."));
-    }
-    if text.len() > MAX_PROMPT_BYTES {
-        let limit = MAX_PROMPT_BYTES >> 20;
-        return Err(bad_request(format!("The message is longer than {limit} MiB."))
-            .with_hint("Put the text into a file of the worktree and name it."));
-    }
-    Ok(())
 }
 
 /// Opens a run's log behind what is stored.

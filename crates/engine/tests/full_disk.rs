@@ -5,26 +5,46 @@
 #[allow(dead_code)]
 mod fake;
 
-use std::{io::Write, path::Path, process::Command};
+use std::{
+    fs::File,
+    io::Write,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use fake::{Heard, SOON, World};
+use musher_engine::{Engine, EngineConfig};
 use musher_protocol::*;
+use musher_runtime::{Registry, claude::Demo};
+use musher_testkit::{executable, proof};
 use tokio::time::timeout;
 
-/// A disk of its own, for this process and its children only; a worktree is not made with less than
-/// 200 MiB free.
 #[test]
 fn an_agent_is_stopped_while_the_disk_is_full() {
+    run_on_a_small_disk("on_a_small_disk");
+}
+
+#[test]
+fn a_program_is_ended_while_the_disk_is_full_and_all_it_said_is_stored_before_the_end() {
+    run_on_a_small_disk("with_a_program_on_a_small_disk");
+}
+
+/// Runs an ignored test with a disk of its own, for it and its children only; a worktree is not made
+/// with less than 200 MiB free.
+fn run_on_a_small_disk(test: &str) {
     let folder = tempfile::tempdir().unwrap();
     let disk = folder.path().to_str().unwrap();
     let script = format!(
-        "mount -t tmpfs -o size=230m none {disk} || exit 77
-        exec \"$0\" --ignored --exact on_a_small_disk --nocapture"
+        "mount -t tmpfs -o size=250m none {disk} || exit 77
+        exec \"$0\" --ignored --exact {test} --nocapture"
     );
     let output = Command::new("unshare")
         .args(["--map-root-user", "--mount", "sh", "-c", &script])
         .arg(std::env::current_exe().unwrap())
         .env("TEST_DISK", disk)
+        .env("TEST_AGENT", executable("demo", "musher-demo-agent").unwrap())
+        .env("MUSHER_KEEPER", executable("cli", "musher-keeper").unwrap())
         .output();
     let Ok(output) = output else { return eprintln!("skipped: there is no unshare") };
     let said = String::from_utf8_lossy(&output.stdout).into_owned()
@@ -33,6 +53,20 @@ fn an_agent_is_stopped_while_the_disk_is_full() {
         return eprintln!("skipped: no disk may be mounted here: {said}");
     }
     assert!(output.status.success() && said.contains("stopped and stored"), "{said}");
+}
+
+/// Fills the disk to its last page.
+fn fill(disk: &Path) -> PathBuf {
+    let ballast = disk.join("ballast");
+    let mut file = File::create(&ballast).unwrap();
+    for size in [1 << 20, 4 << 10] {
+        while file.write_all(&vec![0; size]).is_ok() {}
+    }
+    ballast
+}
+
+fn waits_for_space(summary: &RunSummary) -> bool {
+    summary.detail.as_ref().is_some_and(|detail| detail.contains("disk is full"))
 }
 
 /// Not a test: runs where `an_agent_is_stopped_while_the_disk_is_full` has mounted a small disk.
@@ -45,21 +79,15 @@ async fn on_a_small_disk() {
     let run = world.start(|_| {}).await.id;
     let mut agent = world.started().await;
     world.until(&run, |s| s.phase == RunPhase::Running).await;
-    let ballast = disk.join("ballast");
-    let mut file = std::fs::File::create(&ballast).unwrap();
-    for size in [1 << 20, 4 << 10] {
-        while file.write_all(&vec![0; size]).is_ok() {}
-    }
+    let ballast = fill(disk);
     // More than fits into what is left of the transcript's last page.
     let message = "x".repeat(64 << 10);
     agent.say(AgentEvent::Warning { code: "test".into(), message }).await;
-    let full = |s: &RunSummary| s.detail.as_ref().is_some_and(|d| d.contains("disk is full"));
-    world.until(&run, full).await;
+    world.until(&run, waits_for_space).await;
 
     let (engine, params) = (world.engine.clone(), RunParams { run: run.clone() });
     let stopping = tokio::spawn(async move { engine.run_stop(params).await });
     assert_eq!(agent.hear().await, Heard::Stop, "although nothing can be stored");
-    drop(file);
     std::fs::remove_file(ballast).unwrap();
     agent.end(RunOutcome::Failed { exit_code: Some(143), last_lines: vec![] });
     let stopped = timeout(SOON, stopping).await.unwrap().unwrap().unwrap();
@@ -68,4 +96,58 @@ async fn on_a_small_disk() {
     let kept = |e: &EventEnvelope| matches!(&e.event, AgentEvent::Warning { message, .. } if message.len() == 64 << 10);
     assert_eq!(events.iter().filter(|e| kept(e)).count(), 1, "nothing is lost");
     println!("stopped and stored");
+}
+
+/// Not a test: like the one above, with the real runtime, its keeper, and an agent that says a lot.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "run by another test"]
+async fn with_a_program_on_a_small_disk() {
+    let Ok(disk) = std::env::var("TEST_DISK") else { return };
+    let disk = Path::new(&disk);
+    let config = EngineConfig::new(disk.join("data"));
+    let engine = Engine::open(config, Registry::default().with(Demo)).await.unwrap();
+    let world = World { engine, started: tokio::sync::mpsc::unbounded_channel().1 };
+    let talkative = |settings: &mut RunSettings| {
+        settings.runtime = "demo".into();
+        settings.command = Some(std::env::var("TEST_AGENT").unwrap());
+        settings.args = ["--demo-script", "big", "--demo-speed", "fast"].map(Into::into).into();
+    };
+    let run = world.start(talkative).await.id;
+    let run_dir = disk.join("data/runs").join(run.as_str());
+    world.until(&run, |s| s.last_seq > 100).await;
+    let ballast = fill(disk);
+    world.until(&run, waits_for_space).await;
+
+    let (engine, params) = (world.engine.clone(), RunParams { run: run.clone() });
+    let stopping = tokio::spawn(async move { engine.run_stop(params).await });
+    let left = proof::wait_none_with_mark(run.as_str(), SOON);
+    assert_eq!(left, [0_u32; 0], "the disk does not hold its end up");
+    // Longer than the end of the keeper was ever waited for.
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    let summary = world.engine.run_get(RunParams { run: run.clone() }).await.unwrap().summary;
+    assert_ne!(summary.phase, RunPhase::Done, "its output is not stored");
+
+    std::fs::remove_file(ballast).unwrap();
+    let stopped = timeout(SOON, stopping).await.unwrap().unwrap().unwrap();
+    assert_eq!(stopped.outcome, Some(RunOutcome::Stopped { by: StoppedBy::User }));
+    let record: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(run_dir.join("exit.json")).unwrap()).unwrap();
+    let said = record["stdout"].as_u64().unwrap();
+    let stored = stored_to(&world, &run).await;
+    assert!(said > 1 << 20 && stored == said, "said {said} bytes, {stored} are stored");
+    println!("stopped and stored");
+}
+
+/// How far into the agent's output the transcript goes.
+async fn stored_to(world: &World, run: &RunId) -> u64 {
+    let (mut from_seq, mut stored) = (1, 0);
+    loop {
+        let params =
+            RunEventsParams { run: run.clone(), from_seq, max_bytes: Some(8 << 20), wait_ms: None };
+        let text = world.engine.run_events(params).await.unwrap();
+        let batch: EventBatch = serde_json::from_str(&text).unwrap();
+        let Some(last) = batch.events.last() else { return stored };
+        from_seq = last.seq + 1;
+        stored = batch.events.iter().filter_map(|e| e.spool).fold(stored, u64::max);
+    }
 }

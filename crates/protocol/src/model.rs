@@ -62,6 +62,11 @@ pub struct RunSettings {
     /// More variables for it; the only ones that pass the allow-list unnamed. Never shown again.
     #[ts(skip)]
     pub env: BTreeMap<String, String>,
+    /// The names of those variables. They alone are stored, so that a run is never begun without a
+    /// variable that it was given; the engine fills them in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[ts(as = "Option<Vec<String>>", optional)]
+    pub env_names: Vec<String>,
     pub transport: Transport,
     pub limits: RunLimits,
     /// Seconds without any output after which the run ends as inactive; 0 is never.
@@ -87,6 +92,7 @@ impl Default for RunSettings {
             command: None,
             args: Vec::new(),
             env: BTreeMap::new(),
+            env_names: Vec::new(),
             transport: Transport::default(),
             limits: RunLimits::default(),
             inactivity_timeout_secs: 0,

@@ -27,7 +27,7 @@ pub struct DataDirLock {
 impl DataDirLock {
     /// Never waits: `Locked` names the process that holds it.
     pub fn acquire(dir: &Path) -> Result<Self, StoreError> {
-        Self::try_acquire(dir).map_err(StoreError::at_start)
+        Self::try_acquire(dir).map_err(|error| error.where_it_is_full(dir).at_start())
     }
 
     fn try_acquire(dir: &Path) -> Result<Self, StoreError> {

@@ -55,7 +55,7 @@ impl Store {
     /// Opens what is there, brings it up to date, or rebuilds it when it is damaged; the sentences say
     /// what a person should know of it. Hold the [`crate::DataDirLock`] meanwhile. Blocks.
     pub fn open(dir: &Path) -> Result<(Self, Vec<String>), StoreError> {
-        Self::try_open(dir).map_err(StoreError::at_start)
+        Self::try_open(dir).map_err(|error| error.where_it_is_full(dir).at_start())
     }
 
     fn try_open(dir: &Path) -> Result<(Self, Vec<String>), StoreError> {
@@ -235,6 +235,13 @@ impl Store {
     pub async fn mark_read(&self, run: &RunId, seq: u64) -> Result<(), StoreError> {
         let run = run.clone();
         self.jobs.call("mark a run as read", move |c| rows::mark_read(c, &run, seq)).await
+    }
+
+    /// The person has seen all of a run that nobody writes any more. Changes only that, and gives the
+    /// row as it is then; `None`: there is no such run.
+    pub async fn see_run(&self, run: &RunId) -> Result<Option<RunSummary>, StoreError> {
+        let run = run.clone();
+        self.jobs.call("mark a run as read", move |c| rows::see_run(c, &run)).await
     }
 
     /// 0: never looked at.

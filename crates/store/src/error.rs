@@ -67,9 +67,28 @@ impl StoreError {
         }
     }
 
+    /// SQLite says "disk I/O error" when the file it shares its memory by cannot grow: where there is
+    /// no room left, that is why.
+    pub(crate) fn where_it_is_full(self, dir: &Path) -> Self {
+        let full = self.kind == StoreErrorKind::DiskFull
+            || (self.kind == StoreErrorKind::Io && has_no_room(dir));
+        if !full {
+            return self;
+        }
+        let what = format!("The disk that holds {} is full.", dir.display());
+        Self::new(StoreErrorKind::DiskFull, what)
+    }
+
     pub(crate) fn sql(doing: &str, error: &rusqlite::Error) -> Self {
         Self::new(kind_of_sql(error), format!("Musher's database could not {doing}: {error}."))
     }
+}
+
+/// SQLite's shared memory grows by 32 KiB at a time (https://www.sqlite.org/walformat.html).
+const ROOM: u64 = 64 * 1024;
+
+fn has_no_room(dir: &Path) -> bool {
+    rustix::fs::statvfs(dir).is_ok_and(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) < ROOM)
 }
 
 fn kind_of_io(kind: io::ErrorKind) -> StoreErrorKind {

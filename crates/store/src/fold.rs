@@ -33,6 +33,8 @@ pub struct RunFold {
     pub given: Vec<Given>,
     /// Messages given and neither sent nor dropped, oldest first; the prompt is not among them.
     pub queued: Vec<QueuedMessage>,
+    /// Every request there ever was, answered or not.
+    pub asked: BTreeSet<String>,
     /// The agent has its prompt.
     pub prompt_sent: bool,
     pub turns: u32,
@@ -248,6 +250,7 @@ impl RunFold {
 
     fn ask(&mut self, pending: Pending) {
         self.pending.retain(|p| p.request() != pending.request());
+        self.asked.insert(pending.request().to_owned());
         self.pending.push(pending);
     }
 

@@ -53,6 +53,19 @@ fn fill(path: &Path) {
     let _ = fs::write(path, &bytes);
 }
 
+/// SQLite calls it a disk I/O error: the file that it shares its memory by cannot grow.
+#[tokio::test]
+async fn a_start_on_a_full_disk_says_so() {
+    let Some(disk) = SmallDisk::mounted() else { return };
+    let data = disk.path().join("data");
+    let (store, _) = Store::open(&data).unwrap();
+    store.close().await;
+    fill(&disk.path().join("filler"));
+    let Err(error) = Store::open(&data) else { panic!("there is no room to open it") };
+    assert_eq!(error.kind, StoreErrorKind::DiskFull, "{error:?}");
+    assert!(error.what.ends_with("is full.") && error.hint.contains("start Musher again"));
+}
+
 #[tokio::test]
 async fn a_full_disk_pauses_and_loses_nothing() {
     let Some(disk) = SmallDisk::mounted() else { return };

@@ -238,7 +238,7 @@ fn without_git(path: &Path) -> Option<FolderReport> {
                 path,
                 FolderKind::Missing,
                 &sentence,
-                "Check the path, or drop a folder that exists.",
+                "Check the path, or name a folder that exists.",
             ));
         }
     };
@@ -250,7 +250,7 @@ fn without_git(path: &Path) -> Option<FolderReport> {
         path,
         FolderKind::File,
         &sentence,
-        "Drop the folder of the repository that holds it.",
+        "Choose the folder of the repository that holds it.",
     ))
 }
 

@@ -588,7 +588,12 @@ command: string | null,
 /**
  * More arguments for it.
  */
-args: Array<string>, transport: Transport, limits: RunLimits, 
+args: Array<string>, 
+/**
+ * The names of those variables. They alone are stored, so that a run is never begun without a
+ * variable that it was given; the engine fills them in.
+ */
+env_names?: Array<string>, transport: Transport, limits: RunLimits, 
 /**
  * Seconds without any output after which the run ends as inactive; 0 is never.
  */

@@ -31,6 +31,8 @@ export interface Host {
   onFocusRun(onFocus: (run: string) => void): Unsubscribe;
   /** The page is drawn and listens: what came before it may be handed over. */
   ready?(): Promise<void>;
+  /** The story on the page, if it shows one: of all others a person is told outside the page. */
+  shows?(story: string | null): Promise<void>;
 }
 
 /** Makes an `ApiError` of anything thrown. */

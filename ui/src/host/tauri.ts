@@ -61,6 +61,10 @@ class TauriHost implements Host {
     await invoke('ready');
   }
 
+  async shows(story: string | null): Promise<void> {
+    await invoke('shows', { story });
+  }
+
   private subscribe<T>(event: string, callback: (payload: T) => void): Unsubscribe {
     const listening = listen<T>(event, ({ payload }) => callback(payload));
     this.listening.push(listening);

@@ -49,6 +49,8 @@ export interface Note {
   level: 'info' | 'error';
   text: string;
   hint?: string | null;
+  /** Shown on demand, one a line. */
+  details?: string[];
   action?: { label: string; run: () => void };
 }
 
@@ -194,6 +196,9 @@ export class AppState {
     this.floating = null;
     if (place.kind === 'story') sessionStorage.setItem('musher.story', place.story);
     else sessionStorage.removeItem('musher.story');
+    const story = place.kind === 'story' ? place.story : null;
+    // Untold, a person hears of what is in view, too: no reason to trouble anybody.
+    this.host.shows?.(story).catch(() => undefined);
     this.markSeen();
   }
 
@@ -321,6 +326,10 @@ export class AppState {
 
   dismiss(id: number): void {
     this.notes = this.notes.filter((note) => note.id !== id);
+  }
+
+  dismissAll(): void {
+    this.notes = [];
   }
 
   /** Opens the folder dialog of the system, or a field for a path where there is none. */

@@ -36,6 +36,8 @@ export class Conversation {
   /** What differs from the base, for the header and the list alike; null until it is known. */
   files = $state.raw<FileChange[] | null>(null);
   filesTrouble = $state.raw<ApiError | null>(null);
+  /** Why nothing can go on in its worktree: it is not there any more. */
+  gone = $state.raw<ApiError | null>(null);
   session = $state.raw<SessionInfo | null>(null);
   context = $state.raw<{ used: number; window: number } | null>(null);
   waiting = $state.raw<{ run: string; item: PermissionItem | QuestionItem }[]>([]);
@@ -79,15 +81,18 @@ export class Conversation {
     this.pull(this.join(summary.id));
   }
 
-  /** Asks for the changes of a story whose runs did not tell them. */
-  async askFiles(run: string): Promise<void> {
+  /** Asks whether the worktree of a story is there, and for the changes that its runs did not tell. */
+  async askWorktree(run: string): Promise<void> {
     try {
       const { files } = await this.host.call('worktree_changes', { run });
       this.files ??= files;
-      this.filesTrouble = null;
+      this.filesTrouble = this.gone = null;
     } catch (thrown) {
-      // Its worktree may be gone: the figures of its runs stay, and the words say why no more is shown.
-      this.filesTrouble = asApiError(thrown);
+      // The figures of its runs stay, and the words say why no more is shown.
+      const error = asApiError(thrown);
+      this.filesTrouble = error;
+      // The run is known, so it is its worktree that is not found.
+      this.gone = error.code === 'not_found' ? error : null;
     }
   }
 

@@ -1,6 +1,7 @@
 //! Folders dragged onto the window: says what will happen while they hover, does it on the drop.
-import type { FolderReport, Project } from '../contract/contract';
+import type { ApiError, FolderReport, Project } from '../contract/contract';
 import { asApiError, type DropNote } from '../host';
+import { refusals } from '../words/folders';
 import type { AppState } from './app.svelte';
 
 /** What a path is, or that it is being looked at. */
@@ -46,37 +47,28 @@ export class Drops {
     try {
       return await this.app.host.call('folder_inspect', { path });
     } catch (thrown) {
-      const error = asApiError(thrown);
-      return {
-        path,
-        kind: 'unusable',
-        top: null,
-        root: null,
-        branch: null,
-        head: null,
-        sentence: error.message,
-        next: error.hint ?? '',
-        project: null,
-        usable: false,
-      };
+      return refusalOf(path, asApiError(thrown));
     }
   }
 
-  /** Adds what can be added; each path that cannot leaves a note that says why. */
+  /** Adds what can be added; each reason why some could not leaves one note. */
   async addAll(paths: string[]): Promise<void> {
-    let last: { project: string; worktree?: string } | null = null;
-    for (const path of paths) last = (await this.add(path)) ?? last;
+    let last: Place | null = null;
+    const refused: FolderReport[] = [];
+    for (const path of paths) {
+      const added = await this.add(path);
+      if ('report' in added) refused.push(added.report);
+      else last = added;
+    }
+    for (const note of refusals(refused, paths.length)) this.app.note({ level: 'error', ...note });
     if (!last) return;
     await this.app.askProjects();
     this.app.go({ kind: 'new', ...last });
   }
 
-  private async add(path: string): Promise<{ project: string; worktree?: string } | null> {
+  private async add(path: string): Promise<Place | { report: FolderReport }> {
     const report = await this.inspect(path);
-    if (!report.usable) {
-      this.app.note({ level: 'error', text: report.sentence, hint: report.next });
-      return null;
-    }
+    if (!report.usable) return { report };
     try {
       const project: Project = await this.app.host.call('project_add', {
         path: report.root ?? path,
@@ -84,8 +76,27 @@ export class Drops {
       if (report.kind !== 'linked_worktree') return { project: project.id };
       return { project: project.id, worktree: report.top ?? path };
     } catch (thrown) {
-      this.app.fail(thrown);
-      return null;
+      return { report: refusalOf(path, asApiError(thrown)) };
     }
   }
+}
+
+interface Place {
+  project: string;
+  worktree?: string;
+}
+
+function refusalOf(path: string, error: ApiError): FolderReport {
+  return {
+    path,
+    kind: 'unusable',
+    top: null,
+    root: null,
+    branch: null,
+    head: null,
+    sentence: error.message,
+    next: error.hint ?? '',
+    project: null,
+    usable: false,
+  };
 }

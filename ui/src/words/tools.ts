@@ -14,12 +14,29 @@ const VERBS: Record<ToolKind, [now: string, done: string]> = {
   other: ['', ''],
 };
 
-export function verbOf(use: ToolUse): string {
-  const [now, done] = VERBS[use.call.kind] ?? VERBS.other;
-  if (now === '') return use.call.name;
-  if (use.result?.edit?.created) return 'Created';
-  if (use.result) return done;
-  return now;
+const NOT_DONE: Partial<Record<ToolKind, string>> = {
+  read: 'Not read',
+  edit: 'Not edited',
+  search: 'Not searched',
+  fetch: 'Not fetched',
+};
+
+/** What became of a use: it may have been denied, and its run may be over before it was. */
+export interface Fate {
+  denied: boolean;
+  live: boolean;
+}
+
+export function verbOf(use: ToolUse, { denied, live }: Fate): string {
+  const { kind, name } = use.call;
+  const [now, done] = VERBS[kind] ?? VERBS.other;
+  if (denied)
+    return `${NOT_DONE[kind] ?? (kind === 'run' ? 'Not run' : `${name} not used`)}: denied`;
+  if (!use.result) return live ? now || name : 'Cut off';
+  if (now === '') return name;
+  // A command that failed was run all the same.
+  if (use.result.is_error) return NOT_DONE[kind] ?? done;
+  return use.result.edit?.created ? 'Created' : done;
 }
 
 /** What stands at the right end of a tool's card. */

@@ -16,6 +16,7 @@ use axum::{
     routing::{get, post},
 };
 use futures::StreamExt;
+use musher_engine::MAX_PROMPT_BYTES;
 use musher_protocol::{ApiError, ErrorCode, News};
 use tokio_util::sync::CancellationToken;
 
@@ -25,8 +26,9 @@ use super::{
 };
 use crate::{Api, NewsStream};
 
-/// The longest prompt or answer that anybody types is far below.
-const BODY_LIMIT: usize = 4 << 20;
+/// The longest prompt in its longest spelling (JSON may write one byte as `\u0000`), and room for the
+/// settings beside it.
+const BODY_LIMIT: usize = MAX_PROMPT_BYTES * 6 + (1 << 20);
 /// The page says nothing over the WebSocket.
 const INBOUND_LIMIT: usize = 4 << 10;
 
@@ -137,8 +139,14 @@ fn json_body(headers: &HeaderMap, body: Body) -> Result<String, Refusal> {
             "The body must be sent as `application/json`.",
         ));
     }
-    let body =
-        body.map_err(|error| refuse(error.status(), "The body is longer than 4 MiB, or was cut."))?;
+    let body = body.map_err(|error| {
+        let limit = BODY_LIMIT >> 20;
+        let message = format!("The body is longer than {limit} MiB, or was cut.");
+        let mut refusal = refuse(error.status(), &message);
+        let hint = "Put a long text into a file of the worktree and name it.";
+        refusal.error = refusal.error.with_hint(hint);
+        refusal
+    })?;
     String::from_utf8(body.into())
         .map_err(|_| refuse(StatusCode::BAD_REQUEST, "The body is not UTF-8."))
 }

@@ -11,7 +11,10 @@ use musher_store::fold::Pending;
 use tokio::time::Instant;
 
 use super::RunActor;
-use crate::{core::conflict, settings::ANSWER_WITHIN};
+use crate::{
+    core::{conflict, not_found},
+    settings::ANSWER_WITHIN,
+};
 
 impl RunActor {
     /// Puts the time into a request after which it denies itself. Says whether it was a request.
@@ -72,7 +75,13 @@ impl RunActor {
         by: AnsweredBy,
     ) -> Result<(), ApiError> {
         let Some(pending) = self.log.fold.pending(request).cloned() else {
-            return Err(conflict("This request was answered already, or the agent took it back."));
+            return Err(match self.log.fold.asked.contains(request) {
+                true => conflict("This request was answered already, or the agent took it back."),
+                false => not_found("request", request).with_hint(format!(
+                    "`musher events {}` shows what it asked.",
+                    self.log.summary().id
+                )),
+            });
         };
         fits(&pending, &answer)?;
         self.settle(&pending, answer, by).await?;

@@ -14,9 +14,10 @@ use secrecy::SecretString;
 
 use super::{CreatePlan, RunActor, StartPlan, Work};
 use crate::{
-    core::Core,
+    core::{Core, conflict},
     projects::{trust_in, worktree_gone},
     runs::event_stream,
+    variables::{check_complete, name_variables},
 };
 
 /// What must stand before the program may start.
@@ -28,12 +29,8 @@ pub(super) struct Prepared {
 
 impl RunActor {
     pub(super) async fn begin(&mut self, plan: StartPlan) -> Result<(), ApiError> {
-        let (id, text) = (self.prompt_id.clone(), plan.prompt.clone());
+        self.keep_prompt(plan.prompt.clone()).await?;
         self.plan = plan;
-        if self.log.fold.last_seq == 0 {
-            let delivery = Delivery::Prompt;
-            self.log.say(AgentEvent::Message { id, text, delivery }).await?;
-        }
         let slots = self.core.slots.clone();
         if let Ok(slot) = slots.clone().try_acquire_owned() {
             return self.got_slot(Some(slot)).await;
@@ -43,6 +40,38 @@ impl RunActor {
         self.enter(RunPhase::Queued, Some(detail)).await?;
         self.work.spawn(async move { Work::Slot(slots.acquire_owned().await.ok()) });
         Ok(())
+    }
+
+    pub(super) async fn keep_prompt(&mut self, text: String) -> Result<(), ApiError> {
+        if self.log.fold.last_seq > 0 {
+            return Ok(());
+        }
+        let (id, delivery) = (self.prompt_id.clone(), Delivery::Prompt);
+        self.log.say(AgentEvent::Message { id, text, delivery }).await
+    }
+
+    /// Begins what an earlier engine left in line, unless it lacks variables that it was given.
+    pub(super) async fn begin_in_line(&mut self) -> Result<(), ApiError> {
+        let Some(plan) = self.in_line.take() else { return Ok(()) };
+        match check_complete(&self.story.settings, &self.log.summary().id) {
+            Ok(()) => self.begin(plan).await,
+            Err(why) => self.could_not_start(why).await,
+        }
+    }
+
+    /// The same, with more variables.
+    pub(super) async fn begin_with(
+        &mut self,
+        env: BTreeMap<String, String>,
+    ) -> Result<(), ApiError> {
+        if self.in_line.is_none() || self.stopped_by.is_some() {
+            let hint = "Send it a message, or stop it first.";
+            return Err(conflict("This run is not over.").with_hint(hint));
+        }
+        self.story.settings.env = self.core.env_of(&self.story.id, env);
+        name_variables(&mut self.story.settings);
+        self.keep_story().await?;
+        self.begin_in_line().await
     }
 
     pub(super) async fn got_slot(
@@ -246,6 +275,7 @@ impl RunActor {
         self.story.base_commit = Some(created.base_commit);
         self.story.base_name = Some(created.base_name);
         self.keep_story().await?;
+        self.core.claims.moved(&self.log.summary().id, &path).await;
         self.log
             .amend(|summary| {
                 summary.worktree = path;

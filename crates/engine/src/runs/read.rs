@@ -43,6 +43,7 @@ async fn read_events(
         return Ok((batch, end));
     };
     if !wait.is_zero() {
+        handle.followed.notify_one();
         let news = handle.summary.wait_for(|s| s.last_seq >= from_seq || s.phase == RunPhase::Done);
         // The time running out is no error: the batch is empty then.
         let _ = tokio::time::timeout(wait, news).await;

@@ -8,6 +8,23 @@ use musher_store::fold_transcript;
 use crate::Engine;
 
 impl Engine {
+    /// The words that a run was to begin with.
+    pub(super) async fn first_words(&self, run: &RunId) -> Option<String> {
+        let path = self.core.store.transcript_path(run);
+        let read = tokio::task::spawn_blocking(move || {
+            let mut words = None;
+            fold_transcript(&path, |envelope| match envelope.event {
+                AgentEvent::Message { text, delivery: Delivery::Prompt, .. } => {
+                    words.get_or_insert(text);
+                }
+                _ => {}
+            })
+            .ok()?;
+            words
+        });
+        read.await.ok().flatten()
+    }
+
     /// What a new session must know when the old one is gone: the conversation as the transcripts
     /// have it, then the new words.
     pub(super) async fn retold(&self, story: &StoryId, prompt: &str) -> Result<String, ApiError> {

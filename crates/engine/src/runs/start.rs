@@ -7,13 +7,23 @@ use musher_store::Header;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::{check_prompt, story_of, summary_of};
+use super::{
+    check::{check_place, check_prompt, check_settings},
+    story_of, summary_of,
+};
 use crate::{
     Engine,
+<<<<<<< HEAD
     actor::{Beginning, CreatePlan, RunActor, StartPlan, is_provider_key, unknown_runtime},
     core::{Core, RunHandle, conflict, not_found},
+=======
+    actor::{Beginning, CreatePlan, RunActor, StartPlan, unknown_runtime},
+    claims::Claim,
+    core::{Core, RunHandle, not_found},
+>>>>>>> main
     log::RunLog,
     projects::{project_of, trust_in},
+    variables::{check_complete, name_variables},
 };
 
 /// How many requests may wait for one actor.
@@ -22,6 +32,8 @@ const MAILBOX: usize = 64;
 impl Engine {
     pub async fn run_start(&self, params: RunStartParams) -> Result<RunSummary, ApiError> {
         check_prompt(&params.prompt)?;
+        check_settings(&params.settings)?;
+        check_place(&params.place)?;
         self.check_runtime(&params.settings).await?;
         let (repository, create) = match params.place {
             RunPlace::Fresh { repository, base, branch } => {
@@ -43,8 +55,10 @@ impl Engine {
             story.branch = folder.branch;
             story.base_commit = folder.head;
         }
+        let claim = self.claim(&story).await?;
+        story.settings.env_names.clear();
         let plan = StartPlan { prompt: params.prompt, create, ..StartPlan::default() };
-        self.spawn_run(story, &project, plan).await
+        self.spawn_run(claim, story, &project, Beginning::Fresh(plan)).await
     }
 
     async fn check_runtime(&self, settings: &RunSettings) -> Result<(), ApiError> {
@@ -97,74 +111,112 @@ impl Engine {
 
     async fn spawn_run(
         &self,
-        story: Story,
+        claim: Claim,
+        mut story: Story,
         project: &Project,
-        plan: StartPlan,
+        beginning: Beginning,
     ) -> Result<RunSummary, ApiError> {
+        name_variables(&mut story.settings);
         self.core.env_of(&story.id, story.settings.env.clone());
         self.core.store.put_story(&crate::actor::without_env(&story)).await?;
-        let summary = new_summary(&self.core, &story);
+        let summary = new_summary(&self.core, claim.run().clone(), &story);
         let header = Header::new(&summary, &story, project);
         let log = RunLog::create(self.core.clone(), header).await?;
         self.core.store.put_run(&summary).await?;
-        spawn_actor(self, story, project.root.clone(), log, Beginning::Fresh(plan));
+        spawn_actor(self, claim, story, project.root.clone(), log, beginning);
         Ok(summary)
     }
 
     /// The next run of a run's story: same worktree, same session if the runtime still knows it.
-    pub(crate) async fn go_on(&self, run: &RunId, prompt: String) -> Result<RunSummary, ApiError> {
-        self.go_on_with(run, prompt, BTreeMap::new()).await
-    }
-
-    pub(super) async fn go_on_with(
-        &self,
-        run: &RunId,
-        prompt: String,
-        env: BTreeMap<String, String>,
-    ) -> Result<RunSummary, ApiError> {
+    pub(super) async fn go_on_with(&self, run: &RunId, next: GoOn) -> Result<RunSummary, ApiError> {
         if let Some(why) = self.core.stray(run) {
             return Err(why);
         }
-        let summary = summary_of(&self.core, run).await?;
-        let mut story = story_of(&self.core, &summary.story).await?;
-        story.settings.env = self.core.env_of(&story.id, env);
-        self.wait_for_story(&story.id).await?;
+        let story = summary_of(&self.core, run).await?.story;
+        let follows = next.claim.is_some();
+        let claim = match next.claim {
+            Some(mut claim) => {
+                claim.hand_on(RunId::fresh());
+                claim
+            }
+            None => self.claim(&story_of(&self.core, &story).await?).await?,
+        };
+        // Only now nobody else writes it.
+        let mut story = story_of(&self.core, &story).await?;
+        self.core.claims.moved(claim.run(), &story.worktree).await;
+        story.settings.env = self.core.env_of(&story.id, next.env);
+        let complete = check_complete(&story.settings, if follows { claim.run() } else { run });
         let Some(project) = self.project_by_id(&story.project).await? else {
             return Err(not_found("project", &story.project));
         };
+        let plan = self.next_plan(run, &story, next.prompt).await?;
+        let beginning = match complete {
+            // Nobody hears a refusal of words that came too late: the run that is theirs says it.
+            Err(why) if follows => Beginning::Never { prompt: plan.prompt, why },
+            complete => complete.map(|()| Beginning::Fresh(plan))?,
+        };
+        self.spawn_run(claim, story, &project, beginning).await
+    }
+
+    async fn next_plan(
+        &self,
+        run: &RunId,
+        story: &Story,
+        prompt: Option<String>,
+    ) -> Result<StartPlan, ApiError> {
         let session = self.core.store.session_of(&story.id).await?;
+        let prompt = match prompt {
+            Some(prompt) => prompt,
+            // No agent ever heard what this story is about.
+            None if session.is_none() => self.first_words(run).await.unwrap_or(CONTINUE.into()),
+            None => CONTINUE.into(),
+        };
         let never_made = story.worktree.is_empty();
-        let plan = StartPlan {
+        Ok(StartPlan {
             fresh_prompt: Some(self.retold(&story.id, &prompt).await?),
             resume: session.map(|session| session.id),
             create: never_made.then(|| CreatePlan { base: story.base_name.clone(), branch: None }),
             prompt,
-        };
-        self.spawn_run(story, &project, plan).await
+        })
     }
 
-    /// One run at a time for a story: waits for one that is just ending, refuses while one lives.
-    async fn wait_for_story(&self, story: &StoryId) -> Result<(), ApiError> {
-        for (run, handle) in self.core.runs.all() {
-            let phase = {
-                let summary = handle.summary.borrow();
-                if summary.story != *story {
-                    continue;
-                }
-                summary.phase
+    /// The place of a new run. Waits for a run that is just ending; refuses while one is not over.
+    async fn claim(&self, story: &Story) -> Result<Claim, ApiError> {
+        loop {
+            let taken = match self.core.claims.take(RunId::fresh(), story).await {
+                Ok(claim) => return Ok(claim),
+                Err(taken) => taken,
             };
-            if phase != RunPhase::Done {
-                return Err(conflict("Another run of this story is live.")
-                    .with_hint(format!("Send the message to run {run}.")));
+            match self.core.runs.get(&taken.by) {
+                Some(ending) if ending.summary.borrow().phase == RunPhase::Done => {
+                    ending.gone.cancelled().await;
+                }
+                _ => return Err(taken.into()),
             }
-            handle.gone.cancelled().await;
         }
-        Ok(())
     }
 }
 
+/// How a story goes on.
+pub(crate) struct GoOn {
+    /// `None`: with the words that nobody heard, or with "Continue.".
+    pub prompt: Option<String>,
+    pub env: BTreeMap<String, String>,
+    /// Of the run before, when this one takes its place.
+    pub claim: Option<Claim>,
+}
+
+impl GoOn {
+    pub fn saying(prompt: String) -> Self {
+        Self { prompt: Some(prompt), env: BTreeMap::new(), claim: None }
+    }
+}
+
+const CONTINUE: &str = "Continue.";
+
 pub(crate) fn spawn_actor(
     engine: &Engine,
+    claim: Claim,
     story: Story,
     project_root: String,
     log: RunLog,
@@ -178,18 +230,18 @@ pub(crate) fn spawn_actor(
         index: log.index(),
         gone: CancellationToken::new(),
         stopping: CancellationToken::new(),
+        followed: Arc::default(),
         caught_up: CancellationToken::new(),
     };
     let actor = RunActor::new(engine.core.clone(), story, project_root, log, mails, &handle);
-    let listed = Listed::new(engine.core.clone(), run.clone(), handle);
+    let listed = Listed::new(engine.core.clone(), claim, handle);
     let engine = engine.clone();
     let tasks = engine.core.tasks.clone();
     tasks.spawn(async move {
         let follow_up = actor.run(beginning).await;
-        drop(listed);
-        if let Some(words) = follow_up
-            && let Err(error) = engine.go_on(&run, words).await
-        {
+        let Some(words) = follow_up else { return };
+        let next = GoOn { claim: listed.give_way(), ..GoOn::saying(words) };
+        if let Err(error) = engine.go_on_with(&run, next).await {
             tracing::warn!(%run, %error, "the next run could not be started");
         }
     });
@@ -200,27 +252,40 @@ struct Listed {
     core: Arc<Core>,
     run: RunId,
     gone: CancellationToken,
+    claim: Option<Claim>,
 }
 
 impl Listed {
-    fn new(core: Arc<Core>, run: RunId, handle: RunHandle) -> Self {
-        let gone = handle.gone.clone();
+    fn new(core: Arc<Core>, claim: Claim, handle: RunHandle) -> Self {
+        let (run, gone) = (claim.run().clone(), handle.gone.clone());
         core.runs.insert(run.clone(), handle);
-        Self { core, run, gone }
+        Self { core, run, gone, claim: Some(claim) }
+    }
+
+    /// Leaves the table and gives what it claimed to the next run of the story.
+    fn give_way(mut self) -> Option<Claim> {
+        self.claim.take()
     }
 }
 
 impl Drop for Listed {
     fn drop(&mut self) {
+        let claim = self.claim.take();
+        if self.core.stray(&self.run).is_some() {
+            // Its agent goes on.
+            claim.map(Claim::keep);
+        } else {
+            drop(claim);
+        }
         self.core.runs.remove(&self.run);
         self.gone.cancel();
     }
 }
 
-fn new_summary(core: &Core, story: &Story) -> RunSummary {
+pub(crate) fn new_summary(core: &Core, run: RunId, story: &Story) -> RunSummary {
     let now = core.now();
     RunSummary {
-        id: RunId::fresh(),
+        id: run,
         story: story.id.clone(),
         project: story.project.clone(),
         title: story.title.clone(),

@@ -26,6 +26,7 @@ mod kind;
 mod live;
 mod opening;
 pub mod outcome;
+mod plain;
 mod process;
 mod program;
 mod pump;

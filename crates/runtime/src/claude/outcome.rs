@@ -6,7 +6,10 @@
 
 use musher_protocol::{RateLimitState, RunLimit, RunOutcome, StoppedBy};
 
-use super::decode::{Facts, TurnResult, is_resume_rejection};
+use super::{
+    decode::{Facts, TurnResult, is_resume_rejection},
+    plain::plain,
+};
 
 const LOST: &str = "The agent's keeper was killed, so nobody saw how the agent ended.";
 
@@ -158,7 +161,7 @@ fn failed(ended: &Ended<'_>, words: Option<&str>) -> RunOutcome {
 }
 
 fn last_lines<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<String> {
-    let mut lines: Vec<String> = lines.map(str::to_owned).collect();
+    let mut lines: Vec<String> = lines.map(plain).collect();
     lines.drain(..lines.len().saturating_sub(LAST_LINES));
     lines
 }

@@ -43,6 +43,30 @@ fn the_last_result_counts_and_an_open_turn_has_none() {
 }
 
 #[test]
+fn last_lines_are_words_and_no_colours() {
+    let exit = code(1);
+    let stderr = ["\u{1b}[31mError:\u{1b}[39m no key".to_owned()];
+    let (dead, mut failed) =
+        (Facts::default(), facts(Some(result("error_during_execution", true))));
+    for (facts, words) in [(&dead, "Error: no key"), (&failed, "Error: no key")] {
+        let ended = Ended { facts, exit: &exit, cause: None, stderr: &stderr, resumed: None };
+        assert_eq!(said(outcome(&ended)), [words]);
+    }
+    if let Some(result) = &mut failed.last_result {
+        result.words = Some("\u{1b}[1mAPI Error\u{1b}[0m: 500".into());
+    }
+    assert_eq!(said(of(&failed, exit, None)), ["API Error: 500"]);
+}
+
+fn said(outcome: RunOutcome) -> Vec<String> {
+    match outcome {
+        RunOutcome::Failed { last_lines, .. }
+        | RunOutcome::AbortedBeforeSession { last_lines, .. } => last_lines,
+        _ => Vec::new(),
+    }
+}
+
+#[test]
 fn a_death_before_the_session_names_the_signal() {
     let exit = Exit { signal: Some(6), ..Exit::default() };
     let outcome = of(&Facts::default(), exit, None);

@@ -14,6 +14,7 @@ use super::{
     live::Live,
     opening::{load, save},
     outcome::LAST_LINES,
+    plain::plain,
     process::Child,
 };
 use crate::{EventSink, RuntimeError, Sourced};
@@ -87,7 +88,7 @@ impl Stderr {
         let (told, last) = (self.told, &mut self.last);
         read(&mut self.framer, &mut |frame, end| {
             let text = match frame {
-                Frame::Line(line) => String::from_utf8_lossy(line).trim_end().to_owned(),
+                Frame::Line(line) => plain(&String::from_utf8_lossy(line)).trim_end().to_owned(),
                 Frame::TooLong => format!("(a line of over {} MiB was left out)", LINE_LIMIT >> 20),
             };
             if text.is_empty() {

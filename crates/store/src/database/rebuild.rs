@@ -20,6 +20,9 @@ const SALVAGED: [(&str, &str, usize); 7] = [
     ("settings", "key, value", 2),
 ];
 
+/// What is lost of these comes back by itself.
+const FROM_TRANSCRIPTS: [&str; 2] = ["runs", "sessions"];
+
 /// Returns what a person should know; nothing when there was nothing to rebuild from.
 pub(super) fn rebuild(
     conn: &Connection,
@@ -27,10 +30,15 @@ pub(super) fn rebuild(
     damaged: Option<&Path>,
 ) -> Result<Vec<String>, StoreError> {
     let failed = |e| StoreError::sql("be rebuilt", &e);
-    if let Some(damaged) = damaged {
-        salvage(conn, damaged);
-    }
     let mut notices = Vec::new();
+    if let Some(damaged) = damaged
+        && !salvage(conn, damaged)
+    {
+        notices.push(
+            "Not all of it could be read: settings, marks and answers about trust may be missing."
+                .to_owned(),
+        );
+    }
     let mut runs = 0;
     for path in transcripts(&dir.join("runs"))? {
         let mut fold = RunFold::default();
@@ -100,24 +108,31 @@ fn session(summary: &RunSummary, fold: &RunFold) -> Option<SessionRef> {
     })
 }
 
-/// Takes over every row that can be read; opened for reading only, so what is kept stays as it was.
-fn salvage(conn: &Connection, damaged: &Path) {
+/// Takes over every row that can be read, and says whether all is there that no transcript has; opened for reading only, so
+/// what is kept stays as it was.
+fn salvage(conn: &Connection, damaged: &Path) -> bool {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let Ok(old) = Connection::open_with_flags(damaged, flags) else { return };
+    let Ok(old) = Connection::open_with_flags(damaged, flags) else { return false };
+    let mut whole = true;
     for (table, columns, count) in SALVAGED {
-        if let Err(error) = copy_rows(&old, conn, table, columns, count) {
-            tracing::warn!(%error, table, "not every row of the damaged database could be read");
+        let copied = copy_rows(&old, conn, table, columns, count);
+        if let Err(error) = &copied {
+            tracing::debug!(%error, table, "not every row of the damaged database could be read");
         }
+        whole &= FROM_TRANSCRIPTS.contains(&table) || matches!(copied, Ok(true));
     }
+    whole
 }
 
+/// False: a row was left out.
 fn copy_rows(
     from: &Connection,
     to: &Connection,
     table: &str,
     columns: &str,
     count: usize,
-) -> rusqlite::Result<()> {
+) -> rusqlite::Result<bool> {
+    let mut whole = true;
     let places = vec!["?"; count].join(", ");
     let mut insert =
         to.prepare(&format!("INSERT OR IGNORE INTO {table} ({columns}) VALUES ({places})"))?;
@@ -127,8 +142,9 @@ fn copy_rows(
         let values = (0..count).map(|n| row.get::<_, Value>(n));
         let values = values.collect::<rusqlite::Result<Vec<_>>>()?;
         if let Err(error) = insert.execute(rusqlite::params_from_iter(values)) {
-            tracing::warn!(%error, table, "a row of the damaged database was left out");
+            tracing::debug!(%error, table, "a row of the damaged database was left out");
+            whole = false;
         }
     }
-    Ok(())
+    Ok(whole)
 }

@@ -173,6 +173,16 @@ pub(super) fn mark_read(conn: &Connection, run: &RunId, seq: u64) -> Done<()> {
     Ok(())
 }
 
+pub(super) fn see_run(conn: &mut Connection, run: &RunId) -> Done<Option<RunSummary>> {
+    let change = conn.transaction()?;
+    let Some(mut summary) = one::<RunSummary>(&change, run.as_str())? else { return Ok(None) };
+    mark_read(&change, run, summary.last_seq)?;
+    summary.unread = false;
+    put(&change, &summary)?;
+    change.commit()?;
+    Ok(Some(summary))
+}
+
 pub(super) fn read_to(conn: &Connection, run: &RunId) -> Done<u64> {
     let seq: Option<i64> = conn
         .prepare_cached("SELECT seq FROM read_marks WHERE run = ?1")?

@@ -4,7 +4,7 @@ import { asApiError } from '../../host';
 import type { AppState } from '../../state/app.svelte';
 
 /** A key that was meant for what was there before must not answer what just appeared. */
-const SETTLE_MS = 400;
+export const SETTLE_MS = 400;
 
 export class Answering {
   sending = $state(false);

@@ -1,0 +1,75 @@
+//! What is refused before anything is begun, for every host alike.
+
+use std::collections::BTreeMap;
+
+use musher_protocol::{ApiError, RunLimits, RunPlace, RunSettings};
+
+use crate::{core::bad_request, settings::MAX_PROMPT_BYTES};
+
+pub(super) fn check_prompt(text: &str) -> Result<(), ApiError> {
+    if text.trim().is_empty() {
+        return Err(bad_request("There are no words to say: the message is empty."));
+    }
+    if text.len() > MAX_PROMPT_BYTES {
+        let limit = MAX_PROMPT_BYTES >> 20;
+        return Err(bad_request(format!("The message is longer than {limit} MiB."))
+            .with_hint("Put the text into a file of the worktree and name it."));
+    }
+    Ok(())
+}
+
+pub(super) fn check_settings(settings: &RunSettings) -> Result<(), ApiError> {
+    check_name("agent name", &settings.agent_name)?;
+    check_model(settings.model.as_deref())?;
+    check_name("program", settings.command.as_deref().unwrap_or_default())?;
+    for tool in settings.allowed_tools.iter().chain(&settings.disallowed_tools) {
+        check_name("tool name", tool)?;
+    }
+    check_variables(&settings.env)?;
+    check_limits(&settings.limits)
+}
+
+pub(super) fn check_model(model: Option<&str>) -> Result<(), ApiError> {
+    check_name("model", model.unwrap_or_default())
+}
+
+pub(super) fn check_place(place: &RunPlace) -> Result<(), ApiError> {
+    let RunPlace::Fresh { base, branch, .. } = place else { return Ok(()) };
+    check_name("base", base.as_deref().unwrap_or_default())?;
+    check_name("branch", branch.as_deref().unwrap_or_default())
+}
+
+pub(super) fn check_variables(env: &BTreeMap<String, String>) -> Result<(), ApiError> {
+    for name in env.keys() {
+        check_name("name of a variable", name)?;
+        if name.is_empty() || name.contains('=') {
+            return Err(bad_request("The name of a variable is empty or has a \"=\" in it.")
+                .with_hint("Give it as NAME=VALUE."));
+        }
+    }
+    Ok(())
+}
+
+/// Names are shown in lists and terminals, where a control character moves the cursor or lies.
+fn check_name(what: &str, name: &str) -> Result<(), ApiError> {
+    if name.contains(char::is_control) {
+        let message = format!("The {what} has a line break or another control character in it.");
+        return Err(bad_request(message).with_hint("Give it in one line of plain text."));
+    }
+    Ok(())
+}
+
+fn check_limits(limits: &RunLimits) -> Result<(), ApiError> {
+    let zero = [
+        ("turns", limits.max_turns == Some(0)),
+        ("seconds", limits.max_seconds == Some(0)),
+        ("cost", limits.max_cost_microdollars == Some(0)),
+    ];
+    match zero.into_iter().find(|(_, zero)| *zero) {
+        Some((what, _)) => {
+            Err(bad_request(format!("The limit for {what} is 0: nothing could be done."))
+                .with_hint("Give a number above 0, or leave the limit out."))
+        }
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,49 @@
+//! Why folders were not added: one note for each reason, whatever number of folders it holds for.
+import type { FolderKind, FolderReport } from '../contract/contract';
+import { fileName } from './figures';
+
+export interface Refusal {
+  text: string;
+  hint: string;
+  details?: string[];
+}
+
+const REASONS: Partial<Record<FolderKind, string>> = {
+  bare_repository: 'a bare repository without a commit',
+  main_checkout: 'a repository without a commit',
+  linked_worktree: 'a worktree without a commit',
+  plain_folder: 'not in a git repository',
+  file: 'a file, not a folder',
+  missing: 'not there',
+};
+
+/** `all` is how many were dropped together. */
+export function refusals(reports: readonly FolderReport[], all: number): Refusal[] {
+  const groups = new Map<string, FolderReport[]>();
+  for (const report of reports) {
+    const reason = REASONS[report.kind] ?? report.sentence.replaceAll(/`[^`]*`/g, '…');
+    groups.set(reason, [...(groups.get(reason) ?? []), report]);
+  }
+  return [...groups.values()].map((group) => refusal(group, all));
+}
+
+function refusal(group: FolderReport[], all: number): Refusal {
+  const [first] = group;
+  const hint = first?.next ?? '';
+  if (first && group.length === 1) return { text: named(first), hint };
+  const reason = first && REASONS[first.kind];
+  return {
+    text: `${group.length} of ${all} folders were not added${reason ? `: ${reason}` : ''}.`,
+    hint,
+    details: group.map((report) => (reason ? report.path : named(report))),
+  };
+}
+
+/** The sentence, with the folder's name where it says only "this". */
+export function named({ path, sentence }: Pick<FolderReport, 'path' | 'sentence'>): string {
+  const name = fileName(path) || path;
+  if (sentence.includes(`${name}\``)) return sentence;
+  if (/^This (?:folder |repository |link )?is /.test(sentence))
+    return sentence.replace(/^This (?:folder |repository |link )?is /, `\`${name}\` is `);
+  return `\`${name}\`: ${sentence}`;
+}
