@@ -151,7 +151,10 @@ impl At {
 
 impl Own {
     pub async fn open(data_dir: &Path, kind: HostKind) -> Result<Self, ApiError> {
-        let engine = Engine::open(EngineConfig::new(data_dir.to_owned()), registry()).await?;
+        // A command's end would cut off half way what it began for others.
+        let begins_runs = kind == HostKind::Server;
+        let config = EngineConfig { begins_runs, ..EngineConfig::new(data_dir.to_owned()) };
+        let engine = Engine::open(config, registry()).await?;
         engine.notices().iter().for_each(|notice| eprintln!("note: {notice}"));
         let host = Arc::new(TerminalHost(kind));
         let api = Arc::new(EngineApi { engine: engine.clone(), host });
