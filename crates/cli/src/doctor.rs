@@ -4,10 +4,18 @@ use std::{path::Path, process::ExitCode};
 
 use musher_protocol::*;
 
-use crate::{args::Look, print, reach::Reach};
+use crate::{args::Look, print, reach::{Reach, doctor_without_engine};
 
 pub async fn doctor(data_dir: &Path, json: bool, look: Look) -> Result<ExitCode, ApiError> {
-    let reach = Reach::open(data_dir).await?;
+    let reach = match Reach::open(data_dir).await {
+        Ok(reach) => reach,
+        // It is asked when something is wrong: whatever can be looked at is.
+        Err(trouble) => {
+            let report = doctor_without_engine(data_dir, &trouble).await;
+            report.checks.iter().for_each(|check| tell(check, json));
+            return Ok(ExitCode::FAILURE);
+        }
+    };
     let mut checks = reach.call::<DoctorReport>("doctor", &Empty {}).await?.checks;
     checks.iter().for_each(|check| tell(check, json));
     if look.models {

@@ -5,11 +5,8 @@
 //! 0 completed, 1 failed, 2 usage, 3 a limit, 4 stopped, 5 needs an answer that nobody can give.
 
 mod args;
-<<<<<<< HEAD
 mod doctor;
-=======
 mod ask;
->>>>>>> main
 mod follow;
 mod keys;
 mod print;

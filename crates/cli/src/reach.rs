@@ -114,7 +114,7 @@ pub fn no_run(named: &str) -> ApiError {
 /// What `doctor` sees where the data cannot be opened.
 pub async fn doctor_without_engine(data_dir: &Path, trouble: &ApiError) -> DoctorReport {
     let config = EngineConfig::new(data_dir.to_owned());
-    musher_engine::doctor_without_engine(&config, &registry(), trouble).await
+    musher_engine::doctor_without_engine(&config, &registry(data_dir), trouble).await
 }
 
 impl At {
@@ -151,11 +151,9 @@ impl At {
 
 impl Own {
     pub async fn open(data_dir: &Path, kind: HostKind) -> Result<Self, ApiError> {
-<<<<<<< HEAD
-        let engine =
-            Engine::open(EngineConfig::new(data_dir.to_owned()), registry(data_dir)).await?;
-=======
-        let engine = Engine::open(EngineConfig::new(data_dir.to_owned()), registry()).await?;
+        let config = EngineConfig::new(data_dir.to_owned());
+        let engine = Engine::open(config, registry(data_dir)).await?;
+        engine.notices().iter().for_each(|notice| eprintln!("note: {notice}"));
         engine.notices().iter().for_each(|notice| eprintln!("note: {notice}"));
 >>>>>>> main
         let host = Arc::new(TerminalHost(kind));

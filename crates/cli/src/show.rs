@@ -72,35 +72,3 @@ fn described(worktree: &Worktree) -> String {
     }
     format!("{}  {branch}  {}", worktree.path, notes.join(", "))
 }
-<<<<<<< HEAD
-=======
-
-pub async fn doctor(data_dir: &Path, json: bool) -> Result<ExitCode, ApiError> {
-    let report = match Reach::open(data_dir).await {
-        Ok(reach) => {
-            let report = reach.call("doctor", &Empty {}).await?;
-            reach.close().await;
-            report
-        }
-        // It is asked when something is wrong: whatever can be looked at is.
-        Err(trouble) => reach::doctor_without_engine(data_dir, &trouble).await,
-    };
-    report.checks.iter().for_each(|check| show_check(check, json));
-    Ok(if report.ok { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-fn show_check(check: &DoctorCheck, json: bool) {
-    if json {
-        return print::json(check);
-    }
-    let mark = match check.state {
-        CheckState::Good => "ok  ",
-        CheckState::Notice => "note",
-        CheckState::Bad => "BAD ",
-    };
-    print::line(&format!("{mark}  {:<12}  {}", check.name, check.sentence));
-    if let Some(hint) = &check.hint {
-        print::line(&format!("                    {hint}"));
-    }
-}
->>>>>>> main

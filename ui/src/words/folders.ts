@@ -42,7 +42,7 @@ function refusal(group: FolderReport[], all: number): Refusal {
 /** The sentence, with the folder's name where it says only "this". */
 export function named({ path, sentence }: Pick<FolderReport, 'path' | 'sentence'>): string {
   const name = fileName(path) || path;
-  if (sentence.includes(`${name}\``)) return sentence;
+  if (sentence.includes(`${name}\``) || sentence.startsWith(`${name} `)) return sentence;
   if (/^This (?:folder |repository |link )?is /.test(sentence))
     return sentence.replace(/^This (?:folder |repository |link )?is /, `\`${name}\` is `);
   return `\`${name}\`: ${sentence}`;

@@ -83,6 +83,14 @@ const SHOTS = [
     },
   ],
   ['drop', 'drop', (page) => page.waitForTimeout(800)],
+  [
+    'refused',
+    'refused',
+    async (page) => {
+      await page.getByText('Which ones').click();
+      await page.waitForTimeout(200);
+    },
+  ],
   ['keys', 'permission', (page) => page.keyboard.press('?')],
   [
     'palette',

@@ -13,14 +13,9 @@ use super::{
 };
 use crate::{
     Engine,
-<<<<<<< HEAD
     actor::{Beginning, CreatePlan, RunActor, StartPlan, is_provider_key, unknown_runtime},
-    core::{Core, RunHandle, conflict, not_found},
-=======
-    actor::{Beginning, CreatePlan, RunActor, StartPlan, unknown_runtime},
     claims::Claim,
     core::{Core, RunHandle, not_found},
->>>>>>> main
     log::RunLog,
     projects::{project_of, trust_in},
     variables::{check_complete, name_variables},

@@ -453,6 +453,19 @@ const SCENES: Record<string, Scene> = {
       300,
     );
   },
+  refused: (host) => {
+    SCENES.permission?.(host);
+    const paths = Array.from({ length: 40 }, (_, at) => `/home/ada/notes/folder-${at}`);
+    paths.forEach((path, at) => {
+      const next = 'Run `git init` in it and make a first commit, or choose another folder.';
+      const sentence = `\`${path}\` is not in a git repository.`;
+      const known = { path, top: null, root: null, branch: null, head: null, project: null };
+      const kind = at === 7 ? 'unusable' : 'plain_folder';
+      const words = at === 7 ? 'This link leads nowhere.' : sentence;
+      host.folders.set(path, { ...known, kind, sentence: words, next, usable: false });
+    });
+    setTimeout(() => host.drop({ kind: 'drop', paths, x: 600, y: 400 }), 300);
+  },
   big,
   long,
   hostile,
