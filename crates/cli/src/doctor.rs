@@ -4,7 +4,11 @@ use std::{path::Path, process::ExitCode};
 
 use musher_protocol::*;
 
-use crate::{args::Look, print, reach::{Reach, doctor_without_engine};
+use crate::{
+    args::Look,
+    print,
+    reach::{Reach, doctor_without_engine},
+};
 
 pub async fn doctor(data_dir: &Path, json: bool, look: Look) -> Result<ExitCode, ApiError> {
     let reach = match Reach::open(data_dir).await {
