@@ -1,10 +1,7 @@
 //! What a keeper holds and decides, on every system. How it waits, and how a tree is ended, is the
 //! platform's: [`Host`].
 
-use std::{
-    path::PathBuf,
-    time::Instant,
-};
+use std::{path::PathBuf, time::Instant};
 
 use chrono::{DateTime, Utc};
 
