@@ -13,11 +13,11 @@ impl Engine {
         let path = self.core.store.transcript_path(run);
         let read = tokio::task::spawn_blocking(move || {
             let mut words = None;
-            fold_transcript(&path, |envelope| match envelope.event {
-                AgentEvent::Message { text, delivery: Delivery::Prompt, .. } => {
+            fold_transcript(&path, |envelope| {
+                if let AgentEvent::Message { text, delivery: Delivery::Prompt, .. } = envelope.event
+                {
                     words.get_or_insert(text);
                 }
-                _ => {}
             })
             .ok()?;
             words

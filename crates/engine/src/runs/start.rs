@@ -266,11 +266,11 @@ impl Listed {
 impl Drop for Listed {
     fn drop(&mut self) {
         let claim = self.claim.take();
-        if self.core.stray(&self.run).is_some() {
-            // Its agent goes on.
-            claim.map(Claim::keep);
-        } else {
-            drop(claim);
+        // The agent of a stray goes on, and so does its claim.
+        if let Some(claim) = claim
+            && self.core.stray(&self.run).is_some()
+        {
+            claim.keep();
         }
         self.core.runs.remove(&self.run);
         self.gone.cancel();
