@@ -5,8 +5,8 @@
 //! 0 completed, 1 failed, 2 usage, 3 a limit, 4 stopped, 5 needs an answer that nobody can give.
 
 mod args;
-mod doctor;
 mod ask;
+mod doctor;
 mod follow;
 mod keys;
 mod print;

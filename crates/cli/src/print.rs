@@ -119,6 +119,8 @@ pub fn ending(outcome: &RunOutcome) -> String {
 fn limit_reached(limit: RunLimit) -> &'static str {
     match limit {
         RunLimit::Turns => "the limit of turns was reached",
+        RunLimit::ToolCalls => "the limit of tool calls was reached",
+        RunLimit::Tokens => "the limit of tokens was reached",
         RunLimit::Money => "the limit of money was reached",
         RunLimit::Time => "the limit of time was reached",
         RunLimit::Unknown => "a limit was reached",

@@ -151,11 +151,11 @@ impl At {
 
 impl Own {
     pub async fn open(data_dir: &Path, kind: HostKind) -> Result<Self, ApiError> {
-        let config = EngineConfig::new(data_dir.to_owned());
+        // A command's end would cut off half way what it began for others.
+        let begins_runs = kind == HostKind::Server;
+        let config = EngineConfig { begins_runs, ..EngineConfig::new(data_dir.to_owned()) };
         let engine = Engine::open(config, registry(data_dir)).await?;
         engine.notices().iter().for_each(|notice| eprintln!("note: {notice}"));
-        engine.notices().iter().for_each(|notice| eprintln!("note: {notice}"));
->>>>>>> main
         let host = Arc::new(TerminalHost(kind));
         let api = Arc::new(EngineApi { engine: engine.clone(), host });
         let serving = serve_socket(api.clone(), data_dir)?;

@@ -6,7 +6,7 @@ use musher_protocol::*;
 
 use crate::{
     follow, print,
-    reach::{self, Reach, no_run},
+    reach::{Reach, no_run},
     runs::absolute,
 };
 
