@@ -99,7 +99,7 @@ fn user(text: &str) -> Entry {
 
 fn calls(answer: &Answer) -> Vec<(&str, &str, &Result<Value, String>)> {
     let call = |block| match block {
-        &Block::Call { ref id, ref name, ref input } => Some((id.as_str(), name.as_str(), input)),
+        Block::Call { id, name, input } => Some((id.as_str(), name.as_str(), input)),
         _ => None,
     };
     answer.blocks.iter().filter_map(call).collect()

@@ -300,10 +300,10 @@ fn every_finish_reason_has_its_place() {
         ("eos", Finish::Done),
         ("novel", Finish::Other("novel".to_owned())),
     ] {
-        assert_eq!(deltas(&[said.clone()], reason).finish, wanted, "{reason}");
+        assert_eq!(deltas(std::slice::from_ref(&said), reason).finish, wanted, "{reason}");
     }
     for reason in ["insufficient_system_resource", "error", "abort"] {
-        let Finish::Failed(fault) = deltas(&[said.clone()], reason).finish else {
+        let Finish::Failed(fault) = deltas(std::slice::from_ref(&said), reason).finish else {
             panic!("{reason}")
         };
         assert_eq!(fault.kind, FaultKind::Transient);
