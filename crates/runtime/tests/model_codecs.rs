@@ -98,11 +98,14 @@ fn user(text: &str) -> Entry {
 }
 
 fn calls(answer: &Answer) -> Vec<(&str, &str, &Result<Value, String>)> {
-    let call = |block| match block {
-        Block::Call { id, name, input } => Some((id.as_str(), name.as_str(), input)),
-        _ => None,
-    };
-    answer.blocks.iter().filter_map(call).collect()
+    answer
+        .blocks
+        .iter()
+        .filter_map(|block| match block {
+            Block::Call { id, name, input } => Some((id.as_str(), name.as_str(), input)),
+            _ => None,
+        })
+        .collect()
 }
 
 /// What is said aloud.
