@@ -137,7 +137,7 @@ impl Git {
 
     async fn look_for_space(&self, root: &Path, under: &Path, commit: &str) -> Result<()> {
         let free_mib = free_mib(under)?;
-        let tree_mib = if free_mib > PLENTY_MIB { 0 } else { self.tree_mib(root, commit).await? };
+        let tree_mib = if free_mib > PLENTY_MIB { 0 } else { self.tree_mib(root, commit).await };
         let need_mib = needed_mib(tree_mib);
         if free_mib >= need_mib {
             return Ok(());
@@ -145,13 +145,14 @@ impl Git {
         Err(WorktreeError::DiskFull { path: under.to_owned(), free_mib, need_mib })
     }
 
-    async fn tree_mib(&self, root: &Path, commit: &str) -> Result<u64> {
+    async fn tree_mib(&self, root: &Path, commit: &str) -> u64 {
         let call =
             self.ask(root, &["ls-tree", "-r", "-z", "--format=%(objectsize)", "--end-of-options"]);
-        let answer = call.arg(commit).done().await?;
+        // An estimate that cannot be had, as in a partial clone, is no reason to refuse.
+        let Ok(answer) = call.arg(commit).done().await else { return 0 };
         let bytes: u64 =
             answer.text().split('\0').filter_map(|size| size.trim().parse::<u64>().ok()).sum();
-        Ok(bytes >> 20)
+        bytes >> 20
     }
 
     /// Tries again only when a lock was in the way, and only after taking back what git had made.
