@@ -136,7 +136,9 @@ fn hint_for_io(kind: io::ErrorKind) -> Option<&'static str> {
 
 fn hint_for(kind: StoreErrorKind) -> &'static str {
     match kind {
-        StoreErrorKind::DiskFull => "Free some disk space; Musher goes on by itself.",
+        StoreErrorKind::DiskFull => {
+            "Free some space on that disk and try again; a run that waits goes on by itself."
+        }
         StoreErrorKind::NoPermission => {
             "Check who owns the data directory and that it is writable, or choose another with --data-dir."
         }

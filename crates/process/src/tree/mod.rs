@@ -80,16 +80,32 @@ pub fn descendants(root: u32) -> Vec<ProcessId> {
 /// session, known of before, or carries the mark, and what is below those.
 #[cfg(all(unix, any(test, not(target_os = "linux"))))]
 pub fn of_run(mark: &str, known: &HashSet<ProcessId>) -> HashSet<ProcessId> {
-    let own = std::process::id();
     let rows = platform::rows();
-    let session = rows.iter().find(|row| row.id.pid == own).map(|row| row.session);
-    let in_session =
-        |row: &&Row| session.is_some_and(|session| session > 0 && row.session == session);
+    let session = session_of(&rows, std::process::id());
+    around(&rows, session, mark, known)
+}
+
+/// The session of a process; none where its leader cannot be seen, as from inside a PID namespace.
+#[cfg(all(unix, any(test, not(target_os = "linux"))))]
+fn session_of(rows: &[Row], pid: u32) -> Option<u32> {
+    let row = rows.iter().find(|row| row.id.pid == pid)?;
+    Some(row.session).filter(|session| *session > 0)
+}
+
+#[cfg(all(unix, any(test, not(target_os = "linux"))))]
+fn around(
+    rows: &[Row],
+    session: Option<u32>,
+    mark: &str,
+    known: &HashSet<ProcessId>,
+) -> HashSet<ProcessId> {
+    let own = std::process::id();
+    let in_session = |row: &&Row| session == Some(row.session);
     let ours = |row: &&Row| in_session(row) || known.contains(&row.id);
     let mut roots: Vec<u32> = rows.iter().filter(ours).map(|row| row.id.pid).collect();
     roots.extend(processes_with_mark(mark).iter().map(|id| id.pid));
-    let mut found: HashSet<ProcessId> = below(&rows, &[own]).into_iter().collect();
-    found.extend(below(&rows, &roots));
+    let mut found: HashSet<ProcessId> = below(rows, &[own]).into_iter().collect();
+    found.extend(below(rows, &roots));
     found.extend(
         rows.iter().filter(|row| !row.dead && roots.contains(&row.id.pid)).map(|row| row.id),
     );
@@ -230,41 +246,34 @@ mod tests {
 
     use super::*;
 
-    struct End(Vec<ProcessId>);
-
-    impl Drop for End {
-        fn drop(&mut self) {
-            self.0.iter().for_each(|id| id.kill());
-        }
-    }
-
-    /// Every way in which a process that left the tree is known, without a subreaper.
     #[test]
     fn who_left_the_tree_is_found_by_session_mark_or_memory() {
         let mark = format!("of-a-run-{}", std::process::id());
-        let script = "sleep 1000 & echo $!
-            setsid sleep 1000 & echo $!
-            setsid env -u MUSHER_RUN sleep 1000 & echo $!";
-        let mut shell = Command::new("/bin/sh")
-            .args(["-c", script])
+        // They end with their input. A session of their own: that of this test may have no leader here.
+        let script = "exec 3<&0
+            one='echo $0 $$; read end'
+            sh -c \"$one\" 0 <&3 &
+            setsid sh -c \"$one\" 1 <&3 &
+            setsid env -u MUSHER_RUN sh -c \"$one\" 2 <&3 &";
+        let mut shell = Command::new("setsid")
+            .args(["--wait", "/bin/sh", "-c", script])
             .env(MARK, &mark)
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
+        let _input = shell.stdin.take();
         let lines = BufReader::new(shell.stdout.take().unwrap()).lines().take(3);
-        let pids: Vec<u32> = lines.map(|line| line.unwrap().parse().unwrap()).collect();
+        let mut said: Vec<String> = lines.map(Result::unwrap).collect();
+        said.sort();
         shell.wait().unwrap();
-        let left: Vec<ProcessId> =
-            pids.into_iter().map(|pid| ProcessId::of(pid).unwrap()).collect();
-        let _end = End(left.clone());
+        let of = |line: &String| ProcessId::of(line[2..].parse().unwrap()).unwrap();
+        let left: Vec<ProcessId> = said.iter().map(of).collect();
         let hidden = left[2];
-        let until = Instant::now() + KILL_LIMIT;
-        let marked = || processes_with_mark(&mark).into_iter().collect::<HashSet<_>>();
-        while marked() != HashSet::from([left[0], left[1]]) {
-            assert!(Instant::now() < until, "they were started");
-            std::thread::yield_now();
-        }
-        let session = of_run("another", &HashSet::new());
+        let rows = platform::rows();
+        let theirs = session_of(&rows, left[0].pid);
+        assert!(theirs.is_some());
+        let session = around(&rows, theirs, "another", &HashSet::new());
         let by_mark = of_run(&mark, &HashSet::new());
         let memory = of_run(&mark, &HashSet::from([hidden]));
         assert!(session.contains(&left[0]) && !session.contains(&left[1]));
