@@ -10,6 +10,7 @@ mod index;
 mod lines;
 mod read;
 mod recovery;
+mod tail;
 mod writer;
 
 pub use index::{Mark, TranscriptIndex};

@@ -11,7 +11,7 @@ use tokio::{
 
 use super::attach::{self, Found};
 use crate::{
-    ExitRecord, ProcessError,
+    ExitRecord, ProcessError, Stream as Output,
     socket::{self, Reader, Stream, Writer},
     wire::{Call, Message, Request},
 };
@@ -28,6 +28,16 @@ pub struct Progress {
     /// What is left of the tree, once the rest is proved dead.
     gone: Option<Vec<u32>>,
     pub exit: Option<ExitRecord>,
+}
+
+impl Progress {
+    /// Bytes of a stream that readers can see, as last told.
+    pub fn written(&self, stream: Output) -> u64 {
+        match stream {
+            Output::Stdout => self.stdout,
+            Output::Stderr => self.stderr,
+        }
+    }
 }
 
 type Answer = oneshot::Sender<Result<(), String>>;

@@ -16,6 +16,8 @@ pub struct SpoolReader {
     stream: Stream,
     position: u64,
     segment: Option<(u64, File)>,
+    /// The files held nothing more when they were last looked at.
+    caught_up: bool,
     /// Nothing for a run that is over: then the files hold all there will be.
     live: Option<Live>,
 }
@@ -29,12 +31,13 @@ struct Live {
 impl SpoolReader {
     pub(super) fn live(dir: PathBuf, stream: Stream, from: u64, link: Arc<Link>) -> Self {
         let live = Live { progress: link.progress(), _link: link };
-        Self { dir, stream, position: from, segment: None, live: Some(live) }
+        Self { dir, stream, position: from, segment: None, caught_up: false, live: Some(live) }
     }
 
     /// Reads what the run that ended (`Attached::Ended`, `Attached::Lost`) has left.
     pub fn of_ended(run_dir: impl Into<PathBuf>, stream: Stream, from: u64) -> Self {
-        Self { dir: run_dir.into(), stream, position: from, segment: None, live: None }
+        let dir = run_dir.into();
+        Self { dir, stream, position: from, segment: None, caught_up: false, live: None }
     }
 
     /// From now on it reads what is there and then ends, as if the run was over: its keeper is given up.
@@ -54,17 +57,15 @@ impl SpoolReader {
     /// `Released` when the bytes asked for are no longer kept.
     pub async fn read(&mut self, out: &mut Vec<u8>) -> Result<usize, ProcessError> {
         loop {
-            // Seen before the file is looked at: what comes after wakes the wait below.
             let over = match &mut self.live {
-                Some(live) => live.progress.borrow_and_update().exit.is_some(),
+                Some(live) => news(live, self.stream, self.position, self.caught_up).await?,
                 None => true,
             };
             let count = self.read_now(out)?;
+            self.caught_up = count == 0;
             if count > 0 || over {
                 return Ok(count);
             }
-            let Some(live) = &mut self.live else { return Ok(0) };
-            live.progress.changed().await.map_err(|_| ProcessError::Gone)?;
         }
     }
 
@@ -122,6 +123,20 @@ impl SpoolReader {
     fn failed(&self) -> impl FnOnce(io::Error) -> ProcessError + use<> {
         ProcessError::io(format!("reading the agent's output in {}", self.dir.display()))
     }
+}
+
+/// Waits until there may be something behind `position`; true when the child's whole tree has ended.
+/// What the keeper told is looked at before the files are: what comes after wakes the next wait.
+async fn news(
+    live: &mut Live,
+    stream: Stream,
+    position: u64,
+    caught_up: bool,
+) -> Result<bool, ProcessError> {
+    let told = live.progress.wait_for(|progress| {
+        !caught_up || progress.exit.is_some() || progress.written(stream) > position
+    });
+    Ok(told.await.map_err(|_| ProcessError::Gone)?.exit.is_some())
 }
 
 #[cfg(unix)]

@@ -6,8 +6,9 @@ use std::{
 };
 
 use super::{
-    MARK_EVERY,
+    LineBatch, MARK_EVERY,
     read::{Request, StoredBatch, read_request},
+    tail::Tail,
 };
 use crate::StoreError;
 
@@ -31,11 +32,13 @@ pub struct TranscriptIndex {
 struct State {
     marks: Vec<Mark>,
     next_seq: u64,
+    tail: Tail,
 }
 
 impl TranscriptIndex {
     pub(super) fn new(path: PathBuf, marks: Vec<Mark>, next_seq: u64, damaged: bool) -> Self {
-        Self { path, damaged, state: Mutex::new(State { marks, next_seq }) }
+        let state = State { marks, next_seq, tail: Tail::default() };
+        Self { path, damaged, state: Mutex::new(state) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -58,6 +61,10 @@ impl TranscriptIndex {
 
     /// Stored events from `from_seq` on, at most `max_bytes` of them, but at least one.
     pub async fn read(&self, from_seq: u64, max_bytes: usize) -> Result<StoredBatch, StoreError> {
+        let tail = self.state().tail.from(from_seq);
+        if let Some(tail) = tail {
+            return Ok(tail.read(from_seq, max_bytes));
+        }
         let request = self.request(from_seq, max_bytes);
         let path = self.path.clone();
         tokio::task::spawn_blocking(move || read_request(&path, &request))
@@ -82,14 +89,15 @@ impl TranscriptIndex {
         }
     }
 
-    /// Publishes lines that are in the page cache. Returns the marks that are new.
-    pub(super) fn publish(&self, next_seq: u64, lines: &[Mark]) -> Vec<Mark> {
+    /// Publishes lines that are in the page cache, from byte `start` on. Returns the marks that are new.
+    pub(super) fn publish(&self, lines: &LineBatch, start: u64) -> Vec<Mark> {
         let mut state = self.state();
         let before = state.marks.len();
-        for mark in lines {
-            note(&mut state.marks, *mark);
+        for mark in lines.marks() {
+            note(&mut state.marks, Mark { seq: mark.seq, offset: start + mark.offset });
         }
-        state.next_seq = next_seq;
+        state.next_seq = lines.next_seq();
+        state.tail.push(lines);
         state.marks[before..].to_vec()
     }
 }

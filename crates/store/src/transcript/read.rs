@@ -159,7 +159,7 @@ impl<'a> Collected<'a> {
 }
 
 /// Every line in it was checked, so nothing is lost or copied here.
-fn text(json: Vec<u8>) -> String {
+pub(super) fn text(json: Vec<u8>) -> String {
     String::from_utf8(json).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned())
 }
 

@@ -164,9 +164,7 @@ impl Shared {
             Refused::Io(e) => StoreError::io("write the transcript", self.index.path(), &e),
             Refused::Store(e) => e,
         })?;
-        let at = |m: &Mark| Mark { seq: m.seq, offset: start + m.offset };
-        let marks: Vec<Mark> = lines.marks().iter().map(at).collect();
-        let new = self.index.publish(log.next_seq(), &marks);
+        let new = self.index.publish(lines, start);
         if !self.dirty.swap(true, Ordering::AcqRel) {
             self.wake.notify_one();
         }
