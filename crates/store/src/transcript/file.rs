@@ -41,10 +41,6 @@ impl LogFile {
         Self { medium, len, next_seq, ragged: false }
     }
 
-    pub fn next_seq(&self) -> u64 {
-        self.next_seq
-    }
-
     /// Writes the batch at the end and returns where it begins. When that fails, the file ends on the
     /// last whole line again, and the same batch can be tried later.
     pub fn append(&mut self, batch: &LineBatch) -> Result<u64, Refused> {
@@ -135,7 +131,7 @@ mod tests {
                 _ => panic!("a full disk must refuse"),
             }
             assert_eq!(*disk.bytes.lock().unwrap(), first.bytes(), "room {room}");
-            assert_eq!(log.next_seq(), 3);
+            assert_eq!(log.next_seq, 3);
             disk.room.store(whole, Ordering::SeqCst);
             assert!(log.append(&second).is_ok());
             assert_eq!(*disk.bytes.lock().unwrap(), [first.bytes(), second.bytes()].concat());
@@ -151,6 +147,6 @@ mod tests {
         for first in [1, 2, 4] {
             assert!(matches!(log.append(&batch(first, 1)), Err(Refused::Store(_))));
         }
-        assert_eq!(log.next_seq(), 3);
+        assert_eq!(log.next_seq, 3);
     }
 }
