@@ -1,7 +1,8 @@
 //! Lists of models, in OpenAI's shape and in Gemini's. How much a model holds is said in many ways:
 //! `context_length` (OpenRouter, Together), `max_model_len` (vLLM), `context_window` (Groq),
-//! `max_context_length` (Mistral), `meta.n_ctx_train` (llama.cpp), `inputTokenLimit` (Gemini). From
-//! their API references, November 2026.
+//! `max_context_length` (Mistral), `meta.n_ctx` (llama.cpp; what it was started with, while its
+//! `n_ctx_train` is what the model could hold), `inputTokenLimit` (Gemini). From their API references,
+//! November 2026; llama.cpp's from build 11434.
 
 use musher_protocol::ListedModel;
 use serde_json::Value;
@@ -47,11 +48,12 @@ fn model(entry: &Value) -> Option<ListedModel> {
 }
 
 fn context(entry: &Value) -> Option<u64> {
-    const PLACES: [&str; 6] = [
+    const PLACES: [&str; 7] = [
         "/context_length",
         "/max_model_len",
         "/context_window",
         "/max_context_length",
+        "/meta/n_ctx",
         "/meta/n_ctx_train",
         "/inputTokenLimit",
     ];
@@ -96,6 +98,10 @@ mod tests {
             (r#"{"data":[{"id":"a","context_length":4096}]}"#, one("a", Some(4096))),
             (r#"{"data":[{"id":"a","max_model_len":8192}]}"#, one("a", Some(8192))),
             (r#"{"data":[{"id":"a","meta":{"n_ctx_train":2048}}]}"#, one("a", Some(2048))),
+            (
+                r#"{"data":[{"id":"a","meta":{"n_ctx":512,"n_ctx_train":2048}}]}"#,
+                one("a", Some(512)),
+            ),
             (r#"[{"id":"a","context_length":0}]"#, one("a", None)),
             (
                 r#"{"models":[{"name":"models/g","inputTokenLimit":9,
