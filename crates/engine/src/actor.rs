@@ -30,6 +30,9 @@ use changes::ChangesWatch;
 use prepare::Prepared;
 pub(crate) use prepare::{is_provider_key, unknown_runtime, without_env};
 
+/// So many events that wait are stored at once.
+const TOGETHER: usize = 512;
+
 /// What an actor can be asked; each is answered once it is stored.
 pub(crate) enum Mail {
     Say {
@@ -381,11 +384,16 @@ impl RunActor {
     }
 }
 
+/// The next batch, with what waits behind it: an append costs about the same for one event and for many.
 async fn next_batch(batches: &mut Option<mpsc::Receiver<Batch>>) -> Option<Batch> {
-    match batches {
-        Some(batches) => batches.recv().await,
-        None => None,
+    let batches = batches.as_mut()?;
+    let mut batch = batches.recv().await?;
+    while batch.stored.is_none() && batch.events.len() < TOGETHER {
+        let Ok(next) = batches.try_recv() else { break };
+        batch.events.extend(next.events);
+        batch.stored = next.stored;
     }
+    Some(batch)
 }
 
 async fn sleep_until(at: Option<tokio::time::Instant>) {
