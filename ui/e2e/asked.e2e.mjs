@@ -39,7 +39,7 @@ scenario('the whole of what is asked is seen before it is allowed', async ({ wor
   await shoot(page, 'asked-write');
   assert.deepEqual(await accessFaults(page), []);
   await pressUntil(page, 'd', card(page).getByText('Writes the whole file'));
-  await page.getByText('Not edited: denied').waitFor();
+  await page.getByText('denied by you').waitFor();
 
   const sign = card(page).locator('[data-sign="⟨U+202E⟩"]');
   await sign.waitFor();

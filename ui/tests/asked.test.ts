@@ -86,6 +86,22 @@ describe('what a permission asks for', () => {
     expect(odd.rest).toContain('old_string');
   });
 
+  it('knows the edits of Musher’s own tool', () => {
+    const ours = (input: object) => askedOf(request({ tool: 'edit_file', input }));
+    const one = ours({ path: 'src/a.rs', old: 'a - b', new: 'a + b', replace_all: null });
+    expect(one.places).toEqual([
+      [
+        { sign: '-', text: 'a - b' },
+        { sign: '+', text: 'a + b' },
+      ],
+    ]);
+    expect([one.whole, one.rest]).toEqual([false, '']);
+    const all = ours({ path: 'src/a.rs', old: null, new: 'x\ny\n' });
+    expect([all.whole, all.added, all.rest]).toEqual([true, 2, '']);
+    const other = askedOf(request({ tool: 'db__swap', input: { old: 'a', new: 'b' } }));
+    expect([other.places.length, other.rest]).toEqual([0, 'old: a\nnew: b']);
+  });
+
   it('leaves nothing of a command’s input out', () => {
     const input = { command: 'make', description: 'Builds', run_in_background: true };
     const asked = askedOf(request({ kind: 'run', title: 'make', description: 'Builds', input }));
@@ -244,7 +260,7 @@ describe('the words of a tool', () => {
   });
   it('never say that something was done which was not', () => {
     const [yes, no] = [true, false];
-    expect(verbOf(use('edit', true), { denied: yes, live: yes })).toBe('Not edited: denied');
+    expect(verbOf(use('edit', true), { denied: yes, live: yes })).toBe('Not edited');
     expect(verbOf(use('edit', true), { denied: no, live: yes })).toBe('Not edited');
     expect(verbOf(use('run'), { denied: no, live: no })).toBe('Cut off');
     expect(verbOf(use('run'), { denied: no, live: yes })).toBe('Running');

@@ -22,6 +22,8 @@ pub enum ErrorCode {
     WouldLoseWork,
     /// The project's own settings and hooks were not approved or rejected yet.
     TrustNeeded,
+    /// The story was given variables or headers whose values this engine does not know.
+    ValuesMissing,
     /// The runtime's program was not found.
     RuntimeMissing,
     RuntimeFailed,

@@ -188,7 +188,7 @@ dialect: string | null, };
 /**
  * What the window and `musher` branch on; never on the text.
  */
-export type ErrorCode = "bad_request" | "not_found" | "conflict" | "git_missing" | "git_failed" | "not_a_repository" | "would_lose_work" | "trust_needed" | "runtime_missing" | "runtime_failed" | "engine_gone" | "data_dir_locked" | "store_failed" | "disk_full" | "no_permission" | "unsupported" | "unauthorized" | "internal";
+export type ErrorCode = "bad_request" | "not_found" | "conflict" | "git_missing" | "git_failed" | "not_a_repository" | "would_lose_work" | "trust_needed" | "values_missing" | "runtime_missing" | "runtime_failed" | "engine_gone" | "data_dir_locked" | "store_failed" | "disk_full" | "no_permission" | "unsupported" | "unauthorized" | "internal";
 
 /**
  * Stored lines as they are. Its JSON is assembled from the stored bytes, never parsed on the way.

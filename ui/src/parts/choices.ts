@@ -136,7 +136,7 @@ function ofRuns(app: AppState): Choice[] {
       run: () => void app.host.call('run_interrupt', { run: run.id }).catch(tell),
     });
   }
-  if (run) {
+  if (run && run.worktree !== '' && !app.conversation(run.story).gone) {
     choices.push({
       id: 'remove',
       words: 'Remove worktree…',

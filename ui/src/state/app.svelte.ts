@@ -32,7 +32,8 @@ export type Floating =
   | { kind: 'doctor' }
   | { kind: 'models' }
   | { kind: 'remove'; run: RunSummary; owned: boolean }
-  | TrustAsk;
+  | TrustAsk
+  | ValuesAsk;
 
 /** What can run by itself in a repository has to be judged before `retry` can go on. */
 export interface TrustAsk {
@@ -41,6 +42,18 @@ export interface TrustAsk {
   worktree: string;
   report: TrustReport;
   retry: () => Promise<void>;
+}
+
+/** Values that are kept nowhere and were lost at a restart: a story is not gone on with without them. */
+export interface ValuesAsk {
+  kind: 'values';
+  variables: string[];
+  headers: string[];
+  retry: (given: Values) => Promise<void>;
+}
+export interface Values {
+  env: Record<string, string>;
+  headers: Record<string, string>;
 }
 
 /** Something the person should read; stays until it is put away. */
@@ -290,16 +303,32 @@ export class AppState {
     void this.askProjects();
   }
 
-  /** Runs `action` for a run; when the repository has to be judged first, asks that and runs it then. */
-  async judged(run: RunSummary, action: () => Promise<void>): Promise<void> {
+  /** Runs `action` for a run; what has to be judged or given before is asked first, and it runs then. */
+  async judged(
+    run: RunSummary,
+    action: (given?: Values) => Promise<void>,
+    given?: Values,
+  ): Promise<void> {
     try {
-      await action();
+      await action(given);
     } catch (thrown) {
-      if (asApiError(thrown).code !== 'trust_needed') throw thrown;
-      const { project, worktree } = run;
-      const report = await this.host.call('trust_get', { project, worktree });
-      this.floating = { kind: 'trust', project, worktree, report, retry: action };
+      const error = asApiError(thrown);
+      if (error.code === 'trust_needed') {
+        const { project, worktree } = run;
+        const report = await this.host.call('trust_get', { project, worktree });
+        const retry = () => action(given);
+        this.floating = { kind: 'trust', project, worktree, report, retry };
+      } else if (error.code === 'values_missing' && !given) {
+        await this.askValues(run, (values) => this.judged(run, action, values));
+      } else throw thrown;
     }
+  }
+
+  private async askValues(run: RunSummary, retry: ValuesAsk['retry']) {
+    const { settings } = (await this.host.call('run_get', { run: run.id })).story;
+    const variables = settings.env_names ?? [];
+    const { header_names: headers = [] } = settings.endpoint as { header_names?: string[] };
+    this.floating = { kind: 'values', variables, headers, retry };
   }
 
   admit(run: RunSummary): void {

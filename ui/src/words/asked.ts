@@ -1,7 +1,8 @@
 //! What a permission asks for, as a person reads it: the edit as a diff, and whatever else is in the
 //! input. Nothing of the input is left out: what is not shown in a form of its own is shown as it is.
-//! An edit is known by the parts that the tools of Claude Code name: `content` of Write,
-//! `old_string` and `new_string` of Edit, `edits` of MultiEdit.
+//! An edit is known by the parts that the tools of Claude Code name (`content` of Write,
+//! `old_string` and `new_string` of Edit, `edits` of MultiEdit), and those of Musher's own
+//! `edit_file`: `old`, null for the whole file, and `new`.
 import type { PermissionRequest } from '../contract/contract';
 import { pretty } from './tools';
 
@@ -21,6 +22,7 @@ export interface Asked {
 }
 
 type Input = Record<string, unknown>;
+const OURS = 'edit_file';
 
 export function askedOf(request: PermissionRequest): Asked {
   const none = { places: [], added: 0, removed: 0, whole: false };
@@ -30,7 +32,7 @@ export function askedOf(request: PermissionRequest): Asked {
     return { ...none, rest: text === request.title ? '' : text };
   }
   const parts: Input = { ...input };
-  const edit = request.kind === 'edit' ? takeEdit(parts) : null;
+  const edit = request.kind === 'edit' ? takeEdit(parts, request.tool) : null;
   const left = Object.fromEntries(
     Object.entries(parts).filter(
       ([name, value]) => value !== request.title && !isTold(name, value, request),
@@ -50,11 +52,18 @@ export function askedOf(request: PermissionRequest): Asked {
 /** Another part of the card tells it already, or it says that nothing is special. */
 function isTold(name: string, value: unknown, request: PermissionRequest): boolean {
   if (name === 'description') return value === request.description;
-  return name === 'replace_all' && value === false;
+  return name === 'replace_all' && (value === false || value === null);
 }
 
 /** Takes the parts of an edit out of the input; null when there are none of a known form. */
-function takeEdit(left: Input): { places: AskedLine[][]; whole: boolean } | null {
+function takeEdit(left: Input, tool: string): { places: AskedLine[][]; whole: boolean } | null {
+  if (tool === OURS && typeof left.new === 'string') {
+    const { old, new: text } = left;
+    delete left.old;
+    delete left.new;
+    if (typeof old === 'string') [left.old_string, left.new_string] = [old, text];
+    else left.content = text;
+  }
   if (typeof left.content === 'string') {
     const places = [linesOf(left.content).map((text): AskedLine => ({ sign: '+', text }))];
     delete left.content;

@@ -35,6 +35,8 @@ function two(value: number): string {
 
 export function cost(usage: TokenUsage): string {
   if (usage.cost_source === 'unknown') return 'cost unknown';
+  // Of a model on this machine: nobody asks for money.
+  if (usage.cost_source === 'estimated' && usage.cost_microdollars === 0) return 'no cost';
   const dollars = usage.cost_microdollars / 1_000_000;
   const figure =
     dollars > 0 && dollars < 0.01 ? `$${dollars.toFixed(4)}` : `$${dollars.toFixed(2)}`;

@@ -30,8 +30,8 @@ export interface Fate {
 export function verbOf(use: ToolUse, { denied, live }: Fate): string {
   const { kind, name } = use.call;
   const [now, done] = VERBS[kind] ?? VERBS.other;
-  if (denied)
-    return `${NOT_DONE[kind] ?? (kind === 'run' ? 'Not run' : `${name} not used`)}: denied`;
+  // Who denied it stands at the card's right end.
+  if (denied) return NOT_DONE[kind] ?? (kind === 'run' ? 'Not run' : `${name} not used`);
   if (!use.result) return live ? now || name : 'Cut off';
   if (now === '') return name;
   // A command that failed was run all the same.

@@ -104,9 +104,10 @@ fn status_of(code: ErrorCode) -> StatusCode {
     match code {
         ErrorCode::BadRequest | ErrorCode::NotARepository => StatusCode::BAD_REQUEST,
         ErrorCode::NotFound => StatusCode::NOT_FOUND,
-        ErrorCode::Conflict | ErrorCode::WouldLoseWork | ErrorCode::TrustNeeded => {
-            StatusCode::CONFLICT
-        }
+        ErrorCode::Conflict
+        | ErrorCode::WouldLoseWork
+        | ErrorCode::TrustNeeded
+        | ErrorCode::ValuesMissing => StatusCode::CONFLICT,
         ErrorCode::EngineGone => StatusCode::SERVICE_UNAVAILABLE,
         ErrorCode::DataDirLocked => StatusCode::LOCKED,
         ErrorCode::DiskFull => StatusCode::INSUFFICIENT_STORAGE,

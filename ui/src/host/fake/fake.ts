@@ -219,6 +219,7 @@ export class FakeHost implements Host {
       this.push(found, { type: 'message', id: `m${found.events.length}`, text, delivery });
       return found.summary;
     },
+    run_resume: ({ run }) => this.run(run).summary,
     run_answer: ({ run, request, answer }) => {
       const found = this.run(run);
       if (answer.kind === 'answers')
