@@ -7,13 +7,13 @@ mod common;
 use std::{
     io::{BufRead, BufReader, Write},
     os::unix::{fs::MetadataExt, net::UnixStream},
-    path::Path,
     process::Command,
     time::Duration,
 };
 
 use common::{BOTH, LIMIT, Run, alive, keeper_pid, read_all, read_until, segments, until, within};
 use musher_process::{Attached, Ending, Keeper, ProcessId, SpawnSpec, Stream, Transport};
+use musher_testkit::disk;
 
 #[tokio::test]
 async fn a_disk_that_takes_nothing_makes_the_child_wait_and_loses_nothing() {
@@ -40,15 +40,13 @@ async fn a_disk_that_takes_nothing_makes_the_child_wait_and_loses_nothing() {
     }
 }
 
-/// Not a test: runs where `a_full_disk_only_makes_the_agent_wait` has mounted a small disk.
 #[tokio::test]
-#[ignore = "run by another test"]
-async fn on_a_small_disk() {
-    let Ok(disk) = std::env::var("TEST_DISK") else { return };
-    let disk = Path::new(&disk);
+async fn a_full_disk_only_makes_the_agent_wait() {
+    let test = "a_full_disk_only_makes_the_agent_wait";
+    let Some(disk) = disk::small(test, 5, &[]).unwrap() else { return };
     let ballast = disk.join("ballast");
     std::fs::write(&ballast, vec![0; 3 << 20]).unwrap();
-    let mut spec = SpawnSpec::new("/bin/sh", disk, "small-disk");
+    let mut spec = SpawnSpec::new("/bin/sh", &disk, "small-disk");
     spec.env.insert("PATH".into(), "/usr/bin:/bin".into());
     spec.args = vec!["-c".into(), "seq 1 500000; echo end >&2".into()];
     let dir = disk.join("run");
@@ -61,29 +59,6 @@ async fn on_a_small_disk() {
     let expected: String = (1..=500_000).map(|number| format!("{number}\n")).collect();
     assert!(said == expected.as_bytes(), "{} bytes", said.len());
     assert_eq!(within(keeper.exited()).await.code, Some(0));
-    println!("nothing lost");
-}
-
-#[test]
-fn a_full_disk_only_makes_the_agent_wait() {
-    let folder = tempfile::tempdir().unwrap();
-    let disk = folder.path().to_str().unwrap();
-    let script = format!(
-        "mount -t tmpfs -o size=5m none {disk} || exit 77
-        exec \"$0\" --ignored --exact on_a_small_disk --nocapture"
-    );
-    let output = Command::new("unshare")
-        .args(["--map-root-user", "--mount", "sh", "-c", &script])
-        .arg(std::env::current_exe().unwrap())
-        .env("TEST_DISK", disk)
-        .output();
-    let Ok(output) = output else { return eprintln!("skipped: there is no unshare") };
-    let said = String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr);
-    if output.status.code() == Some(77) || said.contains("unshare failed") {
-        return eprintln!("skipped: no disk may be mounted here: {said}");
-    }
-    assert!(output.status.success() && said.contains("nothing lost"), "{said}");
 }
 
 /// The child is ended in the middle of an output that the disk does not take.

@@ -92,6 +92,27 @@ async fn trust_holds_for_what_was_seen_and_goes_with_the_project() {
 }
 
 #[tokio::test]
+async fn rules_stay_in_order_are_there_once_and_go_with_the_project() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = opened(dir.path());
+    let project = project().id;
+    let other = ProjectId::fresh();
+    for (rule, seconds) in [("deny run b", 1), ("allow run a", 2), ("deny run b", 3)] {
+        store.put_rule(&project, rule, at(seconds)).await.unwrap();
+    }
+    store.put_rule(&other, "allow run c", at(1)).await.unwrap();
+    store.close().await;
+    let (store, _) = opened(dir.path());
+    assert_eq!(store.rules(&project).await.unwrap(), ["deny run b", "allow run a"]);
+    assert!(!store.remove_rule(&project, "allow run c").await.unwrap());
+    assert!(store.remove_rule(&project, "allow run a").await.unwrap());
+    assert_eq!(store.rules(&project).await.unwrap(), ["deny run b"]);
+    store.remove_project(&project).await.unwrap();
+    assert_eq!(store.rules(&project).await.unwrap(), Vec::<String>::new());
+    assert_eq!(store.rules(&other).await.unwrap(), ["allow run c"]);
+}
+
+#[tokio::test]
 async fn a_read_mark_never_goes_back() {
     let dir = tempfile::tempdir().unwrap();
     let (store, _) = opened(dir.path());

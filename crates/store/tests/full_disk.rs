@@ -1,6 +1,7 @@
 //! A disk that is full: nothing is lost, and it goes on by itself when there is room again. On a real
-//! small disk where mounting is permitted (root); the same at every byte, without one, is a test of
+//! small disk where one may be mounted; the same at every byte, without one, is a test of
 //! `transcript/file.rs` that runs everywhere.
+#![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod common;
@@ -10,57 +11,17 @@ use std::{fs, path::Path};
 use common::*;
 use musher_protocol::{ApiError, ErrorCode};
 use musher_store::{DataDirLock, LineBatch, Store, StoreErrorKind};
-use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
-
-/// A tmpfs of 4 MB, gone when dropped.
-struct SmallDisk(tempfile::TempDir);
-
-impl SmallDisk {
-    fn mounted() -> Option<Self> {
-        let dir = tempfile::tempdir().unwrap();
-        let options = c"size=4m,mode=0700";
-        match mount("tmpfs", dir.path(), "tmpfs", MountFlags::empty(), options) {
-            Ok(()) => Some(Self(dir)),
-            Err(error) => {
-                eprintln!("mounting is not permitted here ({error}); see transcript/file.rs");
-                None
-            }
-        }
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        unmount(self.path(), UnmountFlags::DETACH).unwrap();
-    }
-}
-
-/// Takes all the room there is.
-fn fill(path: &Path) {
-    let mut size = 1 << 20;
-    let mut bytes = Vec::new();
-    while size > 0 {
-        bytes.resize(bytes.len() + size, 7);
-        if fs::write(path, &bytes).is_err() {
-            bytes.truncate(bytes.len() - size);
-            size /= 2;
-        }
-    }
-    let _ = fs::write(path, &bytes);
-}
+use musher_testkit::disk;
 
 /// SQLite calls it a disk I/O error: the file that it shares its memory by cannot grow.
 #[tokio::test]
 async fn a_start_on_a_full_disk_says_so() {
-    let Some(disk) = SmallDisk::mounted() else { return };
-    let data = disk.path().join("data");
+    let test = "a_start_on_a_full_disk_says_so";
+    let Some(disk) = disk::small(test, 4, &[]).unwrap() else { return };
+    let data = disk.join("data");
     let (store, _) = Store::open(&data).unwrap();
     store.close().await;
-    fill(&disk.path().join("filler"));
+    disk::fill(&disk.join("filler")).unwrap();
     let Err(error) = Store::open(&data) else { panic!("there is no room to open it") };
     assert_eq!(error.kind, StoreErrorKind::DiskFull, "{error:?}");
     assert!(error.what.ends_with("is full.") && error.hint.contains("start Musher again"));
@@ -68,15 +29,16 @@ async fn a_start_on_a_full_disk_says_so() {
 
 #[tokio::test]
 async fn a_full_disk_pauses_and_loses_nothing() {
-    let Some(disk) = SmallDisk::mounted() else { return };
-    let data = disk.path().join("data");
+    let test = "a_full_disk_pauses_and_loses_nothing";
+    let Some(disk) = disk::small(test, 4, &[]).unwrap() else { return };
+    let data = disk.join("data");
     let _lock = DataDirLock::acquire(&data).unwrap();
     let (store, _) = Store::open(&data).unwrap();
     store.put_run(&summary()).await.unwrap();
     let mut log = store.create_log(&header()).await.unwrap();
     let index = log.index();
-    let filler = disk.path().join("filler");
-    fill(&filler);
+    let filler = disk.join("filler");
+    disk::fill(&filler).unwrap();
     let mut batch = LineBatch::new(1);
     let mut refused = 0;
     while batch.next_seq() <= 20_000 {
@@ -108,7 +70,7 @@ async fn a_full_disk_pauses_and_loses_nothing() {
 }
 
 async fn database_goes_on(store: &Store, filler: &Path) {
-    fill(filler);
+    disk::fill(filler).unwrap();
     let mut long = story();
     long.title = "t".repeat(200_000);
     let mut full = None;

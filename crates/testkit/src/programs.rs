@@ -22,6 +22,15 @@ pub fn executable(package: &str, name: &str) -> Result<PathBuf> {
     Ok(program)
 }
 
+/// An example of the crate under test, which cargo builds with the tests.
+pub fn example(name: &str) -> Result<PathBuf> {
+    let own = std::env::current_exe()?;
+    let folder = own.ancestors().nth(2).context("a test is not where cargo puts tests")?;
+    let program = folder.join("examples").join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+    ensure!(program.is_file(), "{} is missing: build the examples", program.display());
+    Ok(program)
+}
+
 /// Whether it is younger than every source that it was built from; cargo lists them beside it.
 fn is_fresh(program: &Path) -> bool {
     let changed = |path: &Path| std::fs::metadata(path).and_then(|meta| meta.modified());

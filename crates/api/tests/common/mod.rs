@@ -1,5 +1,5 @@
 //! An [`Api`] that answers by itself, and raw HTTP/1.1: the tests say exactly what travels.
-#![allow(dead_code)] // each test program uses a part
+#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::sync::Arc;
 

@@ -64,7 +64,10 @@ impl ProcessId {
 pub(crate) struct Row {
     pub id: ProcessId,
     pub parent: u32,
-    #[cfg_attr(not(all(unix, any(test, not(target_os = "linux")))), allow(dead_code))]
+    #[cfg_attr(
+        not(all(unix, any(test, not(target_os = "linux")))),
+        allow(dead_code, reason = "only a tree without a subreaper is told by its sessions")
+    )]
     pub session: u32,
     /// A zombie, or about to be gone.
     pub dead: bool,

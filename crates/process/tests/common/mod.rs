@@ -1,24 +1,17 @@
 //! Shared by the tests: a run folder, a shell as the child, and waiting on real conditions.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(dead_code, unused_imports, reason = "each test program uses a part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{
-    path::{Path, PathBuf},
-    time::{Duration, Instant},
-};
+use std::path::{Path, PathBuf};
 
 use musher_process::{Keeper, ProcessError, SpawnSpec, SpoolReader, Transport};
+pub use musher_testkit::wait::{LIMIT, until, within};
 
 pub const BOTH: [Transport; 2] = [Transport::Pty, Transport::Pipe];
 
-/// Longer than any step may take on a busy machine.
-pub const LIMIT: Duration = Duration::from_secs(60);
-
 /// The example `keeper` of this crate, which cargo builds with the tests.
 pub fn keeper_program() -> PathBuf {
-    let own = std::env::current_exe().unwrap();
-    let program = own.ancestors().nth(2).unwrap().join("examples/keeper");
-    assert!(program.is_file(), "{} is missing: build the examples", program.display());
-    program
+    musher_testkit::example("keeper").unwrap()
 }
 
 pub struct Run {
@@ -90,19 +83,6 @@ pub async fn read_until(reader: &mut SpoolReader, text: &str) -> String {
     })
     .await;
     String::from_utf8_lossy(&out).into_owned()
-}
-
-pub async fn within<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(LIMIT, work).await.expect("took too long")
-}
-
-/// Waits until the condition holds.
-pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let limit = Instant::now() + LIMIT;
-    while !holds() {
-        assert!(Instant::now() < limit, "never happened: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 pub fn alive(mark: &str) -> Vec<u32> {

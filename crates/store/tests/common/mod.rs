@@ -1,5 +1,5 @@
 //! Values for the store's tests.
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::path::{Path, PathBuf};
 

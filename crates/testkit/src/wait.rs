@@ -1,0 +1,29 @@
+//! Waiting on what really happens, with a limit.
+
+use std::time::{Duration, Instant};
+
+/// Longer than any step may take on a busy machine.
+pub const LIMIT: Duration = Duration::from_secs(60);
+
+/// What `work` comes to.
+///
+/// # Panics
+/// When it takes longer than [`LIMIT`].
+pub async fn within<T>(work: impl Future<Output = T>) -> T {
+    let Ok(done) = tokio::time::timeout(LIMIT, work).await else {
+        panic!("it took longer than {LIMIT:?}")
+    };
+    done
+}
+
+/// Waits until the condition holds.
+///
+/// # Panics
+/// When it does not within [`LIMIT`].
+pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let limit = Instant::now() + LIMIT;
+    while !holds() {
+        assert!(Instant::now() < limit, "never happened: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
