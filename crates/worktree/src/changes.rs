@@ -40,22 +40,19 @@ impl Git {
         Ok(WorktreeChanges { files, branch, head, ahead })
     }
 
-    /// Tracked files against a tree. Dirt inside of submodules is left out: git would have to run
-    /// inside of them, where other settings hold.
+    /// Tracked files against a tree.
     pub(crate) fn diff_call<'a>(&'a self, worktree: &'a Path, base: &str) -> Call<'a> {
-        self.call(
-            worktree,
-            &[
-                "diff",
-                "--no-ext-diff",
-                "--no-textconv",
-                "--no-color",
-                "--ignore-submodules=dirty",
-                "-M",
-            ],
-        )
-        .set("core.bigFileThreshold", LARGEST_COMPARED)
-        .args(["--raw", "--numstat", "-z", base, "--"])
+        self.comparison(worktree).args(["--raw", "--numstat", "-z", base, "--"])
+    }
+
+    /// A diff that runs nothing of the repository's own. Dirt inside of submodules is left out: git
+    /// would have to run inside of them, where other settings hold.
+    pub(crate) fn comparison<'a>(&'a self, worktree: &'a Path) -> Call<'a> {
+        let alone = ["--no-ext-diff", "--no-textconv", "--no-color", "--ignore-submodules=dirty"];
+        self.call(worktree, &["diff"])
+            .args(alone)
+            .arg("-M")
+            .set("core.bigFileThreshold", LARGEST_COMPARED)
     }
 
     pub(crate) fn status_call<'a>(&'a self, worktree: &'a Path) -> Call<'a> {
@@ -82,7 +79,7 @@ impl Git {
 }
 
 /// A larger file counts as binary: git would hold both versions in memory to compare them.
-pub(crate) const LARGEST_COMPARED: &str = "16m";
+const LARGEST_COMPARED: &str = "16m";
 /// So many counts are remembered, then all are forgotten.
 const MOST_DISTANCES: usize = 1000;
 

@@ -4,9 +4,7 @@ use std::path::Path;
 
 use musher_protocol::{ChangeKind, FileChange, FileDiff};
 
-use crate::changes::{
-    LARGEST_COMPARED, blank, check_commit, diff_error, parse_diff, parse_status, untracked,
-};
+use crate::changes::{blank, check_commit, diff_error, parse_diff, parse_status, untracked};
 use crate::error::Result;
 use crate::files::{Content, content, inside};
 use crate::git::{Git, Prepared};
@@ -82,28 +80,9 @@ impl Git {
         ready: &Prepared,
     ) -> Result<FileDiff> {
         let call = self
-            .call(
-                worktree,
-                &[
-                    "diff",
-                    "--no-ext-diff",
-                    "--no-textconv",
-                    "--no-color",
-                    "--ignore-submodules=dirty",
-                ],
-            )
-            .args([
-                "-M",
-                "-U3",
-                "--src-prefix=a/",
-                "--dst-prefix=b/",
-                "-p",
-                base,
-                "--",
-                &change.path,
-            ])
-            .args(change.old_path.as_deref())
-            .set("core.bigFileThreshold", LARGEST_COMPARED);
+            .comparison(worktree)
+            .args(["-U3", "--src-prefix=a/", "--dst-prefix=b/", "-p", base, "--", &change.path])
+            .args(change.old_path.as_deref());
         let answer = call.prepared(ready).done().await?;
         let Patch { hunks, truncated } = parse(&answer.text(), max_lines);
         Ok(FileDiff { change, hunks, truncated: truncated || answer.cut })

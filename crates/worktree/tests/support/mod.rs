@@ -1,5 +1,6 @@
 //! Throw-away repositories with a home of their own. Dates and names are fixed.
-#![allow(dead_code, clippy::disallowed_methods)]
+#![allow(dead_code, reason = "each test program uses a part")]
+#![allow(clippy::disallowed_methods)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
