@@ -13,9 +13,15 @@ use crate::model::{
 };
 
 /// Who usually listens where. From their documentation, November 2026: docs.ollama.com,
-/// lmstudio.ai/docs, github.com/ggml-org/llama.cpp (tools/server), docs.vllm.ai.
-pub const USUAL_PORTS: [(&str, u16); 4] =
-    [("Ollama", 11434), ("LM Studio", 1234), ("llama.cpp", 8080), ("vLLM", 8000)];
+/// lmstudio.ai/docs, github.com/ggml-org/llama.cpp (tools/server; at its start, build 11434 says that it
+/// will move to the second one), docs.vllm.ai.
+pub const USUAL_PORTS: [(&str, u16); 5] = [
+    ("Ollama", 11434),
+    ("LM Studio", 1234),
+    ("llama.cpp", 8080),
+    ("llama.cpp", 9931),
+    ("vLLM", 8000),
+];
 
 /// Each gets so long: what listens here answers in a few milliseconds.
 const WITHIN: Duration = Duration::from_millis(500);
