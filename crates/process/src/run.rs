@@ -1,7 +1,7 @@
 //! Short-lived commands, such as git: arguments and never a shell, a time limit, a limit on what they
 //! say, and a process group of their own that is ended whole when anything goes wrong, also when the
 //! future is dropped. It is asked with TERM first: git that is killed leaves its lock files behind, and
-//! then nobody can change the ref that was locked.
+//! then nobody can change the ref that was locked; pyenv in a login shell does the same.
 
 #[cfg(unix)]
 mod unix;
@@ -27,6 +27,9 @@ use crate::{ProcessError, find_program};
 
 /// How long what a command left behind may hold its output open.
 const LEFTOVERS: Duration = Duration::from_millis(500);
+
+/// How long a command may tidy up when it is ended in time.
+const TIDYING: Duration = Duration::from_secs(2);
 
 /// What a command reads.
 #[derive(Clone, Debug, Default)]
@@ -102,9 +105,8 @@ pub async fn run(cmd: Cmd) -> Result<Finished, ProcessError> {
             finished.map_err(ProcessError::io(format!("talking to {}", cmd.program.display())))
         }
         Err(_) => {
-            group.end();
-            // Collected here, so that no zombie is left; KILL does not wait.
-            let _ = timeout(LEFTOVERS, child.wait()).await;
+            // Collected meanwhile, so that no zombie is left.
+            tokio::join!(group.end_in_time(), timeout(TIDYING + LEFTOVERS, child.wait())).1.ok();
             let program = cmd.program.display().to_string();
             Err(ProcessError::TimedOut { program, after: cmd.timeout })
         }
@@ -157,14 +159,15 @@ async fn finish(child: &mut Child, group: &mut Group, cmd: &Cmd) -> io::Result<F
             biased;
             (enough, ..) = &mut listen => {
                 if enough {
-                    group.kill();
+                    tokio::join!(group.end_in_time(), child.wait()).1?
+                } else {
+                    child.wait().await?
                 }
-                child.wait().await?
             }
             status = child.wait() => {
                 // Its output ends with it, unless it left somebody behind who holds it.
                 if timeout(LEFTOVERS, &mut listen).await.is_err() {
-                    group.kill();
+                    group.end_in_time().await;
                 }
                 status?
             }

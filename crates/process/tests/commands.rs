@@ -76,6 +76,18 @@ async fn a_dropped_command_may_tidy_up() {
     until("all are gone", || alive(&test.mark).is_empty()).await;
 }
 
+/// As a login shell does whose start-up files leave something at work that holds a lock.
+#[tokio::test]
+async fn what_a_command_leaves_behind_may_tidy_up() {
+    let test = Run::new();
+    let lock = test.folder.path().join("lock");
+    let holder = "(trap 'sleep 0.4; rm lock; exit' TERM; touch lock; sleep 1000 & wait) &
+        until test -e lock; do :; done";
+    within(run(shell(&test, holder))).await.unwrap();
+    assert!(!lock.exists(), "it was killed at once");
+    until("all are gone", || alive(&test.mark).is_empty()).await;
+}
+
 #[tokio::test]
 async fn a_command_that_says_too_much_is_ended() {
     let test = Run::new();

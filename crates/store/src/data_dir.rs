@@ -5,6 +5,7 @@ use std::{
     io::{Read, Write},
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use rustix::fs::{FlockOperation, flock};
@@ -13,6 +14,9 @@ use crate::{StoreError, StoreErrorKind};
 
 const PRIVATE: u32 = 0o700;
 const LOCK_FILE: &str = "engine.lock";
+/// An engine that has just ended may still hold its lock: a program that it was starting has a copy of
+/// the descriptor until it is executed.
+const LETTING_GO: Duration = Duration::from_millis(500);
 
 /// Holds the data directory until dropped. The lock is the kernel's (`flock`), so it goes with the
 /// process however that ends; the pid in the file only informs.
@@ -25,7 +29,7 @@ pub struct DataDirLock {
 }
 
 impl DataDirLock {
-    /// Never waits: `Locked` names the process that holds it.
+    /// `Locked` names the process that holds it. Blocks for [`LETTING_GO`] at most.
     pub fn acquire(dir: &Path) -> Result<Self, StoreError> {
         Self::try_acquire(dir).map_err(|error| error.where_it_is_full(dir).at_start())
     }
@@ -41,7 +45,7 @@ impl DataDirLock {
             .mode(0o600)
             .open(&path)
             .map_err(|e| StoreError::io("open", &path, &e))?;
-        if let Err(error) = flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        if let Err(error) = lock(&file) {
             return Err(refusal(&mut file, dir, error));
         }
         write_pid(&mut file).map_err(|e| StoreError::io("write", &path, &e))?;
@@ -50,6 +54,18 @@ impl DataDirLock {
 
     pub fn path(&self) -> &Path {
         &self.path
+    }
+}
+
+fn lock(file: &File) -> Result<(), rustix::io::Errno> {
+    let until = Instant::now() + LETTING_GO;
+    loop {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) if Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            locked => return locked,
+        }
     }
 }
 

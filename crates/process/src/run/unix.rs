@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid,
+    Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, test_kill_process_group,
+    waitid,
 };
 use tokio::process::Child;
 
-/// How long a command may tidy up after TERM. git needs some milliseconds.
-const TIDYING: Duration = Duration::from_millis(250);
+/// How long a command may tidy up while a thread waits for it. git needs some milliseconds.
+const BLOCKING: Duration = Duration::from_millis(250);
 
 pub struct Group(Option<Pid>);
 
@@ -28,7 +29,22 @@ impl Group {
         }
     }
 
-    /// TERM, then KILL for what is left. Blocks its thread for `TIDYING` at most: a drop cannot
+    /// TERM, and KILL for what is left after [`super::TIDYING`]. The command itself is collected by
+    /// the caller meanwhile: the group is gone when nobody of it is left.
+    pub async fn end_in_time(&mut self) {
+        let Some(pid) = self.0 else { return };
+        let until = Instant::now() + super::TIDYING;
+        let told = kill_process_group(pid, Signal::TERM).is_ok();
+        while told && Instant::now() < until {
+            if test_kill_process_group(pid).is_err() {
+                return self.disarm();
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        self.kill();
+    }
+
+    /// TERM, then KILL for what is left. Blocks its thread for `BLOCKING` at most: a drop cannot
     /// wait otherwise, and it is rare.
     pub fn end(&mut self) {
         if let Some(pid) = self.0 {
@@ -47,7 +63,7 @@ fn ask_to_end(pid: Pid) {
     if kill_process_group(pid, Signal::TERM).is_err() {
         return;
     }
-    let deadline = Instant::now() + TIDYING;
+    let deadline = Instant::now() + BLOCKING;
     // Only looked at: tokio collects it.
     let look = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
     while matches!(waitid(WaitId::Pid(pid), look), Ok(None)) && Instant::now() < deadline {

@@ -20,6 +20,11 @@ impl Group {
         self.0 = None;
     }
 
+    #[expect(clippy::unused_async, reason = "Unix waits here")]
+    pub async fn end_in_time(&mut self) {
+        self.kill();
+    }
+
     pub fn end(&mut self) {
         self.kill();
     }
