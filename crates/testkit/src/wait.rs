@@ -9,6 +9,7 @@ pub const LIMIT: Duration = Duration::from_secs(60);
 ///
 /// # Panics
 /// When it takes longer than [`LIMIT`].
+#[allow(clippy::panic, reason = "a test that waits in vain has failed")]
 pub async fn within<T>(work: impl Future<Output = T>) -> T {
     let Ok(done) = tokio::time::timeout(LIMIT, work).await else {
         panic!("it took longer than {LIMIT:?}")
