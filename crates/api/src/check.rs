@@ -7,6 +7,9 @@ pub(crate) trait Check {
     /// Something in it is in no error and no log.
     const SECRET: bool = false;
 
+    /// Fields whose values are in no error and no log.
+    const SECRET_FIELDS: &[&str] = &[];
+
     /// The error names the field.
     fn check(&self) -> Result<(), ApiError>;
 }
@@ -145,6 +148,13 @@ impl Check for TrustSetParams {
     }
 }
 
+impl Check for RuleParams {
+    fn check(&self) -> Result<(), ApiError> {
+        project(&self.project)?;
+        said("rule", &self.rule)
+    }
+}
+
 impl Check for WorktreeParams {
     fn check(&self) -> Result<(), ApiError> {
         run(&self.run)
@@ -166,6 +176,8 @@ impl Check for WorktreeRemoveParams {
 }
 
 impl Check for RunStartParams {
+    const SECRET_FIELDS: &[&str] = &["settings.env", "settings.endpoint.headers"];
+
     fn check(&self) -> Result<(), ApiError> {
         said("prompt", &self.prompt)?;
         settings(&self.settings)?;
@@ -211,6 +223,8 @@ impl Check for RunAnswerParams {
 }
 
 impl Check for RunResumeParams {
+    const SECRET_FIELDS: &[&str] = &["env", "headers"];
+
     fn check(&self) -> Result<(), ApiError> {
         run(&self.run)?;
         self.prompt.iter().try_for_each(|prompt| said("prompt", prompt))

@@ -57,6 +57,9 @@ commands! {
         project_worktrees(ProjectParams) => engine.project_worktrees(params).await?;
         trust_get(TrustParams) => engine.trust_get(params).await?;
         trust_set(TrustSetParams) => engine.trust_set(params).await?;
+        rule_list(ProjectParams) => engine.rule_list(params).await?;
+        rule_add(RuleParams) => engine.rule_add(params).await?;
+        rule_remove(RuleParams) => engine.rule_remove(params).await?;
         worktree_changes(WorktreeParams) => engine.worktree_changes(params).await?;
         worktree_diff(DiffParams) => engine.worktree_diff(params).await?;
         worktree_remove(WorktreeRemoveParams) => engine.worktree_remove(params).await?;
@@ -102,7 +105,8 @@ fn read<T: DeserializeOwned + Check>(text: &str) -> Result<T, ApiError> {
         let field = error.path().to_string();
         let at = if field == "." { String::new() } else { format!(" in `{field}`") };
         // The parser's words quote what they are about.
-        let why = if T::SECRET { String::new() } else { format!(": {}", error.inner()) };
+        let secret = T::SECRET || T::SECRET_FIELDS.iter().any(|hidden| field.starts_with(hidden));
+        let why = if secret { String::new() } else { format!(": {}", error.inner()) };
         ApiError::new(ErrorCode::BadRequest, format!("The parameters do not fit{at}{why}."))
     })?;
     json.end().map_err(|_| {
@@ -154,6 +158,20 @@ mod tests {
         assert!(refused::<RunEventsParams>(r#"{"run":"r","from_seq":-1}"#).contains("`from_seq`"));
         let nested = r#"{"prompt":"x","place":{"kind":"worktree","path":"/w"},"settings":{"limits":{"max_turns":"many"}}}"#;
         assert!(refused::<RunStartParams>(nested).contains("`settings.limits.max_turns`"));
+    }
+
+    #[test]
+    fn an_error_does_not_repeat_what_may_be_a_secret() {
+        for (settings, field) in [
+            (r#"{"endpoint":{"headers":"canary-5e"}}"#, "`settings.endpoint.headers`"),
+            (r#"{"endpoint":{"headers":{"x-a":["canary-5e"]}}}"#, "headers.x-a"),
+            (r#"{"env":"canary-5e"}"#, "`settings.env`"),
+        ] {
+            let place = r#"{"kind":"worktree","path":"/w"}"#;
+            let text = format!(r#"{{"prompt":"x","place":{place},"settings":{settings}}}"#);
+            let why = refused::<RunStartParams>(&text);
+            assert!(why.contains(field) && !why.contains("canary"), "{why}");
+        }
     }
 
     #[test]

@@ -64,6 +64,9 @@ pub enum Command {
         /// A variable for the agent; may be given again. Values are never kept from run to run.
         #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
         env: Vec<(String, String)>,
+        /// A header for the model's requests; may be given again. The same holds for it.
+        #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
+        headers: Vec<(String, String)>,
     },
     /// Lists the worktrees of the repository that a folder is in.
     Worktrees { dir: PathBuf },
@@ -78,6 +81,14 @@ pub enum Command {
     Keys {
         #[command(subcommand)]
         command: Keys,
+    },
+    /// What may run in every run of a project, and what may not.
+    Rules {
+        /// A folder of the project.
+        #[arg(long, global = true, default_value = ".", value_name = "DIR")]
+        dir: PathBuf,
+        #[command(subcommand)]
+        command: Rules,
     },
     /// Says what is well here and what is not.
     Doctor(Look),
@@ -137,6 +148,22 @@ pub struct Run {
     /// openai-responses or openai-chat, for an address that speaks only one of them.
     #[arg(long, value_name = "NAME")]
     pub dialect: Option<String>,
+    /// A header of each request to the model; may be given again. Its value is never stored, but others
+    /// on this machine see it in the list of processes while this runs: keep a key with `musher keys`.
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    pub headers: Vec<(String, String)>,
+    /// OpenAI's id of whose account pays (org-...).
+    #[arg(long, value_name = "ID")]
+    pub organization: Option<String>,
+    /// OpenAI's id of the account's project (proj_...).
+    #[arg(long, value_name = "ID")]
+    pub account_project: Option<String>,
+    /// How long the model thinks before it answers.
+    #[arg(long, value_name = "EFFORT")]
+    pub effort: Option<Effort>,
+    /// The longest answer of the model, its thoughts included.
+    #[arg(long, value_name = "N")]
+    pub max_answer_tokens: Option<u32>,
     /// A tool that may be used unasked, as a rule: "run cargo test*"; may be given again.
     #[arg(long = "allow", value_name = "RULE")]
     pub allowed_tools: Vec<String>,
@@ -202,6 +229,29 @@ pub enum Keys {
     Remove { place: String },
 }
 
+#[derive(Debug, Subcommand)]
+pub enum Rules {
+    /// Lists the project's rules, each as it is written and in words.
+    List,
+    /// Adds one, for every run that starts from now on; deny wins over allow.
+    Add {
+        /// "allow run cargo test*", "deny read .env", "allow edit src/**", "deny fetch", "allow tool NAME".
+        rule: String,
+    },
+    /// Removes one.
+    Remove {
+        /// As it is listed.
+        rule: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum Effort {
+    Low,
+    Medium,
+    High,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Verdict {
     Allow,
@@ -235,6 +285,13 @@ fn variable(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
         _ => Err("write it as NAME=VALUE".into()),
+    }
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    match text.split_once(':') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.trim().to_owned())),
+        _ => Err("write it as 'Name: value'".into()),
     }
 }
 

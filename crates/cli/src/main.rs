@@ -11,6 +11,7 @@ mod follow;
 mod keys;
 mod print;
 mod reach;
+mod rules;
 mod runs;
 mod serve;
 mod show;
@@ -47,8 +48,8 @@ async fn run(args: Args) -> Result<ExitCode, ApiError> {
     let json = args.json;
     match args.command {
         Command::Run(wanted) => runs::run(&data_dir, json, *wanted).await,
-        Command::Resume { run, prompt, env } => {
-            runs::resume(&data_dir, json, &run, prompt, env).await
+        Command::Resume { run, prompt, env, headers } => {
+            runs::resume(&data_dir, json, &run, prompt, env, headers).await
         }
         Command::Send { run, text, steer } => runs::send(&data_dir, json, &run, text, steer).await,
         Command::Answer { run, request, answer, message } => {
@@ -64,6 +65,7 @@ async fn run(args: Args) -> Result<ExitCode, ApiError> {
             runs::remove(&data_dir, json, &worktree, force).await
         }
         Command::Keys { command } => keys::keys(&data_dir, json, command).await,
+        Command::Rules { dir, command } => rules::rules(&data_dir, json, &dir, command).await,
         Command::Doctor(look) => doctor::doctor(&data_dir, json, look).await,
         Command::Serve { port, page } => serve::serve(&data_dir, port, page).await,
     }

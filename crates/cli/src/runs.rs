@@ -35,12 +35,13 @@ pub async fn resume(
     run: &str,
     prompt: Option<String>,
     env: Vec<(String, String)>,
+    headers: Vec<(String, String)>,
 ) -> Result<ExitCode, ApiError> {
     let reach = Reach::open(data_dir).await?;
     let run = reach.find_run(run).await?.id;
-    let summary: RunSummary = reach
-        .call("run_resume", &RunResumeParams { run, prompt, env: env.into_iter().collect() })
-        .await?;
+    let (env, headers) = (env.into_iter().collect(), headers.into_iter().collect());
+    let params = RunResumeParams { run, prompt, env, headers };
+    let summary: RunSummary = reach.call("run_resume", &params).await?;
     let code = follow::to_its_end(&reach, &summary, json).await;
     reach.close().await;
     code
@@ -210,10 +211,23 @@ fn settings_of(wanted: args::Run) -> Result<RunSettings, ApiError> {
         endpoint: EndpointSettings {
             base_url: wanted.base_url,
             dialect: wanted.dialect,
-            ..EndpointSettings::default()
+            headers: wanted.headers.into_iter().collect(),
+            header_names: Vec::new(),
+            organization: wanted.organization,
+            account_project: wanted.account_project,
+            effort: wanted.effort.map(effort),
+            max_answer_tokens: wanted.max_answer_tokens,
         },
         ..RunSettings::default()
     })
+}
+
+fn effort(wanted: args::Effort) -> Effort {
+    match wanted {
+        args::Effort::Low => Effort::Low,
+        args::Effort::Medium => Effort::Medium,
+        args::Effort::High => Effort::High,
+    }
 }
 
 /// `demo` names Musher's own throw-away repository, unless a folder here is called so.

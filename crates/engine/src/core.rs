@@ -52,6 +52,9 @@ impl EngineConfig {
 /// Why a run that is not over has no actor, by run: it is shown, and it cannot be spoken to.
 pub(crate) type Strays = Mutex<HashMap<RunId, ApiError>>;
 
+/// What was given to each story, by name.
+pub(crate) type GivenTo = HashMap<StoryId, BTreeMap<String, String>>;
+
 /// The parts that every actor and every command use.
 pub(crate) struct Core {
     pub config: EngineConfig,
@@ -65,7 +68,9 @@ pub(crate) struct Core {
     pub claims: Arc<Claims>,
     pub strays: Strays,
     /// Each story's own variables. They may hold keys, so they are in memory only.
-    pub env: Mutex<HashMap<StoryId, BTreeMap<String, String>>>,
+    pub env: Mutex<GivenTo>,
+    /// Each story's own headers for its model's requests; the same holds for them.
+    pub headers: Mutex<GivenTo>,
     pub tasks: TaskTracker,
     /// Cancelled when the engine lets go; agents live on in their keepers.
     pub closing: CancellationToken,
@@ -106,13 +111,16 @@ impl Core {
         story: &StoryId,
         more: BTreeMap<String, String>,
     ) -> BTreeMap<String, String> {
-        let mut all = self.env.lock().unwrap_or_else(PoisonError::into_inner);
-        if more.is_empty() {
-            return all.get(story).cloned().unwrap_or_default();
-        }
-        let env = all.entry(story.clone()).or_default();
-        env.extend(more);
-        env.clone()
+        given(&self.env, story, more)
+    }
+
+    /// The same for its headers.
+    pub fn headers_of(
+        &self,
+        story: &StoryId,
+        more: BTreeMap<String, String>,
+    ) -> BTreeMap<String, String> {
+        given(&self.headers, story, more)
     }
 
     /// Why the run cannot be reached although it is not over.
@@ -182,6 +190,20 @@ impl RunTable {
     fn lock(&self) -> MutexGuard<'_, HashMap<RunId, RunHandle>> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn given(
+    all: &Mutex<GivenTo>,
+    story: &StoryId,
+    more: BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+    if more.is_empty() {
+        return all.get(story).cloned().unwrap_or_default();
+    }
+    let given = all.entry(story.clone()).or_default();
+    given.extend(more);
+    given.clone()
 }
 
 pub(crate) fn not_found(what: &str, id: impl std::fmt::Display) -> ApiError {

@@ -57,6 +57,7 @@ impl Engine {
             claims: Arc::default(),
             strays: Mutex::default(),
             env: Mutex::default(),
+            headers: Mutex::default(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             config,

@@ -14,6 +14,7 @@ mod keys;
 mod log;
 mod news;
 mod projects;
+mod rules;
 mod runs;
 mod settings;
 mod variables;

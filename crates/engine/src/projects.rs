@@ -150,7 +150,7 @@ impl Engine {
         Ok(self.core.store.projects().await?.into_iter().find(|p| p.id == *id))
     }
 
-    async fn project(&self, id: &ProjectId) -> Result<Project, ApiError> {
+    pub(crate) async fn project(&self, id: &ProjectId) -> Result<Project, ApiError> {
         self.project_by_id(id).await?.ok_or_else(|| not_found("project", id))
     }
 

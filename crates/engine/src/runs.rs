@@ -16,7 +16,7 @@ use crate::{
     core::{Core, conflict, not_found},
     log::RunLog,
 };
-use check::{check_model, check_prompt, check_variables};
+use check::{check_headers, check_model, check_prompt, check_variables};
 pub(crate) use read::event_stream;
 use start::GoOn;
 #[cfg(test)]
@@ -98,9 +98,14 @@ impl Engine {
     }
 
     pub async fn run_resume(&self, params: RunResumeParams) -> Result<RunSummary, ApiError> {
-        let RunResumeParams { run, prompt, env } = params;
+        let RunResumeParams { run, prompt, env, headers } = params;
         prompt.as_deref().map_or(Ok(()), check_prompt)?;
         check_variables(&env)?;
+        check_headers(&headers)?;
+        if !headers.is_empty() {
+            let story = summary_of(&self.core, &run).await?.story;
+            self.core.headers_of(&story, headers);
+        }
         let more = env.clone();
         let Some(begun) = self.post(&run, |reply| Mail::Begin { env: more, reply }).await else {
             return self.go_on_with(&run, GoOn { prompt, env, claim: None }).await;

@@ -41,7 +41,12 @@ async fn one_run_at_a_time_writes_in_a_worktree() {
     let agent = world.started().await;
     says_who(&world.engine.run_start(begin_at(place(&repo), |_| {})).await.unwrap_err(), &second);
     says_who(&world.engine.run_send(send(&first)).await.unwrap_err(), &second);
-    let resume = RunResumeParams { run: first.clone(), prompt: None, env: Default::default() };
+    let resume = RunResumeParams {
+        run: first.clone(),
+        prompt: None,
+        env: Default::default(),
+        headers: Default::default(),
+    };
     says_who(&world.engine.run_resume(resume).await.unwrap_err(), &second);
 
     agent.end(RunOutcome::Completed);

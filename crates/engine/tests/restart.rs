@@ -50,7 +50,12 @@ async fn a_run_whose_variables_are_gone_is_not_begun_without_them() {
     let next_step = format!("musher resume {run} --env API_KEY=");
     assert!(message.contains("API_KEY") && message.contains(&next_step), "{message}");
 
-    let without = RunResumeParams { run: run.clone(), prompt: None, env: Default::default() };
+    let without = RunResumeParams {
+        run: run.clone(),
+        prompt: None,
+        env: Default::default(),
+        headers: Default::default(),
+    };
     let refused = world.engine.run_resume(without.clone()).await.unwrap_err();
     assert!(refused.to_string().contains("API_KEY"), "{refused:?}");
     let env = [("API_KEY".to_owned(), "again".to_owned())].into();
@@ -122,7 +127,8 @@ async fn a_run_in_line_is_resumed_with_the_variables_it_lacks() {
     let run = left_in_line(dir.path(), with_key).await;
     let mut world = looking(dir.path()).await;
     let env = [("API_KEY".to_owned(), "again".to_owned())].into();
-    let params = RunResumeParams { run: run.clone(), prompt: None, env };
+    let params =
+        RunResumeParams { run: run.clone(), prompt: None, env, headers: Default::default() };
     let resumed = world.engine.run_resume(params).await.unwrap();
     assert_eq!(resumed.id, run, "it goes on where it waits");
     let agent = world.started().await;

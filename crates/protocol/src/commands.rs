@@ -21,6 +21,9 @@ pub const COMMANDS: &[(&str, &str, &str)] = &[
     ("project_worktrees", "ProjectParams", "Worktree[]"),
     ("trust_get", "TrustParams", "TrustReport"),
     ("trust_set", "TrustSetParams", "TrustReport"),
+    ("rule_list", "ProjectParams", "ProjectRule[]"),
+    ("rule_add", "RuleParams", "ProjectRule[]"),
+    ("rule_remove", "RuleParams", "ProjectRule[]"),
     ("worktree_changes", "WorktreeParams", "WorktreeChanges"),
     ("worktree_diff", "DiffParams", "FileDiff"),
     ("worktree_remove", "WorktreeRemoveParams", "RemovalReport"),
@@ -95,6 +98,14 @@ pub struct TrustSetParams {
     /// Of the report that the person saw: an answer to something else is refused.
     pub digest: String,
     pub decision: TrustDecision,
+}
+
+/// A rule of a project, as it is written: `deny run git push*`.
+#[derive(Clone, Debug, Serialize, Deserialize, TS)]
+#[ts(export_to = "contract.ts")]
+pub struct RuleParams {
+    pub project: ProjectId,
+    pub rule: String,
 }
 
 /// A worktree by the run that uses it, or by its project and path.
@@ -245,6 +256,10 @@ pub struct RunResumeParams {
     #[serde(default)]
     #[ts(as = "Option<BTreeMap<String, String>>", optional)]
     pub env: BTreeMap<String, String>,
+    /// Headers for the model's requests; the same holds for them.
+    #[serde(default)]
+    #[ts(as = "Option<BTreeMap<String, String>>", optional)]
+    pub headers: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]

@@ -115,8 +115,38 @@ pub struct EndpointSettings {
     /// `openai-responses` or `openai-chat`, where an endpoint speaks only one of them.
     pub dialect: Option<String>,
     /// Sent with each request. They may hold secrets: in memory only, never shown again.
-    #[ts(skip)]
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[ts(as = "Option<BTreeMap<String, String>>", optional)]
     pub headers: BTreeMap<String, String>,
+    /// The names of those headers. They alone are stored, so that a run is never begun without a
+    /// header that it was given; the engine fills them in.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[ts(as = "Option<Vec<String>>", optional)]
+    pub header_names: Vec<String>,
+    /// OpenAI's: whose account pays, and which project of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub organization: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub account_project: Option<String>,
+    /// How long the model may think before it answers; its own choice when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub effort: Option<Effort>,
+    /// The longest answer, thoughts included, in tokens; the model's own limit when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub max_answer_tokens: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "snake_case")]
+#[ts(export_to = "contract.ts")]
+pub enum Effort {
+    Low,
+    Medium,
+    High,
 }
 
 /// What a run may spend. `None` is no limit.
@@ -243,6 +273,19 @@ pub struct TrustReport {
     pub decision: Option<TrustDecision>,
     /// The items that are new or differ since the last answer, by path.
     pub changed: Vec<String>,
+}
+
+/// What a person wants to be allowed or denied in every run of a project.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export_to = "contract.ts")]
+pub struct ProjectRule {
+    /// As it is written: `allow run cargo test*`.
+    pub rule: String,
+    pub allow: bool,
+    /// The same for people, one sentence.
+    pub sentence: String,
+    /// Which runtimes cannot be told it, one sentence each.
+    pub notes: Vec<String>,
 }
 
 /// One thing that can run by itself.

@@ -12,7 +12,7 @@ use musher_protocol::{
 
 use secrecy::SecretString;
 
-use crate::ToolHost;
+use crate::{Rule, ToolHost};
 
 /// All that a runtime needs to know to run one agent once.
 #[derive(Clone)]
@@ -64,6 +64,8 @@ pub struct ToolAccess {
     pub disallowed: Vec<String>,
     /// A file or JSON text of tool servers.
     pub mcp_config: Option<String>,
+    /// The project's rules, for agents that judge their tools themselves.
+    pub rules: Vec<Rule>,
     /// For agents that have no tools of their own.
     pub host: Option<Arc<dyn ToolHost>>,
 }

@@ -4,9 +4,11 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use async_trait::async_trait;
-use musher_protocol::{EndpointProbeParams, EndpointReport, LocalEndpoint, RuntimeInfo};
+use musher_protocol::{
+    EndpointProbeParams, EndpointReport, EndpointSettings, LocalEndpoint, RuntimeInfo,
+};
 
-use crate::{AgentRuntime, RuntimeError};
+use crate::{AgentRuntime, Rule, RuntimeError};
 
 /// One kind of runtime: makes a value for each run and says whether it can run here.
 #[async_trait]
@@ -24,6 +26,26 @@ pub trait RuntimeKind: Send + Sync {
     /// Looks for the program on `path` (the user's own PATH, see `musher_process::login_path`).
     /// Found on disk is found; the version only informs.
     async fn detect(&self, path: &str) -> RuntimeInfo;
+
+    /// Whether its agents' model can be reached as a person wants it. `Err` is a sentence with the next
+    /// step.
+    fn check_endpoint(&self, wanted: &EndpointSettings) -> Result<(), String> {
+        let EndpointSettings { headers, organization, account_project, effort, .. } = wanted;
+        let none = headers.is_empty() && organization.is_none() && account_project.is_none();
+        if none && effort.is_none() && wanted.max_answer_tokens.is_none() {
+            return Ok(());
+        }
+        Err(format!(
+            "{} reaches its model by itself: leave out headers, organization, effort and the limit of \
+             an answer, or choose the runtime openai or gemini.",
+            self.name()
+        ))
+    }
+
+    /// Why its agents cannot be told this rule of a project, one sentence.
+    fn cannot_keep(&self, _rule: &Rule) -> Option<String> {
+        None
+    }
 
     /// Asks the place where its models are. `None`: its models are not reached over HTTP. Only for a
     /// person who asked for it: it goes to the network.

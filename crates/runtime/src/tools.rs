@@ -41,6 +41,26 @@ pub enum Verdict {
     },
 }
 
+/// A rule of a project, for whoever has rules of its own to make of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// As it is written.
+    pub text: String,
+    pub allow: bool,
+    pub about: About,
+    /// Words of a command, or a glob; empty is all.
+    pub pattern: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    Read,
+    Edit,
+    Run,
+    Fetch,
+    Tool,
+}
+
 /// What a call would do, known before it is done.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Intent {

@@ -41,3 +41,5 @@ mod stops;
 mod talk;
 #[path = "model/tools.rs"]
 mod tools;
+#[path = "model/wishes.rs"]
+mod wishes;

@@ -26,6 +26,7 @@ mod talks;
 use musher_runtime::{
     ToolSpec,
     model::{
+        Manner,
         codec::{Answer, Ask, Block, Dialect, Piece},
         conversation::{Conversation, Entry, Origin, Step},
     },
@@ -71,7 +72,8 @@ fn tools() -> Vec<ToolSpec> {
 
 fn body(dialect: Dialect, model: &str, conversation: &Conversation) -> Value {
     let instructions = "You are a coding agent.";
-    dialect.codec().body(&Ask { model, instructions, conversation, tools: &tools() })
+    let manner = Manner::default();
+    dialect.codec().body(&Ask { model, instructions, conversation, tools: &tools(), manner })
 }
 
 /// What the loop makes of an answer.

@@ -231,6 +231,31 @@ impl Store {
         self.jobs.call("read about trust", move |c| rows::trust_of(c, &project, &digest)).await
     }
 
+    /// A project's rules, oldest first. They are kept as they are written.
+    pub async fn rules(&self, project: &ProjectId) -> Result<Vec<String>, StoreError> {
+        let project = project.clone();
+        self.jobs.call("read a project's rules", move |c| rows::rules(c, &project)).await
+    }
+
+    /// A rule that is there already stays where it is.
+    pub async fn put_rule(
+        &self,
+        project: &ProjectId,
+        rule: &str,
+        at: DateTime<Utc>,
+    ) -> Result<(), StoreError> {
+        let (project, rule, at) = (project.clone(), rule.to_owned(), at.timestamp_micros());
+        let put = move |c: &mut _| rows::put_rule(c, &project, &rule, at);
+        self.jobs.call("keep a rule", put).await
+    }
+
+    /// Says whether there was one.
+    pub async fn remove_rule(&self, project: &ProjectId, rule: &str) -> Result<bool, StoreError> {
+        let (project, rule) = (project.clone(), rule.to_owned());
+        let remove = move |c: &mut _| rows::remove_rule(c, &project, &rule);
+        self.jobs.call("remove a rule", remove).await
+    }
+
     /// The person has seen the run up to `seq`; never goes back.
     pub async fn mark_read(&self, run: &RunId, seq: u64) -> Result<(), StoreError> {
         let run = run.clone();

@@ -50,10 +50,11 @@ pub struct Header {
 }
 
 impl Header {
-    /// The story's extra environment stays out: a transcript may be shown and passed on.
+    /// The story's extra environment and headers stay out: a transcript may be shown and passed on.
     pub fn new(summary: &RunSummary, story: &Story, project: &Project) -> Self {
         let mut facts = story.clone();
         facts.settings.env = BTreeMap::new();
+        facts.settings.endpoint.headers = BTreeMap::new();
         Self {
             format: TRANSCRIPT_FORMAT,
             run: summary.id.clone(),

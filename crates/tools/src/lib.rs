@@ -39,6 +39,6 @@ pub mod show;
 
 pub use host::{Host, HostConfig, HostError};
 pub use mcp::{Patience, ServerSources};
-pub use rules::{Demand, Rules};
+pub use rules::{Demand, Rule, RuleError, Rules};
 pub use run::clean;
 pub use tool::{Planned, Tool};

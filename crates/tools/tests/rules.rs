@@ -7,7 +7,11 @@ mod common;
 use common::Place;
 use musher_protocol::PermissionMode::{self, AcceptEdits, Ask, Bypass, Plan};
 use musher_runtime::{ToolHost, Verdict};
-use musher_tools::{Demand, Host, Rules, rules::Script};
+use musher_tools::{
+    Demand, Host, Rules,
+    paths::Relative,
+    rules::{Access, Script, Spot},
+};
 use serde_json::json;
 
 const RULES: &str = "
@@ -424,6 +428,42 @@ fn rules_are_read_whole_or_not_at_all() {
     ] {
         let error = Rules::parse(&format!("allow run x\n{line}")).unwrap_err().to_string();
         assert!(error.contains(why) && error.contains(line), "{error}");
+    }
+}
+
+#[test]
+fn a_verdict_says_which_rule_is_the_projects() {
+    let project = Rules::parse("allow run git status\ndeny read .env").unwrap();
+    let own = Rules::parse("deny run git *\nallow run cargo test*").unwrap();
+    let rules = project.clone().of_project_and(own);
+    let run = |rules: &Rules, text: &str| {
+        rules.judge(&Demand::Run(Script::look(text, |_| Err(String::new()))), Ask)
+    };
+    let reason = "the project's rule `allow run git status`".to_owned();
+    let alone = project.of_project_and(Rules::default());
+    assert_eq!(run(&alone, "git status"), Verdict::Allow { reason });
+    // Whoever wrote it: what denies wins.
+    let reason = "deny run git *".to_owned();
+    assert_eq!(run(&rules, "git status"), Verdict::Deny { reason });
+    let reason = "allow run cargo test*".to_owned();
+    assert_eq!(run(&rules, "cargo test"), Verdict::Allow { reason });
+    let env = Relative::parse(".env").unwrap();
+    let spot = Spot { path: env.clone(), place: env };
+    let reason = "the project's rule `deny read .env`".to_owned();
+    assert_eq!(rules.judge(&Demand::Path(Access::Read, spot), Bypass), Verdict::Deny { reason });
+}
+
+#[test]
+fn every_rule_is_a_sentence() {
+    for (rule, sentence) in [
+        ("allow run git status", "`git status` may run unasked."),
+        ("deny run", "No command may run."),
+        ("deny read .env", "`.env` may never be read."),
+        ("allow edit src/**", "`src/**` may be changed unasked."),
+        ("allow fetch docs.rs", "Pages of `docs.rs` may be fetched unasked."),
+        ("deny tool github__*", "The tool `github__*` may never be used."),
+    ] {
+        assert_eq!(rule.parse::<musher_tools::Rule>().unwrap().sentence(), sentence);
     }
 }
 

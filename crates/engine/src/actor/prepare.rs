@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use futures::{StreamExt, stream};
 use musher_protocol::*;
 use musher_runtime::{
-    AttachPoint, EventLog, EventSink, EventStream, RuntimeContext, ToolAccess, ToolHost,
+    AttachPoint, EventLog, EventSink, EventStream, RuntimeContext, RuntimeKind, ToolAccess,
+    ToolHost,
 };
-use musher_tools::{Host, HostConfig, Rules, ServerSources};
+use musher_tools::{Host, HostConfig, Rule, ServerSources};
 use musher_worktree::{CreateWorktree, Created, WorktreeError, slug};
 
 use secrecy::SecretString;
@@ -16,8 +17,9 @@ use super::{CreatePlan, RunActor, StartPlan, Work};
 use crate::{
     core::{Core, conflict},
     projects::{trust_in, worktree_gone},
+    rules::{rules_in, rules_of},
     runs::event_stream,
-    variables::{check_complete, name_variables},
+    variables::{check_complete, name_given},
 };
 
 /// What must stand before the program may start.
@@ -69,7 +71,9 @@ impl RunActor {
             return Err(conflict("This run is not over.").with_hint(hint));
         }
         self.story.settings.env = self.core.env_of(&self.story.id, env);
-        name_variables(&mut self.story.settings);
+        self.story.settings.endpoint.headers =
+            self.core.headers_of(&self.story.id, BTreeMap::new());
+        name_given(&mut self.story.settings);
         self.keep_story().await?;
         self.begin_in_line().await
     }
@@ -174,9 +178,20 @@ impl RunActor {
         let Some(kind) = self.core.registry.get(&self.story.settings.runtime) else {
             return self.could_not_start(unknown_runtime(&self.story.settings.runtime)).await;
         };
+        let rules = match rules_in(&self.core, &self.story.project).await {
+            Ok(rules) => rules,
+            // What it was started with holds for it.
+            Err(_) if attach.is_some() => Vec::new(),
+            Err(error) => return self.could_not_start(error).await,
+        };
+        let begins = attach.is_none();
         let mut context = self.context(trust, attach).await;
+        context.tools.rules = rules.iter().map(Rule::told).collect();
+        if begins {
+            self.warn_of_rules(&*kind, &context.tools.rules).await?;
+        }
         if kind.needs_tools() {
-            match self.tools(&context) {
+            match self.tools(&context, &rules) {
                 Ok(host) => context.tools.host = Some(host),
                 Err(error) => return self.could_not_start(error).await,
             }
@@ -225,6 +240,7 @@ impl RunActor {
                 allowed: settings.allowed_tools.clone(),
                 disallowed: settings.disallowed_tools.clone(),
                 mcp_config: settings.mcp_config.clone(),
+                rules: Vec::new(),
                 host: None,
             },
             session_id_to_resume: self.plan.resume.clone(),
@@ -242,10 +258,27 @@ impl RunActor {
         }
     }
 
+    /// Of what is denied and cannot be; what is allowed is asked, which anybody sees.
+    async fn warn_of_rules(
+        &mut self,
+        kind: &dyn RuntimeKind,
+        rules: &[musher_runtime::Rule],
+    ) -> Result<(), ApiError> {
+        for rule in rules.iter().filter(|rule| !rule.allow) {
+            if let Some(message) = kind.cannot_keep(rule) {
+                self.log.say(AgentEvent::Warning { code: "rules".into(), message }).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// The engine's tools, for an agent that has none of its own.
-    fn tools(&self, context: &RuntimeContext) -> Result<Arc<dyn ToolHost>, ApiError> {
-        let settings = &self.story.settings;
-        let rules = rules_of(settings)?;
+    fn tools(
+        &self,
+        context: &RuntimeContext,
+        project: &[Rule],
+    ) -> Result<Arc<dyn ToolHost>, ApiError> {
+        let rules = rules_of(project, &self.story.settings)?;
         let mut env = context.env.clone();
         env.retain(|name, _| !is_provider_key(name));
         let config = HostConfig {
@@ -423,14 +456,4 @@ pub(crate) fn is_provider_key(name: &str) -> bool {
 fn secrets(env: &BTreeMap<String, String>) -> BTreeMap<String, SecretString> {
     let keys = env.iter().filter(|(name, _)| is_provider_key(name));
     keys.map(|(name, value)| (name.clone(), SecretString::from(value.clone()))).collect()
-}
-
-/// The run's own rules: each allowed or refused tool is a rule without its first word.
-fn rules_of(settings: &RunSettings) -> Result<Rules, ApiError> {
-    let allowed = settings.allowed_tools.iter().map(|rule| format!("allow {rule}"));
-    let denied = settings.disallowed_tools.iter().map(|rule| format!("deny {rule}"));
-    let text: Vec<String> = allowed.chain(denied).collect();
-    Rules::parse(&text.join("\n")).map_err(|error| {
-        ApiError::new(ErrorCode::BadRequest, format!("A rule cannot be read: {error}."))
-    })
 }

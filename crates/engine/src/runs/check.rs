@@ -26,6 +26,7 @@ pub(super) fn check_settings(settings: &RunSettings) -> Result<(), ApiError> {
         check_name("tool name", tool)?;
     }
     check_variables(&settings.env)?;
+    check_headers(&settings.endpoint.headers)?;
     check_limits(&settings.limits)
 }
 
@@ -48,6 +49,10 @@ pub(super) fn check_variables(env: &BTreeMap<String, String>) -> Result<(), ApiE
         }
     }
     Ok(())
+}
+
+pub(super) fn check_headers(headers: &BTreeMap<String, String>) -> Result<(), ApiError> {
+    musher_runtime::model::check_headers(headers).map_err(bad_request)
 }
 
 /// Names are shown in lists and terminals, where a control character moves the cursor or lies.

@@ -15,10 +15,10 @@ use crate::{
     Engine,
     actor::{Beginning, CreatePlan, RunActor, StartPlan, is_provider_key, unknown_runtime},
     claims::Claim,
-    core::{Core, RunHandle, not_found},
+    core::{Core, RunHandle, bad_request, not_found},
     log::RunLog,
     projects::{project_of, trust_in},
-    variables::{check_complete, name_variables},
+    variables::{check_complete, name_given},
 };
 
 /// How many requests may wait for one actor.
@@ -52,6 +52,7 @@ impl Engine {
         }
         let claim = self.claim(&story).await?;
         story.settings.env_names.clear();
+        story.settings.endpoint.header_names.clear();
         let plan = StartPlan { prompt: params.prompt, create, ..StartPlan::default() };
         self.spawn_run(claim, story, &project, Beginning::Fresh(plan)).await
     }
@@ -60,6 +61,7 @@ impl Engine {
         let Some(kind) = self.core.registry.get(&settings.runtime) else {
             return Err(unknown_runtime(&settings.runtime));
         };
+        kind.check_endpoint(&settings.endpoint).map_err(bad_request)?;
         if let Some(command) = &settings.command {
             return match musher_process::find_program(command, &self.core.login().await.path) {
                 Some(_) => Ok(()),
@@ -111,8 +113,9 @@ impl Engine {
         project: &Project,
         beginning: Beginning,
     ) -> Result<RunSummary, ApiError> {
-        name_variables(&mut story.settings);
+        name_given(&mut story.settings);
         self.core.env_of(&story.id, story.settings.env.clone());
+        self.core.headers_of(&story.id, story.settings.endpoint.headers.clone());
         self.core.store.put_story(&crate::actor::without_env(&story)).await?;
         let summary = new_summary(&self.core, claim.run().clone(), &story);
         let header = Header::new(&summary, &story, project);
@@ -140,6 +143,7 @@ impl Engine {
         let mut story = story_of(&self.core, &story).await?;
         self.core.claims.moved(claim.run(), &story.worktree).await;
         story.settings.env = self.core.env_of(&story.id, next.env);
+        story.settings.endpoint.headers = self.core.headers_of(&story.id, BTreeMap::new());
         let complete = check_complete(&story.settings, if follows { claim.run() } else { run });
         let Some(project) = self.project_by_id(&story.project).await? else {
             return Err(not_found("project", &story.project));

@@ -3,6 +3,7 @@
 
 use musher_protocol::{PermissionMode, TrustDecision};
 
+use super::rules;
 use crate::RuntimeContext;
 
 /// The arguments for a run that goes on with `resume`, or begins a session.
@@ -34,8 +35,9 @@ pub fn arguments(context: &RuntimeContext, resume: Option<&str>) -> Vec<String> 
     pair("--resume", resume);
     pair("--max-turns", context.limits.max_turns.map(|turns| turns.to_string()).as_deref());
     pair("--max-budget-usd", budget(context, resume).as_deref());
-    list(&mut args, "--allowedTools", &context.tools.allowed);
-    list(&mut args, "--disallowedTools", &context.tools.disallowed);
+    let (allowed, denied) = rules::lists(&context.tools.rules);
+    list(&mut args, "--allowedTools", &[&allowed[..], &context.tools.allowed].concat());
+    list(&mut args, "--disallowedTools", &[&denied[..], &context.tools.disallowed].concat());
     if context.trust != Some(TrustDecision::Trusted) {
         // Under -p no trust dialog is shown, and hooks of the project's settings would run.
         args.extend(["--setting-sources", "user", "--strict-mcp-config"].map(str::to_owned));

@@ -8,8 +8,9 @@ use musher_protocol::RuntimeInfo;
 use super::{
     ClaudeCodeRuntime, SECOND, opening,
     program::{Flavour, Versions},
+    rules,
 };
-use crate::{AgentRuntime, RuntimeError, RuntimeKind};
+use crate::{AgentRuntime, Rule, RuntimeError, RuntimeKind};
 
 /// The real thing: the user's own `claude`.
 #[derive(Debug, Default)]
@@ -41,6 +42,10 @@ impl RuntimeKind for ClaudeCode {
         let models = ["opus", "sonnet", "haiku"].map(str::to_owned).into();
         let info = info(self.name(), "Claude Code", found.as_deref(), Flavour::ClaudeCode);
         RuntimeInfo { version, models, ..info }
+    }
+
+    fn cannot_keep(&self, rule: &Rule) -> Option<String> {
+        rules::cannot_keep(rule)
     }
 
     fn clear(&self, run_dir: &Path) -> Result<(), RuntimeError> {

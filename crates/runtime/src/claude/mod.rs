@@ -30,6 +30,7 @@ mod plain;
 mod process;
 mod program;
 mod pump;
+mod rules;
 mod run;
 mod say;
 mod stderr;

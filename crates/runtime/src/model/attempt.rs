@@ -13,6 +13,7 @@ use super::{
     conversation::Conversation,
     exchange::{Trouble, at},
     run::{Over, Run},
+    wishes::Manner,
 };
 use crate::{RuntimeError, ToolSpec};
 
@@ -74,7 +75,8 @@ impl Run<'_> {
     ) -> (bool, Result<Answer, Trouble>) {
         let codec = self.dialect().codec();
         let instructions = &self.instructions;
-        let ask = Ask { model: &self.model, instructions, conversation: talk, tools };
+        let manner = self.manner();
+        let ask = Ask { model: &self.model, instructions, conversation: talk, tools, manner };
         let shown = AtomicBool::new(false);
         let show = |pieces: Vec<Piece>| {
             shown.store(true, Ordering::Relaxed);
@@ -86,6 +88,12 @@ impl Run<'_> {
         reader.avoid(self.taken.clone());
         let answer = self.exchange.stream(&path, &codec.body(&ask), reader, show).await;
         (shown.into_inner(), answer)
+    }
+
+    fn manner(&self) -> Manner {
+        let wished = &self.context.endpoint;
+        let is_local = self.exchange.endpoint().is_local();
+        Manner { effort: wished.effort, max_tokens: wished.max_answer_tokens, is_local }
     }
 
     fn piece(&self, piece: Piece) -> AgentEvent {

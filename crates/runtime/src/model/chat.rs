@@ -18,6 +18,7 @@ use super::{
     conversation::Part,
     speech::{arguments, text},
     turns::{StepTurn, Turn, arguments_text, turns},
+    wishes::{Manner, word},
 };
 use crate::ToolSpec;
 
@@ -64,6 +65,7 @@ impl Codec for Chat {
         if !ask.tools.is_empty() {
             body["tools"] = ask.tools.iter().map(tool).collect();
         }
+        limit(&mut body, ask.manner);
         body
     }
 
@@ -73,6 +75,20 @@ impl Codec for Chat {
 
     fn parts(&self, items: &[Value]) -> Vec<Part> {
         items.iter().flat_map(parts_of).collect()
+    }
+}
+
+/// OpenAI's thinking models refuse the old name of the limit; Ollama and LM Studio knew no other for
+/// long (<https://github.com/ollama/ollama/issues/7125>).
+fn limit(body: &mut Value, manner: Manner) {
+    if let Some(effort) = manner.effort {
+        body["reasoning_effort"] = word(effort).into();
+    }
+    if let Some(tokens) = manner.max_tokens {
+        body["max_completion_tokens"] = tokens.into();
+        if manner.is_local {
+            body["max_tokens"] = tokens.into();
+        }
     }
 }
 

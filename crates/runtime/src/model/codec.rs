@@ -6,7 +6,10 @@ use std::{collections::BTreeSet, fmt};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 
-use super::conversation::{Conversation, Part};
+use super::{
+    conversation::{Conversation, Part},
+    wishes::Manner,
+};
 use crate::ToolSpec;
 
 /// The ways of speaking. The name is what a stored step carries.
@@ -56,6 +59,7 @@ pub struct Ask<'a> {
     /// Valid: see [`Conversation::check`].
     pub conversation: &'a Conversation,
     pub tools: &'a [ToolSpec],
+    pub manner: Manner,
 }
 
 /// One dialect. Pure: the same question gives the same bytes.

@@ -90,6 +90,18 @@ impl Endpoint {
         Ok(self)
     }
 
+    /// One that is no secret: which account pays.
+    pub(super) fn with_account(
+        mut self,
+        name: &'static str,
+        id: &str,
+    ) -> Result<Self, EndpointError> {
+        let value =
+            HeaderValue::from_str(id).map_err(|_| EndpointError::Header(name.to_owned()))?;
+        self.headers.insert(HeaderName::from_static(name), value);
+        Ok(self)
+    }
+
     /// Without the key and the headers that were sent: servers repeat them when they do not like them.
     pub(super) fn masked(&self, text: String) -> String {
         self.secrets.iter().fold(text, |text, secret| {

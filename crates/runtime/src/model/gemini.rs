@@ -8,6 +8,7 @@
 
 mod reader;
 
+use musher_protocol::Effort;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -15,6 +16,7 @@ use super::{
     conversation::Part,
     speech::{object, text},
     turns::{CallResult, StepTurn, Turn, turns},
+    wishes::word,
 };
 use crate::ToolSpec;
 
@@ -50,8 +52,8 @@ impl Codec for Gemini {
             let declarations: Vec<Value> = ask.tools.iter().map(tool).collect();
             body["tools"] = json!([{ "functionDeclarations": declarations }]);
         }
-        if thinks(ask.model) {
-            body["generationConfig"] = json!({ "thinkingConfig": { "includeThoughts": true } });
+        if let Some(config) = generation(ask) {
+            body["generationConfig"] = config;
         }
         body
     }
@@ -72,6 +74,40 @@ fn escaped(model: &str) -> String {
         true => path + char::from(byte).encode_utf8(&mut [0; 4]),
         false => format!("{path}%{byte:02X}"),
     })
+}
+
+fn generation(ask: &Ask<'_>) -> Option<Value> {
+    let mut thinking = Map::new();
+    if thinks(ask.model) {
+        thinking.insert("includeThoughts".to_owned(), true.into());
+    }
+    if let Some(effort) = ask.manner.effort {
+        let (name, value) = thinking_effort(ask.model, effort);
+        thinking.insert(name.to_owned(), value);
+    }
+    let mut config = Map::new();
+    if !thinking.is_empty() {
+        config.insert("thinkingConfig".to_owned(), thinking.into());
+    }
+    if let Some(tokens) = ask.manner.max_tokens {
+        config.insert("maxOutputTokens".to_owned(), tokens.into());
+    }
+    (!config.is_empty()).then(|| config.into())
+}
+
+/// Gemini 3 and later take a level, those before a budget of tokens: what Google's own OpenAI dialect
+/// makes of the same words (<https://ai.google.dev/gemini-api/docs/openai#thinking>, November 2026).
+fn thinking_effort(model: &str, effort: Effort) -> (&'static str, Value) {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    if !["gemini-1", "gemini-2"].iter().any(|old| name.starts_with(old)) {
+        return ("thinkingLevel", word(effort).to_uppercase().into());
+    }
+    let budget = match effort {
+        Effort::Low => 1_024,
+        Effort::Medium => 8_192,
+        Effort::High => 24_576,
+    };
+    ("thinkingBudget", budget.into())
 }
 
 /// The models that cannot think refuse the question for thoughts.

@@ -18,6 +18,7 @@ use super::{
     endpoint::{Endpoint, EndpointError, Patience},
     prices::Prices,
     probe::{USUAL_PORTS, find_at},
+    wishes,
 };
 use crate::{AgentRuntime, RuntimeContext, RuntimeKind};
 
@@ -131,6 +132,7 @@ impl ModelKind {
         secrets: &BTreeMap<String, SecretString>,
     ) -> Result<Endpoint, String> {
         let dialect = self.dialect(settings)?;
+        wishes::check(dialect, settings)?;
         let base = settings.base_url.as_deref().unwrap_or(Endpoint::default_base(dialect));
         let wrong = |error: EndpointError| error.to_string();
         let mut endpoint = Endpoint::new(base, dialect).map_err(wrong)?;
@@ -139,6 +141,15 @@ impl ModelKind {
         }
         for (name, value) in &settings.headers {
             endpoint = endpoint.with_header(name, value).map_err(wrong)?;
+        }
+        let accounts = [
+            ("openai-organization", &settings.organization),
+            ("openai-project", &settings.account_project),
+        ];
+        for (name, id) in accounts {
+            if let Some(id) = id {
+                endpoint = endpoint.with_account(name, id).map_err(wrong)?;
+            }
         }
         Ok(endpoint)
     }
@@ -194,6 +205,10 @@ impl RuntimeKind for ModelKind {
             hint: (!found).then(|| self.key_hint()),
             models: vec![self.default_model().to_owned()],
         }
+    }
+
+    fn check_endpoint(&self, wanted: &EndpointSettings) -> Result<(), String> {
+        wishes::check(self.dialect(wanted)?, wanted)
     }
 
     async fn probe(&self, wanted: &EndpointProbeParams) -> Option<EndpointReport> {

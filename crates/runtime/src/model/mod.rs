@@ -30,6 +30,7 @@ mod room;
 mod run;
 mod speech;
 mod turns;
+mod wishes;
 
 use std::{
     collections::BTreeSet,
@@ -48,6 +49,7 @@ pub use endpoint::{Endpoint, EndpointError, Patience};
 pub use kind::{Keys, ModelKind};
 pub use prices::{Known, Price, Prices};
 pub use probe::{USUAL_PORTS, find_at};
+pub use wishes::{Manner, check_headers};
 
 use crate::{
     AgentInput, AgentRuntime, EventLog, EventSink, EventStream, RuntimeContext, RuntimeError,

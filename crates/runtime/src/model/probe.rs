@@ -18,6 +18,7 @@ use super::{
     exchange::Exchange,
     kind::ModelKind,
     prices::Prices,
+    wishes::Manner,
 };
 use crate::ToolSpec;
 use ask::Found;
@@ -167,7 +168,8 @@ async fn speak(endpoint: Endpoint, model: &str) -> Result<(Answer, usize), Fault
         }),
     }];
     let instructions = "Answer in as few words as you can.";
-    let ask = Ask { model, instructions, conversation: &conversation, tools: &tools };
+    let manner = Manner::default();
+    let ask = Ask { model, instructions, conversation: &conversation, tools: &tools, manner };
     let mut pieces = 0;
     let show = |more: Vec<_>| {
         pieces += more.len();

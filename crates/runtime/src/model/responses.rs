@@ -15,6 +15,7 @@ use super::{
     conversation::Part,
     speech::{arguments, text},
     turns::{StepTurn, Turn, arguments_text, turns},
+    wishes::word,
 };
 use crate::ToolSpec;
 
@@ -56,6 +57,12 @@ impl Codec for Responses {
         }
         if tells_thoughts(ask.model) {
             body["reasoning"] = json!({ "summary": "auto" });
+        }
+        if let Some(effort) = ask.manner.effort {
+            body["reasoning"]["effort"] = word(effort).into();
+        }
+        if let Some(tokens) = ask.manner.max_tokens {
+            body["max_output_tokens"] = tokens.into();
         }
         body
     }

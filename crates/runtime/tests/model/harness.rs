@@ -176,7 +176,7 @@ fn context(endpoint: &ScriptedEndpoint, folder: PathBuf, tools: ToolAccess) -> R
         endpoint: EndpointSettings {
             base_url: Some(endpoint.base_url()),
             dialect: Some(endpoint.dialect().name().into()),
-            headers: BTreeMap::new(),
+            ..EndpointSettings::default()
         },
         secrets: BTreeMap::new(),
         run_dir: folder,

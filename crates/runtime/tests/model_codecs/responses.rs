@@ -3,6 +3,7 @@
 use musher_runtime::{
     ToolSpec,
     model::{
+        Manner,
         codec::{Answer, Ask, Dialect, FaultKind, Finish},
         conversation::{Conversation, Entry, Step},
     },
@@ -283,8 +284,9 @@ fn strictness_is_said_of_every_tool() {
     let strict = |parameters: Value| {
         let tools = [ToolSpec { name: "t".into(), description: "T.".into(), parameters }];
         let conversation = Conversation { entries: vec![user("Go.")] };
-        let ask =
-            Ask { model: "gpt-5.5", instructions: "", conversation: &conversation, tools: &tools };
+        let manner = Manner::default();
+        let (model, instructions) = ("gpt-5.5", "");
+        let ask = Ask { model, instructions, conversation: &conversation, tools: &tools, manner };
         RESPONSES.codec().body(&ask)["tools"][0]["strict"].as_bool().unwrap()
     };
     let closed = json!({ "type": "object", "properties": { "a": { "type": ["string", "null"] } },

@@ -7,7 +7,10 @@ use rusqlite::{Connection, backup::Backup};
 use crate::{StoreError, StoreErrorKind};
 
 /// Step n makes version n + 1. Released steps are never edited or removed.
-pub(super) const STEPS: &[&str] = &[include_str!("../../migrations/0001_first.sql")];
+pub(super) const STEPS: &[&str] = &[
+    include_str!("../../migrations/0001_first.sql"),
+    include_str!("../../migrations/0002_rules.sql"),
+];
 
 pub(super) fn version(conn: &Connection) -> Result<usize, StoreError> {
     let version: i64 = conn

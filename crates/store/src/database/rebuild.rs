@@ -10,12 +10,13 @@ use super::rows;
 use crate::{Folded, Header, StoreError, fold::RunFold, transcript::fold_transcript};
 
 /// Tables and how many columns they have; what a damaged database may still give.
-const SALVAGED: [(&str, &str, usize); 7] = [
+const SALVAGED: [(&str, &str, usize); 8] = [
     ("projects", "id, data", 2),
     ("stories", "id, created_at, data", 3),
     ("runs", "id, story, created_at, data", 4),
     ("sessions", "story, run, seen_at, data", 4),
     ("trust", "project, digest, at, data", 4),
+    ("rules", "project, rule, at", 3),
     ("read_marks", "run, seq", 2),
     ("settings", "key, value", 2),
 ];
@@ -35,7 +36,8 @@ pub(super) fn rebuild(
         && !salvage(conn, damaged)
     {
         notices.push(
-            "Not all of it could be read: settings, marks and answers about trust may be missing."
+            "Not all of it could be read: settings, marks, rules of projects and answers about trust may \
+             be missing."
                 .to_owned(),
         );
     }

@@ -118,6 +118,7 @@ pub(super) fn remove_project(conn: &mut Connection, project: &ProjectId) -> Done
     let change = conn.transaction()?;
     change.execute("DELETE FROM projects WHERE id = ?1", [project.as_str()])?;
     change.execute("DELETE FROM trust WHERE project = ?1", [project.as_str()])?;
+    change.execute("DELETE FROM rules WHERE project = ?1", [project.as_str()])?;
     change.commit()
 }
 
@@ -162,6 +163,25 @@ pub(super) fn trust_of(
 ) -> Done<Option<TrustAnswer>> {
     let sql = "SELECT data FROM trust WHERE project = ?1 AND digest = ?2";
     Ok(list(conn, sql, &[&project.as_str(), &digest])?.pop())
+}
+
+pub(super) fn rules(conn: &Connection, project: &ProjectId) -> Done<Vec<String>> {
+    let mut query =
+        conn.prepare_cached("SELECT rule FROM rules WHERE project = ?1 ORDER BY at, rowid")?;
+    query.query_map([project.as_str()], |row| row.get(0))?.collect()
+}
+
+pub(super) fn put_rule(conn: &Connection, project: &ProjectId, rule: &str, at: i64) -> Done<()> {
+    conn.prepare_cached("INSERT OR IGNORE INTO rules (project, rule, at) VALUES (?1, ?2, ?3)")?
+        .execute((project.as_str(), rule, at))?;
+    Ok(())
+}
+
+pub(super) fn remove_rule(conn: &Connection, project: &ProjectId, rule: &str) -> Done<bool> {
+    let removed = conn
+        .prepare_cached("DELETE FROM rules WHERE project = ?1 AND rule = ?2")?
+        .execute((project.as_str(), rule))?;
+    Ok(removed > 0)
 }
 
 pub(super) fn mark_read(conn: &Connection, run: &RunId, seq: u64) -> Done<()> {

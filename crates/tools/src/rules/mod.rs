@@ -62,7 +62,7 @@ pub struct Spot {
     pub place: Relative,
 }
 
-/// A project's rules, in the order in which they are written.
+/// Rules in the order in which they are written.
 #[derive(Clone, Debug, Default)]
 pub struct Rules(Vec<Rule>);
 
@@ -72,6 +72,10 @@ pub struct Rule {
     text: String,
     allow: bool,
     about: About,
+    /// The words behind what it is about.
+    pattern: String,
+    /// It holds for every run of the project.
+    of_project: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -126,7 +130,13 @@ impl FromStr for Rule {
             _ => return Err(refuse("it is about none of read, edit, run, fetch and tool".into())),
         };
         let text = line.split_whitespace().collect::<Vec<_>>().join(" ");
-        Ok(Self { text, allow, about })
+        Ok(Self { text, allow, about, pattern, of_project: false })
+    }
+}
+
+impl FromIterator<Rule> for Rules {
+    fn from_iter<T: IntoIterator<Item = Rule>>(rules: T) -> Self {
+        Self(rules.into_iter().collect())
     }
 }
 
@@ -137,6 +147,14 @@ impl Rules {
         let lines = text.lines().map(str::trim);
         let lines = lines.filter(|line| !line.is_empty() && !line.starts_with('#'));
         lines.map(str::parse).collect::<Result<_, _>>().map(Self)
+    }
+
+    /// These, said to be the project's, and `more`.
+    #[must_use]
+    pub fn of_project_and(mut self, more: Self) -> Self {
+        self.0.iter_mut().for_each(|rule| rule.of_project = true);
+        self.0.extend(more.0);
+        self
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
@@ -176,14 +194,14 @@ impl Rules {
             return deny(rule);
         }
         if access == Access::Read {
-            let rule = self.allows(access, &spot.place).map(ToString::to_string);
+            let rule = self.allows(access, &spot.place).map(Rule::reason);
             return allow(rule.unwrap_or_else(|| "reading in the worktree needs no leave".into()));
         }
         if let Some(verdict) = of_mode(mode) {
             return verdict;
         }
         match self.allows(access, &spot.place) {
-            Some(rule) => allow(rule),
+            Some(rule) => allow(rule.reason()),
             None if mode == PermissionMode::AcceptEdits => allow("the mode is accept-edits"),
             None => ask("no rule allows this edit"),
         }
@@ -197,7 +215,7 @@ impl Rules {
             return verdict;
         }
         match self.0.iter().find(|rule| rule.allow && fits(&rule.about)) {
-            Some(rule) => allow(rule),
+            Some(rule) => allow(rule.reason()),
             None => ask("no rule allows it"),
         }
     }
@@ -244,7 +262,7 @@ impl Rules {
                 About::Run(pattern) => rule.allow && pattern.allows(words),
                 _ => false,
             });
-            match rule.map(ToString::to_string) {
+            match rule.map(Rule::reason) {
                 Some(rule) if rules.contains(&rule) => {}
                 Some(rule) => rules.push(rule),
                 None => {
@@ -265,6 +283,53 @@ impl Rules {
 }
 
 impl Rule {
+    pub fn allows(&self) -> bool {
+        self.allow
+    }
+
+    /// As a verdict names it.
+    fn reason(&self) -> String {
+        match self.of_project {
+            true => format!("the project's rule `{}`", self.text),
+            false => self.text.clone(),
+        }
+    }
+
+    /// For whoever has rules of its own to make of it.
+    pub fn told(&self) -> musher_runtime::Rule {
+        let about = match self.about {
+            About::Path(Access::Read, _) => musher_runtime::About::Read,
+            About::Path(Access::Edit, _) => musher_runtime::About::Edit,
+            About::Run(_) => musher_runtime::About::Run,
+            About::Fetch(_) => musher_runtime::About::Fetch,
+            About::Tool(_) => musher_runtime::About::Tool,
+        };
+        let (text, pattern) = (self.text.clone(), self.pattern.clone());
+        musher_runtime::Rule { text, allow: self.allow, about, pattern }
+    }
+
+    /// For people, one sentence.
+    pub fn sentence(&self) -> String {
+        let named = |one: &str, all: &str| match self.pattern.as_str() {
+            "" => all.to_owned(),
+            pattern => format!("{one}`{pattern}`"),
+        };
+        let (what, may) = match self.about {
+            About::Path(Access::Read, _) => (named("", "Any file"), "be read"),
+            About::Path(Access::Edit, _) => (named("", "Any file"), "be changed"),
+            About::Run(_) => (named("", "Any command"), "run"),
+            About::Fetch(_) => (named("Pages of ", "Any page"), "be fetched"),
+            About::Tool(_) => (named("The tool ", "Any tool of a server"), "be used"),
+        };
+        match self.allow {
+            true => format!("{what} may {may} unasked."),
+            false if self.pattern.is_empty() => {
+                format!("{} may {may}.", what.replacen("Any", "No", 1))
+            }
+            false => format!("{what} may never {may}."),
+        }
+    }
+
     fn is_about_path(&self, access: Access, place: &Relative) -> bool {
         match &self.about {
             About::Path(about, glob) if *about == access => {
@@ -296,7 +361,7 @@ fn allow(reason: impl ToString) -> Verdict {
 }
 
 fn deny(rule: &Rule) -> Verdict {
-    Verdict::Deny { reason: rule.to_string() }
+    Verdict::Deny { reason: rule.reason() }
 }
 
 fn ask(reason: impl ToString) -> Verdict {

@@ -8,6 +8,7 @@ mod chat;
 mod gemini;
 mod responses;
 mod schema;
+mod wishes;
 
 use std::{collections::BTreeSet, fmt};
 
@@ -74,6 +75,8 @@ pub enum Rule {
     ToolName,
     /// Schemas are what the dialect takes.
     Schema,
+    /// Effort and the answer's limit are what the dialect takes.
+    Wishes,
 }
 
 /// What the server said so far, answer by answer.
@@ -151,6 +154,7 @@ pub fn of_body(
     }
     let model = model_of(dialect, request, body);
     found.unless(!model.is_empty(), Rule::Body, || "you must provide a model parameter".to_owned());
+    wishes::check(dialect, &model, body, &mut found);
     match dialect {
         Dialect::Responses => responses::check(body, memory, &mut found),
         Dialect::Chat => chat::check(body, memory, &mut found),

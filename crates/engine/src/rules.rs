@@ -1,0 +1,91 @@
+//! A project's rules: what a person allowed or denied in every run of it. They are kept as they are
+//! written; `musher_tools` alone reads them.
+
+use musher_protocol::*;
+use musher_tools::{Rule, Rules};
+
+use crate::{
+    Engine,
+    core::{Core, bad_request, not_found},
+};
+
+/// More than a person can look over.
+const MOST_RULES: usize = 500;
+const LONGEST_RULE: usize = 1000;
+
+impl Engine {
+    pub async fn rule_list(&self, params: ProjectParams) -> Result<Vec<ProjectRule>, ApiError> {
+        let project = self.project(&params.project).await?;
+        let rules = rules_in(&self.core, &project.id).await?;
+        Ok(rules.iter().map(|rule| self.shown(rule)).collect())
+    }
+
+    /// Holds for runs that start from now on.
+    pub async fn rule_add(&self, params: RuleParams) -> Result<Vec<ProjectRule>, ApiError> {
+        let project = self.project(&params.project).await?.id;
+        let rule = rule_of(&params.rule)?;
+        let known = self.core.store.rules(&project).await?;
+        if known.len() >= MOST_RULES {
+            return Err(bad_request(format!("A project has at most {MOST_RULES} rules."))
+                .with_hint("Remove some, or say more with one: `allow run cargo *`."));
+        }
+        self.core.store.put_rule(&project, &rule.to_string(), self.core.now()).await?;
+        self.rule_list(ProjectParams { project }).await
+    }
+
+    pub async fn rule_remove(&self, params: RuleParams) -> Result<Vec<ProjectRule>, ApiError> {
+        let project = self.project(&params.project).await?.id;
+        // As rules are kept: one space between words.
+        let rule = params.rule.split_whitespace().collect::<Vec<_>>().join(" ");
+        if !self.core.store.remove_rule(&project, &rule).await? {
+            return Err(not_found("rule", format!("`{rule}` in this project"))
+                .with_hint("`musher rules list` shows the ones there are."));
+        }
+        self.rule_list(ProjectParams { project }).await
+    }
+
+    fn shown(&self, rule: &Rule) -> ProjectRule {
+        let told = rule.told();
+        ProjectRule {
+            rule: rule.to_string(),
+            allow: rule.allows(),
+            sentence: rule.sentence(),
+            notes: self.core.registry.all().filter_map(|kind| kind.cannot_keep(&told)).collect(),
+        }
+    }
+}
+
+fn rule_of(line: &str) -> Result<Rule, ApiError> {
+    if line.len() > LONGEST_RULE || line.contains(char::is_control) {
+        return Err(bad_request(
+            "A rule is one short line: write for example `allow run cargo test*`.",
+        ));
+    }
+    line.parse().map_err(|error| bad_request(sentence(&error)))
+}
+
+/// # Errors
+/// When a stored one cannot be read: to leave it out in silence would be worse.
+pub(crate) async fn rules_in(core: &Core, project: &ProjectId) -> Result<Vec<Rule>, ApiError> {
+    let lines = core.store.rules(project).await?;
+    let read = |line: &String| {
+        line.parse().map_err(|error| {
+            bad_request(sentence(&error)).with_hint(format!("`musher rules remove \"{line}\"`"))
+        })
+    };
+    lines.iter().map(read).collect()
+}
+
+/// The project's rules, and the run's own: each allowed or refused tool is a rule without its first
+/// word.
+pub(crate) fn rules_of(project: &[Rule], settings: &RunSettings) -> Result<Rules, ApiError> {
+    let allowed = settings.allowed_tools.iter().map(|rule| format!("allow {rule}"));
+    let denied = settings.disallowed_tools.iter().map(|rule| format!("deny {rule}"));
+    let text: Vec<String> = allowed.chain(denied).collect();
+    let own = Rules::parse(&text.join("\n")).map_err(|error| bad_request(sentence(&error)))?;
+    Ok(project.iter().cloned().collect::<Rules>().of_project_and(own))
+}
+
+fn sentence(error: &musher_tools::RuleError) -> String {
+    format!("The rule {error}.")
+}
