@@ -84,11 +84,16 @@ pub(crate) fn danger(setting: &Setting) -> Option<&'static str> {
     if value.is_empty() {
         return None;
     }
-    match (setting.section(), setting.variable()) {
+    let (section, variable) = (setting.section(), setting.variable());
+    program(section, variable, value).or_else(|| detour(section, variable, value))
+}
+
+/// A program that git, or what comes with it, runs.
+fn program(section: &str, variable: &str, value: &str) -> Option<&'static str> {
+    match (section, variable) {
         ("core", "fsmonitor") if is_boolean(value) => None,
         ("core", "fsmonitor") => Some("A program that git runs for almost every command."),
         ("core", "hookspath") => Some("Where git finds hooks, programs that it runs by itself."),
-        ("core", "worktree") => Some("Makes git work in another folder."),
         ("core", "sshcommand" | "gitproxy") => Some("A program that git runs to reach a server."),
         ("core" | "sequence", "editor") => Some("A program that git runs to edit a message."),
         ("core", "pager") | ("pager", _) if !is_boolean(value) => {
@@ -113,6 +118,23 @@ pub(crate) fn danger(setting: &Setting) -> Option<&'static str> {
         ("remote", "uploadpack" | "receivepack" | "vcs") => {
             Some("A program that git runs to fetch or push.")
         }
+        ("lfs", "path" | "args" | "standalonetransferagent") => {
+            Some("A program that git-lfs runs.")
+        }
+        ("interactive", "difffilter") | ("tar", "command") | ("web", "browser") => {
+            Some("A program that git runs.")
+        }
+        ("difftool" | "mergetool" | "browser" | "man" | "guitool", "cmd" | "path") => {
+            Some("A program that git runs on demand.")
+        }
+        _ => None,
+    }
+}
+
+/// Another place that git takes its files, its settings or its history from.
+fn detour(section: &str, variable: &str, value: &str) -> Option<&'static str> {
+    match (section, variable) {
+        ("core", "worktree") => Some("Makes git work in another folder."),
         ("remote", "url" | "pushurl") if value.to_ascii_lowercase().starts_with("ext::") => {
             Some("An address that runs a program.")
         }
@@ -120,16 +142,7 @@ pub(crate) fn danger(setting: &Setting) -> Option<&'static str> {
             Some("Changes the address that git fetches from or pushes to.")
         }
         ("protocol", "allow") => Some("Allows ways to fetch that git forbids."),
-        ("lfs", "path" | "args" | "standalonetransferagent") => {
-            Some("A program that git-lfs runs.")
-        }
         ("include" | "includeif", "path") => Some("Brings in settings from another file."),
-        ("interactive", "difffilter") | ("tar", "command") | ("web", "browser") => {
-            Some("A program that git runs.")
-        }
-        ("difftool" | "mergetool" | "browser" | "man" | "guitool", "cmd" | "path") => {
-            Some("A program that git runs on demand.")
-        }
         _ => None,
     }
 }

@@ -4,15 +4,15 @@
 mod support;
 
 use musher_protocol::{ChangeKind, FileChange};
+use musher_worktree::Created;
 use support::{Repo, files, pipe, write};
 
 fn brief(change: &FileChange) -> (String, ChangeKind, u32, u32) {
     (change.path.clone(), change.kind, change.added, change.removed)
 }
 
-#[tokio::test]
-async fn every_way_to_change_a_file_counts_once() {
-    let repo = Repo::new();
+/// A worktree whose files differ from their base in every way there is.
+async fn changed_in_every_way(repo: &Repo) -> Created {
     repo.write("gone.txt", "1\n2\n");
     repo.write("moved.txt", "one\ntwo\nthree\nfour\nfive\n");
     repo.write("picture", b"\0\x01\x02");
@@ -34,7 +34,14 @@ async fn every_way_to_change_a_file_counts_once() {
     write(dir, "new dir/ünï.txt", "no end of line");
     write(dir, "ignored", "never shown\n");
     repo.run_in(dir, &["rm", "-q", "--cached", "dir/b.txt"]);
+    made
+}
 
+#[tokio::test]
+async fn every_way_to_change_a_file_counts_once() {
+    let repo = Repo::new();
+    let made = changed_in_every_way(&repo).await;
+    let dir = made.path.as_path();
     let changes = repo.git.changes(dir, &made.base_commit).await.unwrap();
     let expected = [
         ("a.txt", ChangeKind::Modified, 1, 1),
