@@ -9,7 +9,7 @@ import { AppState } from '../src/state/app.svelte';
 import { askedOf } from '../src/words/asked';
 import { named, refusals } from '../src/words/folders';
 import { partsOf } from '../src/words/signs';
-import { verbOf } from '../src/words/tools';
+import { resultNote, verbOf } from '../src/words/tools';
 
 const request = (more: Partial<PermissionRequest>): PermissionRequest => ({
   request: 'q',
@@ -265,6 +265,10 @@ describe('the words of a tool', () => {
     expect(verbOf(use('run'), { denied: no, live: no })).toBe('Cut off');
     expect(verbOf(use('run'), { denied: no, live: yes })).toBe('Running');
     expect(verbOf(use('run', true), { denied: no, live: no })).toBe('Ran');
+    const text = "The user doesn't want to proceed with this tool use. The tool use was rejected.";
+    const stopped = { ...use('run'), result: { id: 'c', text, is_error: true }, endedAt: '' };
+    expect(verbOf(stopped, { denied: no, live: no })).toBe('Cut off');
+    expect(resultNote([{ ...stopped, endedAt: 'x' }]).bad).toBe(false);
   });
 });
 

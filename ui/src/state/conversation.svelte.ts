@@ -75,6 +75,13 @@ export class Conversation {
     }
   }
 
+  /** What the story says of itself has changed: its worktree was made, from a base that is known now. */
+  async askStory(run: string): Promise<void> {
+    // What is not answered is asked again when it is opened again.
+    const detail = await this.host.call('run_get', { run }).catch(() => null);
+    if (detail) this.story = detail.story;
+  }
+
   /** A summary of one of its runs came: a run that is not known yet joins. */
   heard(summary: RunSummary): void {
     if (!this.loaded || this.parts.some((part) => part.run === summary.id)) return;

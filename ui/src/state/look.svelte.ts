@@ -16,7 +16,8 @@ class Look {
   theme = $state<Theme>(read('theme', 'system') as Theme);
   density = $state<Density>(read('density', 'comfortable') as Density);
   side = $state(width('side', 232));
-  review = $state(width('review', 480));
+  /** A wide window leaves more to the changes than to an empty middle. */
+  review = $state(width('review', Math.min(760, Math.max(480, Math.round(innerWidth * 0.36)))));
   files = $state(width('files', 190));
 
   setTheme = (theme: Theme): void => {

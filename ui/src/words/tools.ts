@@ -33,17 +33,24 @@ export function verbOf(use: ToolUse, { denied, live }: Fate): string {
   // Who denied it stands at the card's right end.
   if (denied) return NOT_DONE[kind] ?? (kind === 'run' ? 'Not run' : `${name} not used`);
   if (!use.result) return live ? now || name : 'Cut off';
+  if (wasTurnedDown(use)) return 'Cut off';
   if (now === '') return name;
   // A command that failed was run all the same.
   if (use.result.is_error) return NOT_DONE[kind] ?? done;
   return use.result.edit?.created ? 'Created' : done;
 }
 
+/** What Claude Code tells its model of a use that a stop broke off: long, and not meant for a person. */
+const TURNED_DOWN = "The user doesn't want to proceed with this tool use.";
+export function wasTurnedDown({ result }: ToolUse): boolean {
+  return result?.is_error === true && result.text.startsWith(TURNED_DOWN);
+}
+
 /** What stands at the right end of a tool's card. */
 export function resultNote(uses: ToolUse[]): { text: string; bad: boolean } {
   const last = uses[uses.length - 1];
   if (!last?.result || !last.endedAt) return { text: '', bad: false };
-  const failed = uses.some((use) => use.result?.is_error);
+  const failed = uses.some((use) => use.result?.is_error && !wasTurnedDown(use));
   const took = span(last.startedAt, last.endedAt);
   if (failed) return { text: `failed · ${took}`, bad: true };
   if (last.call.kind === 'read') {
