@@ -30,6 +30,10 @@ const ASK: &str = "The conversation below has become too long to go on with. Wri
 impl Run<'_> {
     pub(super) async fn make_room(&mut self) -> Result<(), Over> {
         match self.room {
+            // A summary would only be longer.
+            Room::Whole if is_only_a_task(&self.talk) => Err(given_up(
+                "The task and the descriptions of the tools alone are too long for this model",
+            )),
             Room::Whole => {
                 self.room = Room::Summed;
                 match self.sum_up().await? {
@@ -39,8 +43,7 @@ impl Run<'_> {
             }
             Room::Summed => self.cut().await,
             Room::Cut => {
-                let message = "The conversation is too long for this model, also when it is cut.";
-                Err(Over::Outcome(failed(message)))
+                Err(given_up("The conversation is too long for this model, also when it is cut"))
             }
         }
     }
@@ -85,6 +88,25 @@ impl Run<'_> {
         self.talk.shorten(summary, kept);
         Ok(())
     }
+}
+
+fn given_up(why: &str) -> Over {
+    let message = format!(
+        "{why}. Choose a model that holds more, or start its server with a longer context."
+    );
+    Over::Outcome(failed(&message))
+}
+
+/// Whether there is nothing that a cut could leave out: no steps yet, and few words.
+fn is_only_a_task(talk: &Conversation) -> bool {
+    let mut words = 0;
+    talk.entries.iter().all(|entry| match entry {
+        Entry::User { text } => {
+            words += text.len();
+            words <= OF_TASK
+        }
+        _ => false,
+    })
 }
 
 /// How many of the last entries a cut keeps: at most [`KEPT`], from the beginning of a step on, and

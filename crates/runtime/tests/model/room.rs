@@ -8,6 +8,7 @@ use super::{harness::*, stops::*};
 each_dialect! {
     is_summed_up_once_then_cut_then_given_up,
     goes_on_from_the_summary,
+    is_given_up_at_once_when_there_is_nothing_to_leave_out,
 }
 
 const SUMMARY: &str = "The task was to do it; a change was made.";
@@ -72,4 +73,16 @@ async fn goes_on_from_the_summary(dialect: Dialect) {
     endpoint.check().unwrap();
     assert_eq!(resumed.result.outcome, RunOutcome::Completed);
     assert!(endpoint.turns()[5].body.to_string().contains(SUMMARY), "it is in the transcript");
+}
+
+async fn is_given_up_at_once_when_there_is_nothing_to_leave_out(dialect: Dialect) {
+    let script = Script::by(move |_| too_long(dialect));
+    let endpoint = ScriptedEndpoint::start(dialect, script).unwrap();
+    let over = Setup::new(&endpoint).start().finish().await;
+    endpoint.check().unwrap();
+    let RunOutcome::Failed { last_lines, .. } = &over.result.outcome else {
+        panic!("{:?}", over.result)
+    };
+    assert!(last_lines[0].contains("longer context"), "the next step is told: {last_lines:?}");
+    assert_eq!((endpoint.turns().len(), summaries(&over).len()), (1, 0));
 }
