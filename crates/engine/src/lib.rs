@@ -10,6 +10,7 @@ mod claims;
 mod core;
 mod doctor;
 mod engine;
+mod kept;
 mod keys;
 mod log;
 mod news;

@@ -113,14 +113,18 @@ impl Engine {
         let made_branch = stories.iter().any(|s| s.worktree == params.path && s.owns_worktree);
         let request = RemoveWorktree {
             root: PathBuf::from(project.root),
-            path: PathBuf::from(params.path),
+            path: PathBuf::from(&params.path),
             force: params.force,
             under: self.core.worktrees_dir().join(slug(&project.name)),
             used_by,
             made_branch,
             at: self.core.now(),
         };
-        Ok(self.core.git().await.remove(request).await?)
+        let report = self.core.git().await.remove(request).await?;
+        if report.removed {
+            self.core.tidy_tools_of_worktree(&params.path).await;
+        }
+        Ok(report)
     }
 
     /// A folder that an agent can work in, or the sentence that says why not.

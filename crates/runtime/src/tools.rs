@@ -91,6 +91,8 @@ pub struct ToolOutcome {
     pub plan: Option<Vec<PlanEntry>>,
     /// Processes of it that may still live.
     pub left: Vec<u32>,
+    /// What a person should know of it, a sentence each; the model is not told.
+    pub warnings: Vec<String>,
 }
 
 impl ToolOutcome {
@@ -119,7 +121,8 @@ pub trait ToolHost: Send + Sync {
         Vec::new()
     }
 
-    /// In an order that does not change within a run, so that providers can cache it.
+    /// Asked before each request. In an order that does not change within a run, so that providers can
+    /// cache it; what is new comes last.
     fn specs(&self, mode: PermissionMode) -> Vec<ToolSpec>;
 
     /// What the call would do, and whether it may. `Err` goes back to the model: an unknown tool,

@@ -2,9 +2,15 @@
 //! hand, well or badly, as its arguments and its tools' names say.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::io::{BufRead, Write};
+use std::{
+    io::{BufRead, Write},
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use serde_json::{Value, json};
+
+/// The tool `relist` was called: there is another list of tools since.
+static RELISTED: AtomicBool = AtomicBool::new(false);
 
 fn main() {
     let options: Vec<String> = std::env::args().skip(1).collect();
@@ -24,6 +30,11 @@ fn main() {
         note(&message);
         if has("garbage") {
             say("[info] a message came\n");
+        }
+        if message["params"]["name"] == "relist" {
+            RELISTED.store(true, Ordering::Relaxed);
+            let changed = "notifications/tools/list_changed";
+            say(&format!("{}\n", json!({"jsonrpc": "2.0", "method": changed})));
         }
         if let Some(result) = answer(&message) {
             let (kind, result) = match result {
@@ -71,6 +82,10 @@ fn answer(message: &Value) -> Option<Result<Value, Value>> {
 fn page(cursor: &Value) -> Value {
     let any = json!({"type": "object"});
     let tool = |name: &str| json!({"name": name, "inputSchema": any});
+    if RELISTED.load(Ordering::Relaxed) {
+        let place = json!({"name": "place", "description": "Another.", "inputSchema": any});
+        return json!({"tools": [tool("brand new"), place, tool("relist"), tool("die")]});
+    }
     if cursor == "2" {
         let large = json!({"type": "object", "description": "x".repeat(40_000)});
         return json!({"tools": [
@@ -83,7 +98,9 @@ fn page(cursor: &Value) -> Value {
         "inputSchema": {"$schema": "x", "type": "object", "properties": {"text": {"type": "string"}}},
         "annotations": {"readOnlyHint": true},
     });
-    let names = ["variable", "place", "hang", "die", "huge", "flood", "fail", "refuse", "picture"];
+    let names = [
+        "variable", "place", "hang", "die", "huge", "flood", "fail", "refuse", "picture", "relist",
+    ];
     let tools: Vec<Value> = std::iter::once(echo).chain(names.map(tool)).collect();
     json!({"tools": tools, "nextCursor": "2"})
 }

@@ -99,15 +99,18 @@ impl Host {
         Self { tools, servers: None, rules, judged: Mutex::default() }
     }
 
-    fn tools(&self) -> impl Iterator<Item = &(ToolSpec, Arc<dyn Tool>)> {
-        let opened = self.servers.as_ref().and_then(Servers::opened);
-        self.tools.iter().chain(opened.into_iter().flat_map(|opened| &opened.tools))
+    /// Those of servers come behind the engine's own.
+    fn served(&self) -> Vec<(ToolSpec, Arc<dyn Tool>)> {
+        self.servers.as_ref().map(Servers::tools).unwrap_or_default()
     }
 
-    fn tool(&self, name: &str) -> Result<&dyn Tool, String> {
-        let found = self.tools().find(|(spec, _)| spec.name == name);
-        found.map(|(_, tool)| &**tool).ok_or_else(|| {
-            let names: Vec<&str> = self.tools().map(|(spec, _)| spec.name.as_str()).collect();
+    fn tool(&self, name: &str) -> Result<Arc<dyn Tool>, String> {
+        let own = self.tools.iter().find(|(spec, _)| spec.name == name).map(|(_, tool)| tool);
+        let served = || self.servers.as_ref().and_then(|servers| servers.tool(name));
+        own.cloned().or_else(served).ok_or_else(|| {
+            let served = self.served();
+            let all = self.tools.iter().chain(&served);
+            let names: Vec<&str> = all.map(|(spec, _)| spec.name.as_str()).collect();
             format!("There is no tool of this name; there are {}.", names.join(", "))
         })
     }
@@ -133,7 +136,7 @@ impl Host {
 impl ToolHost for Host {
     async fn open(&self) -> Vec<String> {
         match &self.servers {
-            Some(servers) => servers.open().await.warnings.clone(),
+            Some(servers) => servers.open().await.to_vec(),
             None => Vec::new(),
         }
     }
@@ -146,9 +149,9 @@ impl ToolHost for Host {
     }
 
     fn specs(&self, mode: PermissionMode) -> Vec<ToolSpec> {
-        let offered =
-            self.tools().filter(|(_, tool)| mode != PermissionMode::Plan || tool.only_reads());
-        offered.map(|(spec, _)| spec.clone()).collect()
+        let all = self.tools.iter().cloned().chain(self.served());
+        let offered = all.filter(|(_, tool)| mode != PermissionMode::Plan || tool.only_reads());
+        offered.map(|(spec, _)| spec).collect()
     }
 
     async fn intent(&self, call: &Call, mode: PermissionMode) -> Result<Intent, String> {

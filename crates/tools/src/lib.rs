@@ -21,6 +21,7 @@ mod change;
 mod edit;
 mod fetch;
 mod host;
+mod kept;
 mod list;
 mod mcp;
 mod output;
@@ -38,7 +39,7 @@ pub mod schema;
 pub mod show;
 
 pub use host::{Host, HostConfig, HostError};
+pub use kept::{clean, clean_told};
 pub use mcp::{Patience, ServerSources};
 pub use rules::{Demand, Rule, RuleError, Rules};
-pub use run::clean;
 pub use tool::{Planned, Tool};

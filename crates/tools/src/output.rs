@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 const HEAD: usize = 8_000;
 const TAIL: usize = 22_000;
+/// What is said up to here is told whole.
+pub const TOLD: usize = HEAD + TAIL;
 
 #[derive(Default)]
 pub struct Output {

@@ -21,19 +21,24 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Demand, HostConfig, Planned, Tool, output::Output, rules::Script, schema, show::visible,
-    site::Site, tool::arguments,
+    Demand, HostConfig, Planned, Tool,
+    kept::{FOLDER, OF_COMMAND, folders},
+    output::Output,
+    rules::Script,
+    schema,
+    show::visible,
+    site::Site,
+    tool::arguments,
 };
 
 const DEFAULT_TIMEOUT: u64 = 120;
 const LONGEST_TIMEOUT: u64 = 3600;
 /// From TERM to KILL, when a command is stopped or its time is over.
 const GRACE: Ending = Ending { eof_grace: Duration::ZERO, term_grace: Duration::from_millis(500) };
-/// What a command may say in all. All of it is kept on disk as long as the run's folder.
+/// What a command may say in all. How long it is kept: [`crate::kept`].
 const MOST_SAID: u64 = 64 << 20;
 /// Both outputs in one, in the order in which they come; then the command itself, unchanged.
 const JOINED: &str = "exec /bin/sh -c \"$1\" 2>&1";
-pub const FOLDER: &str = "tools";
 /// Calls of one id that a run may have: one, but for a model that says its ids twice.
 const MOST_NAMESAKES: u32 = 1000;
 
@@ -295,7 +300,11 @@ fn fresh_folder(run_dir: &Path, id: &str) -> io::Result<(PathBuf, String)> {
         .take(64)
         .collect();
     for number in 1..MOST_NAMESAKES {
-        let name = if number == 1 { format!("c-{plain}") } else { format!("c-{plain}-{number}") };
+        let name = if number == 1 {
+            format!("{OF_COMMAND}{plain}")
+        } else {
+            format!("{OF_COMMAND}{plain}-{number}")
+        };
         match fs::create_dir(above.join(&name)) {
             Ok(()) => return Ok((above.join(&name), name)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
@@ -303,11 +312,6 @@ fn fresh_folder(run_dir: &Path, id: &str) -> io::Result<(PathBuf, String)> {
         }
     }
     Err(io::ErrorKind::AlreadyExists.into())
-}
-
-fn folders(run_dir: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(run_dir.join(FOLDER)).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect()
 }
 
 /// Living processes with a mark.
@@ -333,12 +337,4 @@ async fn end_one(folder: &Path, mark: &str) -> Vec<u32> {
             marked(mark)
         }
     }
-}
-
-/// Removes the kept output of all commands of a run that is over.
-///
-/// # Errors
-/// `Refused` while one of them is not over.
-pub fn clean(run_dir: &Path) -> Result<(), ProcessError> {
-    folders(run_dir).iter().try_for_each(|folder| musher_process::clean(folder))
 }

@@ -157,12 +157,60 @@ async fn a_server_that_dies_in_a_call_ends_that_call_alone() {
     assert_eq!(
         died,
         "The tool server a ended in this call, whose effects are not known: exit code 7; its last \
-         words: out of cheese. Its tools are gone for this run."
+         words: out of cheese. It is started again, once, when one of its tools is called."
     );
-    let after = error(&host, "mcp__a__echo", json!({"text": "x"})).await;
-    assert!(after.starts_with("The tool server a has ended: exit code 7"), "{after}");
+    assert_eq!(alive(&place).len(), 1, "the other server");
     assert_eq!(ok(&host, "mcp__b__echo", json!({"text": "x"})).await, "x\n");
     assert!(names(&host).contains(&"mcp__a__echo".to_owned()), "the list changed within the run");
+    close(&host, &place).await;
+}
+
+#[tokio::test]
+async fn a_server_that_died_is_started_again_once_and_a_person_is_told() {
+    let place = Place::new();
+    let log = place.run_dir().join("log");
+    let server = json!({"command": server_program(), "env": {"SERVER_LOG": log}});
+    let (host, _) = opened(config(&place, json!({"a": server}))).await;
+    let starts = || fs::read_to_string(&log).unwrap().matches("initialize\n").count();
+    error(&host, "mcp__a__die", json!({})).await;
+    assert_eq!(starts(), 1, "not before it is wanted");
+    let text = || json!({"text": "x"});
+    let both =
+        tokio::join!(done(&host, "mcp__a__echo", text()), done(&host, "mcp__a__echo", text()));
+    assert_eq!([&*both.0.text, &*both.1.text], ["x\n", "x\n"]);
+    let told = [both.0.warnings, both.1.warnings].concat();
+    let why = "exit code 7; its last words: out of cheese";
+    assert_eq!(told, [format!("The tool server `a` ended ({why}) and was started again.")]);
+    let after = done(&host, "mcp__a__echo", text()).await;
+    assert_eq!((after.text.as_str(), after.warnings.len()), ("x\n", 0));
+
+    let died = error(&host, "mcp__a__die", json!({})).await;
+    assert!(died.ends_with("Its tools are gone for this run."), "{died}");
+    let gone = error(&host, "mcp__a__echo", text()).await;
+    assert!(gone.starts_with("The tool server a has ended: exit code 7"), "{gone}");
+    assert_eq!(starts(), 2);
+    close(&host, &place).await;
+}
+
+#[tokio::test]
+async fn a_list_that_changed_is_told_anew_and_names_stay() {
+    let place = Place::new();
+    let host = host(&place).await;
+    let before = host.specs(PermissionMode::Bypass);
+    ok(&host, "mcp__a__relist", json!({})).await;
+    let new = "mcp__a__brand_new".to_owned();
+    until("the new tool is there", || names(&host).contains(&new)).await;
+    assert_eq!(names(&host), ["mcp__a__place", "mcp__a__die", "mcp__a__relist", &*new]);
+    let after = host.specs(PermissionMode::Bypass);
+    let place_tool = after.iter().find(|spec| spec.name == "mcp__a__place").unwrap();
+    assert_eq!(place_tool.description, "Another.");
+    let own = |specs: &[musher_runtime::ToolSpec]| {
+        specs.iter().filter(|it| !it.name.starts_with("mcp__")).count()
+    };
+    assert_eq!(own(&before), own(&after));
+    assert_eq!(ok(&host, &new, json!({})).await, "this is brand new\n");
+    let gone = error(&host, "mcp__a__echo", json!({"text": "x"})).await;
+    assert!(gone.starts_with("There is no tool of this name"), "{gone}");
     close(&host, &place).await;
 }
 

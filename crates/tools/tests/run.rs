@@ -65,6 +65,16 @@ async fn long_output_is_cut_and_kept_on_disk() {
     let path = text.rsplit_once("the whole output is in ").unwrap().1.trim_end_matches(']');
     let kept = std::fs::read_to_string(path).unwrap();
     assert_eq!(kept.lines().count(), 20_000);
+    ok(&host, "run_command", json!({"command": "echo short"})).await;
+    let spools = || {
+        let folders = std::fs::read_dir(place.run_dir().join("tools")).unwrap();
+        let files = folders.flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
+        files.filter(|file| file.as_ref().unwrap().path().extension() == Some("spool".as_ref()))
+    };
+    let all = spools().count();
+    musher_tools::clean_told(&place.run_dir()).unwrap();
+    assert!(std::path::Path::new(path).exists(), "what was cut stays");
+    assert!(spools().count() < all, "what was told whole goes");
     musher_tools::clean(&place.run_dir()).unwrap();
     assert!(!std::path::Path::new(path).exists());
 }

@@ -44,6 +44,7 @@ impl RunActor {
         self.log.flush().await?;
         if proved {
             self.clear_spools();
+            self.core.tidy_tools(&self.log.summary().id, &self.story.id).await;
         }
         self.slot = None;
         Ok(())

@@ -16,8 +16,15 @@ use super::{
 };
 use crate::{Call, Effect, Intent, Sourced, ToolOutcome, Verdict};
 
+/// The code of warnings about what brings the tools.
+pub(super) const TOOL_SERVER: &str = "tool_server";
+
 /// What a call is answered with that was not begun.
 const NOT_RUN: &str = "Not run: the turn was ended before.";
+
+/// What a call is answered with whose tool broke before it was begun.
+const BROKE: &str = "The tool broke within Musher before the call was begun; nothing was done. Do it \
+                     in another way.";
 
 /// How long a tool that was stopped may take to end: longer than it takes to end a command by force.
 const LONGEST_END: Duration = Duration::from_secs(15);
@@ -62,11 +69,17 @@ impl Run<'_> {
             let intent = match broken {
                 Some(why) => Err(format!("The arguments are no JSON object: {why}.")),
                 None if call.name == ask_user::NAME => Ok(question_intent(&call)),
-                None => self.tools.intent(&call, self.live.mode()).await,
+                None => self.intent(&call).await,
             };
             planned.push(Planned { call, intent });
         }
         planned
+    }
+
+    /// A tool that breaks when it is only looked at is an error of this call alone, too.
+    async fn intent(&self, call: &Call) -> Result<Intent, String> {
+        let looked_at = async { self.tools.intent(call, self.live.mode()).await };
+        AssertUnwindSafe(looked_at).catch_unwind().await.unwrap_or_else(|_| Err(BROKE.to_owned()))
     }
 
     /// Runs them and puts their results into the conversation, in the order of the calls. Each call has
@@ -188,7 +201,8 @@ impl Run<'_> {
 
     /// One that breaks, or does not end when it is stopped, is an error of this call alone.
     async fn ended(&self, call: &Call, stop: CancellationToken) -> ToolOutcome {
-        let run = AssertUnwindSafe(self.tools.call(call, stop.clone())).catch_unwind();
+        let run = async { self.tools.call(call, stop.clone()).await };
+        let run = AssertUnwindSafe(run).catch_unwind();
         let late = async {
             stop.cancelled().await;
             tokio::time::sleep(LONGEST_END).await;
@@ -205,7 +219,11 @@ impl Run<'_> {
 
     /// Stores what came of a call.
     async fn tell(&self, id: &str, outcome: &ToolOutcome) -> Result<(), Over> {
-        let mut events: Vec<Sourced> = Vec::new();
+        let code = || TOOL_SERVER.to_owned();
+        let warnings = outcome.warnings.iter();
+        let mut events: Vec<Sourced> = warnings
+            .map(|it| AgentEvent::Warning { code: code(), message: it.clone() }.into())
+            .collect();
         if let Some(entries) = outcome.plan.clone() {
             events.push(AgentEvent::Plan { entries }.into());
         }
@@ -261,6 +279,7 @@ impl Run<'_> {
             why: Some(why),
             plan: None,
             expires_at: None,
+            always: Vec::new(),
         };
         self.sink.say(AgentEvent::PermissionRequest(asked)).await?;
         let refused = "The person did not allow this.";

@@ -6,10 +6,12 @@
 //! An answer is one item: the assistant's message. Thoughts are repeated in the member that they came
 //! in: DeepSeek refuses calls without theirs
 //! (<https://api-docs.deepseek.com/guides/thinking_mode>), OpenRouter needs `reasoning_details`, and
-//! whoever needs none passes over it.
+//! whoever needs none passes over it. Those that stand in the words stay there as long as their turn
+//! goes on ([`tags`]).
 
 mod calls;
 mod reader;
+mod tags;
 
 use serde_json::{Value, json};
 
@@ -17,7 +19,7 @@ use super::{
     codec::{Ask, Codec, Dialect, Reader},
     conversation::Part,
     speech::{arguments, text},
-    turns::{StepTurn, Turn, arguments_text, turns},
+    turns::{CallResult, StepTurn, Turn, arguments_text, turns},
     wishes::{Manner, word},
 };
 use crate::ToolSpec;
@@ -34,27 +36,7 @@ impl Codec for Chat {
     }
 
     fn body(&self, ask: &Ask<'_>) -> Value {
-        let mut messages = Vec::new();
-        if !ask.instructions.is_empty() {
-            messages.push(json!({ "role": "system", "content": ask.instructions }));
-        }
-        for turn in turns(ask, self.dialect()) {
-            match turn {
-                Turn::User(texts) => {
-                    messages.push(json!({ "role": "user", "content": texts.join("\n\n") }));
-                }
-                Turn::Step(turn) => {
-                    assistant(&turn, &mut messages);
-                    messages.extend(turn.results.iter().map(|result| {
-                        json!({
-                            "role": "tool",
-                            "tool_call_id": result.call,
-                            "content": result.text,
-                        })
-                    }));
-                }
-            }
-        }
+        let mut messages = messages(ask);
         thoughts_everywhere(&mut messages);
         let mut body = json!({
             "model": ask.model,
@@ -76,6 +58,31 @@ impl Codec for Chat {
     fn parts(&self, items: &[Value]) -> Vec<Part> {
         items.iter().flat_map(parts_of).collect()
     }
+}
+
+fn messages(ask: &Ask<'_>) -> Vec<Value> {
+    let mut messages = Vec::new();
+    if !ask.instructions.is_empty() {
+        messages.push(json!({ "role": "system", "content": ask.instructions }));
+    }
+    let turns = turns(ask, Dialect::OpenAiChat);
+    let latest = turns.iter().rposition(|turn| matches!(turn, Turn::User(_)));
+    for (at, turn) in turns.into_iter().enumerate() {
+        match turn {
+            Turn::User(texts) => {
+                messages.push(json!({ "role": "user", "content": texts.join("\n\n") }));
+            }
+            Turn::Step(turn) => {
+                assistant(&turn, Some(at) < latest, &mut messages);
+                messages.extend(turn.results.iter().map(result));
+            }
+        }
+    }
+    messages
+}
+
+fn result(result: &CallResult<'_>) -> Value {
+    json!({ "role": "tool", "tool_call_id": result.call, "content": result.text })
 }
 
 /// OpenAI's thinking models refuse the old name of the limit; Ollama and LM Studio knew no other for
@@ -105,8 +112,8 @@ fn tool(spec: &ToolSpec) -> Value {
 
 /// The step's message. Two without words between them become one: many templates of local models take
 /// roles only in turns.
-fn assistant(turn: &StepTurn<'_>, messages: &mut Vec<Value>) {
-    let messages_of_step = if turn.is_native { native(turn) } else { foreign(turn) };
+fn assistant(turn: &StepTurn<'_>, is_earlier: bool, messages: &mut Vec<Value>) {
+    let messages_of_step = if turn.is_native { native(turn, is_earlier) } else { foreign(turn) };
     for message in messages_of_step {
         match messages.last_mut() {
             Some(last) if is_assistant(last) && last.get("tool_calls").is_none() => {
@@ -135,7 +142,8 @@ fn join(first: &mut Value, second: Value) {
     }
 }
 
-fn native(turn: &StepTurn<'_>) -> Vec<Value> {
+/// Of a turn before the person's latest words, the words without the thoughts in them.
+fn native(turn: &StepTurn<'_>, is_earlier: bool) -> Vec<Value> {
     let mut ids = turn.step.calls();
     let mut messages: Vec<Value> =
         turn.step.items.iter().filter(|it| it.is_object()).cloned().collect();
@@ -147,6 +155,9 @@ fn native(turn: &StepTurn<'_>) -> Vec<Value> {
             if said.is_err() {
                 call["function"]["arguments"] = "{}".into();
             }
+        }
+        if is_earlier && let Some(said) = text(message, "content") {
+            message["content"] = tags::without_thoughts(said).into();
         }
     }
     messages.retain(says_something);
@@ -194,7 +205,7 @@ fn thoughts_everywhere(messages: &mut [Value]) {
 }
 
 fn parts_of(message: &Value) -> Vec<Part> {
-    let said = text(message, "content").filter(|it| !it.is_empty());
+    let said = text(message, "content").map(tags::without_thoughts).filter(|it| !it.is_empty());
     let calls = message.get("tool_calls").and_then(Value::as_array).into_iter().flatten();
     let calls = calls.map(|call| Part::Call {
         id: text(call, "id").unwrap_or_default().to_owned(),

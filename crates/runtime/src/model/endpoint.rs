@@ -116,6 +116,11 @@ impl Endpoint {
         format!("{}{path}", self.base.as_str().trim_end_matches('/'))
     }
 
+    /// What asks it. See [`super::near`].
+    pub(super) fn client(&self, connect: Duration) -> reqwest::ClientBuilder {
+        super::near::client(&self.base, connect)
+    }
+
     pub(super) fn headers(&self) -> HeaderMap {
         self.headers.clone()
     }

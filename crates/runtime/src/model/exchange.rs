@@ -14,7 +14,6 @@ use futures::{Stream, StreamExt, TryStreamExt};
 use reqwest::{
     Client, Response,
     header::{ACCEPT, CONTENT_TYPE, HeaderMap},
-    redirect,
 };
 use serde_json::Value;
 use sse_stream::SseByteStream;
@@ -56,12 +55,7 @@ pub struct Exchange {
 
 impl Exchange {
     pub fn new(endpoint: Endpoint, patience: Patience) -> Result<Self, reqwest::Error> {
-        let client = Client::builder()
-            .connect_timeout(patience.connect)
-            // A key would follow a redirect to wherever it leads.
-            .redirect(redirect::Policy::none())
-            .user_agent(concat!("musher/", env!("CARGO_PKG_VERSION")))
-            .build()?;
+        let client = endpoint.client(patience.connect).build()?;
         Ok(Self { client, endpoint, patience })
     }
 

@@ -15,12 +15,16 @@ use crate::{AgentInput, RuntimeContext, RuntimeError};
 /// How many words may wait for the agent's next step.
 const INBOX: usize = 64;
 
-/// What reaches the agent between two steps.
+/// A person's words, which reach the agent between two steps.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Word {
-    Message { id: String, text: String },
-    End,
+pub(super) struct Word {
+    pub id: String,
+    pub text: String,
 }
+
+/// Where they come out. The end of input needs no room among them: it is the end of the queue, behind
+/// all that was said before.
+pub(super) type Inbox = mpsc::Receiver<Word>;
 
 #[derive(Debug, Default)]
 struct State {
@@ -52,8 +56,9 @@ pub(super) struct Live {
     state: Mutex<State>,
     /// The run has to end.
     pub ending: CancellationToken,
-    words: mpsc::Sender<Word>,
-    inbox: Mutex<Option<mpsc::Receiver<Word>>>,
+    /// `None` once nothing more will be said.
+    words: Mutex<Option<mpsc::Sender<Word>>>,
+    inbox: Mutex<Option<Inbox>>,
     work: watch::Sender<Work>,
 }
 
@@ -63,7 +68,7 @@ impl Default for Live {
         Self {
             state: Mutex::default(),
             ending: CancellationToken::new(),
-            words,
+            words: Mutex::new(Some(words)),
             inbox: Mutex::new(Some(inbox)),
             work: watch::Sender::default(),
         }
@@ -78,7 +83,7 @@ impl Live {
 
     /// Gives the inbox to the one that begins; `None` for a second one.
     /// Until [`Self::idle`], a stop waits for it: an earlier engine may have left something.
-    pub fn begin(&self, context: &RuntimeContext) -> Option<mpsc::Receiver<Word>> {
+    pub fn begin(&self, context: &RuntimeContext) -> Option<Inbox> {
         let inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         self.work.send_modify(|work| work.busy = 1);
         let mut state = self.state();
@@ -169,11 +174,14 @@ impl Live {
         match input {
             AgentInput::Message { id, .. } if state.said.contains(&id) => Ok(()),
             AgentInput::Message { id, text } => {
-                self.put(Word::Message { id: id.clone(), text })?;
+                self.put(Word { id: id.clone(), text })?;
                 state.said.insert(id);
                 Ok(())
             }
-            AgentInput::EndOfInput => self.put(Word::End),
+            AgentInput::EndOfInput => {
+                self.words().take();
+                Ok(())
+            }
             AgentInput::Answer { request, answer } => {
                 let waiting = state.asks.remove(&request);
                 // Who waited may have gone, when the turn was interrupted.
@@ -196,8 +204,13 @@ impl Live {
         }
     }
 
+    fn words(&self) -> MutexGuard<'_, Option<mpsc::Sender<Word>>> {
+        self.words.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn put(&self, word: Word) -> Result<(), RuntimeError> {
-        let full = |_| RuntimeError::Process("it does not listen".into());
-        self.words.try_send(word).map_err(full)
+        let words = self.words();
+        let words = words.as_ref().ok_or(RuntimeError::NotRunning)?;
+        words.try_send(word).map_err(|_| RuntimeError::Process("it does not listen".into()))
     }
 }

@@ -23,6 +23,7 @@ pub mod faults;
 pub mod gemini;
 mod kind;
 mod live;
+mod near;
 mod prices;
 mod probe;
 pub mod responses;
@@ -47,6 +48,7 @@ use tokio::time::Instant;
 
 pub use endpoint::{Endpoint, EndpointError, Patience};
 pub use kind::{Keys, ModelKind};
+pub use near::is_near;
 pub use prices::{Known, Price, Prices};
 pub use probe::{USUAL_PORTS, find_at};
 pub use wishes::{Manner, check_headers};
@@ -59,7 +61,7 @@ use attempt::failed;
 use budget::Budget;
 use conversation::{Conversation, INTERRUPTED};
 use exchange::Exchange;
-use live::{Live, Word};
+use live::{Inbox, Live};
 use run::{Room, Run};
 
 /// The folder, in a run's folder, of what its tools are doing. It stands once the run has begun.
@@ -81,7 +83,7 @@ impl ModelRuntime {
         &self,
         context: &RuntimeContext,
         sink: &EventSink,
-        inbox: tokio::sync::mpsc::Receiver<Word>,
+        inbox: Inbox,
     ) -> Result<(RunOutcome, Vec<u32>, Budget), RuntimeError> {
         let tools =
             context.tools.host.clone().ok_or(RuntimeError::Unsupported("run without tools"))?;
@@ -114,7 +116,7 @@ impl ModelRuntime {
         context: &'a RuntimeContext,
         sink: &'a EventSink,
         tools: Arc<dyn ToolHost>,
-        inbox: tokio::sync::mpsc::Receiver<Word>,
+        inbox: Inbox,
         budget: Budget,
     ) -> Result<Run<'a>, (RunOutcome, Budget)> {
         let made = async {
@@ -145,7 +147,6 @@ impl ModelRuntime {
             tools,
             prices,
             inbox,
-            input_ended: false,
             model: self.live.model().unwrap_or_else(|| self.kind.default_model().to_owned()),
             default_model: self.kind.default_model(),
             instructions: instructions(context),

@@ -5,17 +5,17 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use musher_protocol::*;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     attempt::{NoAnswer, failed},
     budget::{Budget, in_words},
-    calls::Planned,
+    calls::{Planned, TOOL_SERVER},
     codec::{Answer, Block, Dialect, Finish},
     conversation::{Conversation, Entry, Fold, Origin, Step},
     exchange::Exchange,
-    live::{Live, Word},
+    live::{Inbox, Live, Word},
     prices::{Price, Prices},
 };
 use crate::{EventSink, RuntimeContext, RuntimeError, Sourced, ToolHost};
@@ -31,9 +31,7 @@ pub(super) struct Run<'a> {
     pub exchange: Exchange,
     pub tools: Arc<dyn ToolHost>,
     pub prices: Prices,
-    pub inbox: mpsc::Receiver<Word>,
-    /// Nothing more will be said.
-    pub input_ended: bool,
+    pub inbox: Inbox,
     pub model: String,
     /// For who says no other.
     pub default_model: &'static str,
@@ -110,8 +108,8 @@ impl Run<'_> {
             let ok = end.outcome.exit_ok();
             self.sink.say(AgentEvent::TurnEnded { ok, reason: end.reason }).await?;
             match self.next_word().await? {
-                Word::End => return Ok(end.outcome),
-                Word::Message { id, text } => self.hear(id, text).await?,
+                Some(Word { id, text }) => self.hear(id, text).await?,
+                None => return Ok(end.outcome),
             }
         }
     }
@@ -143,7 +141,7 @@ impl Run<'_> {
         };
         self.sink.say(AgentEvent::Session(session)).await?;
         for message in self.guarded(self.tools.open()).await? {
-            self.warn("tool_server", &message).await?;
+            self.warn(TOOL_SERVER, &message).await?;
         }
         self.warn_of_foreign_items().await?;
         self.hear(self.context.prompt_id.clone(), self.context.prompt.clone()).await
@@ -170,35 +168,30 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn next_word(&mut self) -> Result<Word, Over> {
-        if self.input_ended {
-            return Ok(Word::End);
-        }
+    /// `None`: nothing more will be said.
+    async fn next_word(&mut self) -> Result<Option<Word>, Over> {
         let ending = self.live.ending.clone();
         let deadline = self.budget.deadline();
         tokio::select! {
             biased;
             () = ending.cancelled() => Err(stopped()),
             () = until(deadline) => Err(limit(RunLimit::Time)),
-            word = self.inbox.recv() => Ok(word.unwrap_or(Word::End)),
+            word = self.inbox.recv() => Ok(word),
         }
     }
 
     async fn turn(&mut self) -> Result<TurnEnd, Over> {
         let mut bad = 0;
         loop {
-            while let Ok(word) = self.inbox.try_recv() {
-                match word {
-                    Word::Message { id, text } => self.hear(id, text).await?,
-                    Word::End => self.input_ended = true,
-                }
+            while let Ok(Word { id, text }) = self.inbox.try_recv() {
+                self.hear(id, text).await?;
             }
             self.check_budget().await?;
             let answer = self.ask().await?;
             let has_calls = answer.blocks.iter().any(|b| matches!(b, Block::Call { .. }));
             match answer.finish.clone() {
                 Finish::Done | Finish::Other(_) if has_calls => {
-                    let planned = self.plan(&answer).await;
+                    let planned = self.guarded(self.plan(&answer)).await?;
                     self.commit(&answer, &planned).await?;
                     self.run_calls(planned).await?;
                     bad = 0;

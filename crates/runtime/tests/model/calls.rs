@@ -12,6 +12,7 @@ each_dialect! {
     changes_run_alone_and_in_order,
     a_tool_that_breaks_ends_its_call_alone,
     what_cannot_be_called_is_told,
+    what_a_person_should_know_is_told_before_the_result,
 }
 
 fn together<'a>(names: impl IntoIterator<Item = &'a str>) -> Answer {
@@ -47,12 +48,24 @@ async fn changes_run_alone_and_in_order(dialect: Dialect) {
 }
 
 async fn a_tool_that_breaks_ends_its_call_alone(dialect: Dialect) {
-    let endpoint = serves(dialect, [together(["panic", "change"]), Answer::text("Done.")]);
+    let names = ["panic", "change", "panic_at_sight", "change"];
+    let endpoint = serves(dialect, [together(names), Answer::text("Done.")]);
     let over = Setup::new(&endpoint).start().finish().await;
     endpoint.check().unwrap();
     assert_eq!(over.result.outcome, RunOutcome::Completed);
     let results = over.results();
-    assert!(results[0].is_error && !results[1].is_error, "{results:?}");
+    let text = |id: usize| results.iter().find(|it| it.id == called(&over, id)).unwrap();
+    assert!(text(0).is_error && text(0).text.contains("is unknown"), "{results:?}");
+    assert!(text(2).is_error && text(2).text.contains("nothing was done"), "{results:?}");
+    assert!(!text(1).is_error && !text(3).is_error, "{results:?}");
+}
+
+fn called(over: &Over, at: usize) -> &str {
+    let mut called = over.events.iter().filter_map(|it| match it {
+        AgentEvent::ToolCall(call) => Some(call.id.as_str()),
+        _ => None,
+    });
+    called.nth(at).unwrap()
 }
 
 async fn what_cannot_be_called_is_told(dialect: Dialect) {
@@ -63,4 +76,19 @@ async fn what_cannot_be_called_is_told(dialect: Dialect) {
     let results = over.results();
     assert!(results[0].is_error && results[0].text.contains("missing"), "{results:?}");
     assert!(!results[1].is_error, "the other call is made");
+}
+
+async fn what_a_person_should_know_is_told_before_the_result(dialect: Dialect) {
+    let endpoint = serves(dialect, [calls("warn"), Answer::text("Done.")]);
+    let over = Setup::new(&endpoint).start().finish().await;
+    endpoint.check().unwrap();
+    let told = over.events.iter().filter(|it| {
+        matches!(it, AgentEvent::ToolResult(_))
+            || matches!(it, AgentEvent::Warning { code, .. } if code == "tool_server")
+    });
+    let told: Vec<_> = told.collect();
+    assert!(
+        matches!(told[..], [AgentEvent::Warning { .. }, AgentEvent::ToolResult(_)]),
+        "{told:?}"
+    );
 }

@@ -15,6 +15,7 @@ each_dialect! {
     while_it_streams,
     while_the_server_is_silent,
     during_a_tool,
+    while_a_call_is_looked_at,
     while_it_waits_for_leave,
     while_it_waits_to_try_again,
     between_turns,
@@ -78,6 +79,19 @@ async fn during_a_tool(dialect: Dialect) {
     assert_eq!(texts[0], "stopped");
     assert!(texts[1].starts_with("Not run"), "{texts:?}");
     assert_eq!(over.setup.tools.begun().len(), 1);
+}
+
+async fn while_a_call_is_looked_at(dialect: Dialect) {
+    let endpoint = serves(dialect, [calls("hang_at_sight")]);
+    let agent = Setup::new(&endpoint).start();
+    let tools = agent.setup.tools.clone();
+    let runtime = agent.runtime.clone();
+    let stop = async {
+        tools.until_looked_at().await;
+        runtime.stop().await.unwrap();
+    };
+    let (over, ()) = tokio::join!(agent.end(), stop);
+    assert_eq!(over.result.outcome, stopped());
 }
 
 async fn while_it_waits_for_leave(dialect: Dialect) {

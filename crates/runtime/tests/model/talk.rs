@@ -15,6 +15,7 @@ each_dialect! {
     follows_up_and_says_nothing_twice,
     steers_in_order,
     ends_after_its_turn,
+    the_end_of_input_finds_room_behind_many_words,
     interrupts_its_words,
     interrupts_a_tool,
     interrupts_a_request,
@@ -119,6 +120,31 @@ async fn ends_after_its_turn(dialect: Dialect) {
     let over = agent.end().await;
     assert_eq!(over.result.outcome, RunOutcome::Completed);
     assert!(over.said("Done."));
+}
+
+async fn the_end_of_input_finds_room_behind_many_words(dialect: Dialect) {
+    let endpoint = serves(dialect, [calls("ask"), Answer::text("Done.")]);
+    let mut agent = Setup::new(&endpoint).start();
+    let request = agent.until_request().await;
+    let mut said = vec!["prompt-1".to_owned()];
+    for number in 0.. {
+        let (id, text) = (format!("m{number}"), format!("word {number}"));
+        match agent.runtime.steer(AgentInput::Message { id: id.clone(), text }).await {
+            Ok(()) => said.push(id),
+            Err(RuntimeError::Process(_)) => break,
+            Err(error) => panic!("{error}"),
+        }
+        assert!(number < 10_000, "the queue has an end");
+    }
+    agent.steer(AgentInput::EndOfInput).await;
+    let late = AgentInput::Message { id: "late".into(), text: "too late".into() };
+    let late = agent.runtime.steer(late).await;
+    assert!(matches!(late, Err(RuntimeError::NotRunning)), "{late:?}");
+    agent.answer(&request.request, Reply::Allow).await;
+    let over = agent.end().await;
+    endpoint.check().unwrap();
+    assert_eq!(over.result.outcome, RunOutcome::Completed);
+    assert_eq!(over.sent(), said);
 }
 
 /// Ends the turn, and has the agent hear the next words.

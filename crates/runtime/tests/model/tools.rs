@@ -17,7 +17,7 @@ use tokio::sync::{Barrier, watch};
 use tokio_util::sync::CancellationToken;
 
 /// What there is: a name, whether it only reads, and how it is judged.
-const TOOLS: [(&str, Effect, Judged); 8] = [
+const TOOLS: [(&str, Effect, Judged); 11] = [
     ("read_file", Effect::Reads, Judged::Allowed),
     // Two of these end only together.
     ("meet", Effect::Reads, Judged::Allowed),
@@ -25,6 +25,11 @@ const TOOLS: [(&str, Effect, Judged); 8] = [
     ("ask", Effect::Changes, Judged::Asked),
     ("forbidden", Effect::Changes, Judged::Denied),
     ("panic", Effect::Changes, Judged::Allowed),
+    // Has something to say to a person.
+    ("warn", Effect::Changes, Judged::Allowed),
+    // Breaks, or never ends, when it is only looked at.
+    ("panic_at_sight", Effect::Changes, Judged::Allowed),
+    ("hang_at_sight", Effect::Changes, Judged::Allowed),
     // Ends when it is stopped.
     ("hang", Effect::Changes, Judged::Allowed),
     // Does not even end then.
@@ -41,6 +46,8 @@ enum Judged {
 pub struct Tools {
     /// How often each call was begun, by its id.
     begun: watch::Sender<BTreeMap<String, usize>>,
+    /// How often a call was looked at that never ends.
+    looked: watch::Sender<usize>,
     /// Calls that run now.
     running: AtomicUsize,
     /// What happened beside a change.
@@ -52,6 +59,7 @@ impl Default for Tools {
     fn default() -> Self {
         Self {
             begun: watch::Sender::default(),
+            looked: watch::Sender::default(),
             running: AtomicUsize::new(0),
             overlaps: Mutex::default(),
             pair: Barrier::new(2),
@@ -70,6 +78,12 @@ impl Tools {
         tokio::time::timeout(super::harness::SOON, enough).await.expect("it begins").unwrap();
     }
 
+    pub async fn until_looked_at(&self) {
+        let mut looked = self.looked.subscribe();
+        let once = looked.wait_for(|it| *it > 0);
+        tokio::time::timeout(super::harness::SOON, once).await.expect("it is looked at").unwrap();
+    }
+
     /// What ran beside something that changes.
     pub fn overlaps(&self) -> Vec<String> {
         self.overlaps.lock().unwrap().clone()
@@ -82,6 +96,10 @@ impl Tools {
                 Err(_) => ToolOutcome::error("nobody came"),
             },
             "panic" => panic!("a tool that is broken"),
+            "warn" => {
+                let warnings = vec!["The server was started again.".to_owned()];
+                ToolOutcome { warnings, ..ToolOutcome::text("notes") }
+            }
             "hang" => {
                 stop.cancelled().await;
                 ToolOutcome::error("stopped")
@@ -120,6 +138,14 @@ impl ToolHost for Tools {
             .into_iter()
             .find(|(name, ..)| *name == call.name)
             .ok_or("There is no such tool.")?;
+        match call.name.as_str() {
+            "panic_at_sight" => panic!("a tool that is broken"),
+            "hang_at_sight" => {
+                self.looked.send_modify(|looked| *looked += 1);
+                std::future::pending::<()>().await;
+            }
+            _ => {}
+        }
         let title = call.input["path"].as_str().ok_or("`path` is missing.")?.to_owned();
         let reason = "as the test has it".to_owned();
         let verdict = match judged {

@@ -43,18 +43,22 @@ fn function(name: &str, arguments: impl Into<Value>) -> Value {
     json!({ "name": name, "arguments": arguments.into() })
 }
 
-/// Every way in which two calls `read {"a":1}` and `run {"b":2}` are sent.
-#[test]
-fn calls_come_in_many_ways() {
-    let (read, run) = (r#"{"a":1}"#, r#"{"b":2}"#);
-    let ways: Vec<(&str, Vec<Value>)> = vec![
+/// The calls `read {"a":1}` and `run {"b":2}`, as they are sent.
+type Way = (&'static str, Vec<Value>);
+
+const READ: &str = r#"{"a":1}"#;
+const RUN: &str = r#"{"b":2}"#;
+
+/// By what the pieces of a call are told from those of another.
+fn told_apart() -> Vec<Way> {
+    vec![
         (
             "OpenAI: id and name first, one index each",
             vec![
                 json!({ "index": 0, "id": "x", "type": "function", "function": function("read", "") }),
                 json!({ "index": 0, "function": { "arguments": "{\"a\":" } }),
                 json!({ "index": 0, "id": null, "function": { "name": null, "arguments": "1}" } }),
-                json!({ "index": 1, "id": "y", "type": "function", "function": function("run", run) }),
+                json!({ "index": 1, "id": "y", "type": "function", "function": function("run", RUN) }),
             ],
         ),
         (
@@ -69,15 +73,15 @@ fn calls_come_in_many_ways() {
         (
             "Gemini's OpenAI endpoint: whole calls, all of index 0",
             vec![
-                json!({ "index": 0, "id": "x", "function": function("read", read) }),
-                json!({ "index": 0, "id": "y", "function": function("run", run) }),
+                json!({ "index": 0, "id": "x", "function": function("read", READ) }),
+                json!({ "index": 0, "id": "y", "function": function("run", RUN) }),
             ],
         ),
         (
             "whole calls of index 0 without ids",
             vec![
-                json!({ "index": 0, "function": function("read", read) }),
-                json!({ "index": 0, "id": "", "function": function("run", run) }),
+                json!({ "index": 0, "function": function("read", READ) }),
+                json!({ "index": 0, "id": "", "function": function("run", RUN) }),
             ],
         ),
         (
@@ -85,7 +89,7 @@ fn calls_come_in_many_ways() {
             vec![
                 json!({ "id": "x", "function": function("read", "{\"a\":") }),
                 json!({ "id": "x", "function": { "arguments": "1}" } }),
-                json!({ "id": "y", "function": function("run", run) }),
+                json!({ "id": "y", "function": function("run", RUN) }),
             ],
         ),
         (
@@ -93,15 +97,21 @@ fn calls_come_in_many_ways() {
             vec![
                 json!({ "function": function("read", "{\"a\":") }),
                 json!({ "function": { "arguments": "1}" } }),
-                json!({ "function": function("run", run) }),
+                json!({ "function": function("run", RUN) }),
             ],
         ),
+    ]
+}
+
+/// What a server says more often, or in another shape, than it needs to.
+fn oddly_shaped() -> Vec<Way> {
+    vec![
         (
             "id and name with each piece",
             vec![
                 json!({ "index": 0, "id": "x", "function": function("read", "{\"a\":") }),
                 json!({ "index": 0, "id": "x", "function": function("read", "1}") }),
-                json!({ "index": 1, "id": "y", "function": function("run", run) }),
+                json!({ "index": 1, "id": "y", "function": function("run", RUN) }),
             ],
         ),
         (
@@ -109,7 +119,7 @@ fn calls_come_in_many_ways() {
             vec![
                 json!({ "index": 0, "id": "x", "function": function("read", "{\"a\":") }),
                 json!({ "index": 0, "id": "z", "function": { "arguments": "1}" } }),
-                json!({ "index": 1, "id": "y", "function": function("run", run) }),
+                json!({ "index": 1, "id": "y", "function": function("run", RUN) }),
             ],
         ),
         (
@@ -123,11 +133,15 @@ fn calls_come_in_many_ways() {
             "arguments written as text twice",
             vec![
                 json!({ "index": 0, "id": "x", "function": function("read", "\"{\\\"a\\\":1}\"") }),
-                json!({ "index": 1, "id": "y", "function": function("run", run) }),
+                json!({ "index": 1, "id": "y", "function": function("run", RUN) }),
             ],
         ),
-    ];
-    for (way, sent) in ways {
+    ]
+}
+
+#[test]
+fn calls_come_in_many_ways() {
+    for (way, sent) in told_apart().into_iter().chain(oddly_shaped()) {
         let answer = pieces(&sent);
         assert_eq!(inputs(&answer), two(json!({ "a": 1 }), json!({ "b": 2 })), "{way}");
         assert_eq!(answer.finish, Finish::Done, "{way}");
@@ -239,6 +253,31 @@ fn calls_without_thoughts_have_empty_ones_among_calls_with_thoughts() {
     let body = body(CHAT, "m", &talk);
     assert_eq!(body["messages"][2]["reasoning_content"], "Hm.");
     assert_eq!(body["messages"][4]["reasoning_content"], "");
+}
+
+/// DeepSeek and Qwen, from a server that does not take their template apart.
+#[test]
+fn thoughts_between_tags_are_thoughts_and_those_of_earlier_turns_are_not_repeated() {
+    let call = json!({ "tool_calls": [{ "id": "x", "function": function("read", "{}") }] });
+    let said = |words: &str| json!({ "content": words });
+    let looks =
+        deltas(&[said("<thi"), said("nk>\nHm.</th"), said("ink>\n\nI look."), call], "stop");
+    assert_eq!((thoughts(&looks).as_str(), words(&looks).as_str()), ("Hm.", "I look."));
+    let whole = "<think>\nHm.</think>\n\nI look.";
+    let steps = [step(CHAT, "m", &looks), result("x", "1")];
+    let content = |model: &str, more: Option<&str>| {
+        let talk = talk([user("Go.")].into_iter().chain(steps.clone()).chain(more.map(user)));
+        body(CHAT, model, &talk)["messages"][2].clone()
+    };
+    assert_eq!(content("m", None)["content"], whole, "its turn goes on");
+    assert_eq!(content("m", Some("On."))["content"], "I look.", "its turn is over");
+    assert_eq!(content("m", Some("On."))["tool_calls"][0]["id"], "x");
+    assert_eq!(content("another", None)["content"], "I look.", "another's thoughts");
+
+    let (pieces, _) = super::read_with_pieces(CHAT, &[chunk(said("<thin")), finish("stop")]);
+    assert_eq!(pieces.len(), 1, "what was held back is shown at the end: {pieces:?}");
+    let nothing = deltas(&[said("<think>Only thoughts.</think>\n")], "stop");
+    assert_eq!(nothing.finish, Finish::Empty);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! The handshake is `initialize`, with the newest revision of the protocol that has it.
 
-use std::{collections::BTreeMap, error::Error, time::Duration};
+use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
 
 use reqwest::{
     Client, Url,
@@ -15,14 +15,17 @@ use rmcp::{
         CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, ContentBlock,
         Implementation, PaginatedRequestParams, ProtocolVersion, ResourceContents, Tool,
     },
-    service::{ClientInitializeError, Peer, RunningService},
+    service::{ClientInitializeError, NotificationContext, Peer, RunningService},
     transport::{
         StreamableHttpClientTransport,
         streamable_http_client::{StreamableHttpClientTransportConfig, StreamableHttpError},
     },
 };
 use serde_json::Value;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::Notify,
+};
 use tokio_util::sync::CancellationToken;
 
 use super::config::Remote;
@@ -38,8 +41,9 @@ const OF_UNKNOWN_KIND: &str = "[something of a kind that is not known]";
 /// Pages of a list of tools that are asked for.
 const MOST_PAGES: usize = 20;
 
-/// What we tell a server of ourselves: a name, and that we offer nothing.
-struct Us;
+/// What we tell a server of ourselves: a name, and that we offer nothing. What it tells us unasked is
+/// heard only where it is that its list of tools is another now.
+struct Us(Arc<Notify>);
 
 impl ClientHandler for Us {
     fn get_info(&self) -> ClientConfig {
@@ -47,16 +51,24 @@ impl ClientHandler for Us {
         ClientConfig::new(ClientCapabilities::default(), us)
             .with_protocol_version(ProtocolVersion::LATEST_WITH_INITIALIZE)
     }
+
+    async fn on_tool_list_changed(&self, _: NotificationContext<RoleClient>) {
+        self.0.notify_one();
+    }
 }
 
 /// A connection. It ends when it is dropped.
-pub struct Connection(RunningService<RoleClient, Us>);
+pub struct Connection {
+    service: RunningService<RoleClient, Us>,
+    relisted: Arc<Notify>,
+}
 
 /// Calls over a connection, as long as there is one.
 #[derive(Clone)]
 pub struct Session(Peer<RoleClient>);
 
 /// A tool as its server describes it.
+#[derive(Clone, PartialEq)]
 pub struct Listed {
     pub name: String,
     pub description: String,
@@ -76,7 +88,7 @@ impl Connection {
     pub async fn over(
         stream: impl AsyncRead + AsyncWrite + Send + 'static,
     ) -> Result<Self, String> {
-        Us.serve(stream).await.map(Self).map_err(|error| said(&error))
+        Self::made(|us| us.serve(stream)).await
     }
 
     pub async fn to(remote: &Remote) -> Result<Self, String> {
@@ -86,17 +98,31 @@ impl Connection {
         config.custom_headers = headers(&remote.headers)?.into_iter().collect();
         let client = client(&remote.url)?;
         let transport = StreamableHttpClientTransport::with_client(client, config);
-        Us.serve(transport).await.map(Self).map_err(|error| said(&error))
+        Self::made(|us| us.serve(transport)).await
+    }
+
+    async fn made<F>(serve: impl FnOnce(Us) -> F) -> Result<Self, String>
+    where
+        F: Future<Output = Result<RunningService<RoleClient, Us>, ClientInitializeError>>,
+    {
+        let relisted = Arc::new(Notify::new());
+        let service = serve(Us(relisted.clone())).await.map_err(|error| said(&error))?;
+        Ok(Self { service, relisted })
+    }
+
+    /// Comes when the server says that its list of tools is another now.
+    pub fn relisted(&self) -> Arc<Notify> {
+        self.relisted.clone()
     }
 
     pub fn session(&self) -> Session {
-        Session(self.0.peer().clone())
+        Session(self.service.peer().clone())
     }
 
     /// Returns when the connection is over, or was ended with a farewell.
     pub async fn until(self, ending: &CancellationToken) {
-        let end = self.0.cancellation_token();
-        let mut over = std::pin::pin!(self.0.waiting());
+        let end = self.service.cancellation_token();
+        let mut over = std::pin::pin!(self.service.waiting());
         tokio::select! {
             _ = &mut over => {}
             () = ending.cancelled() => {
@@ -152,6 +178,7 @@ fn client(url: &str) -> Result<Client, String> {
         .redirect(policy)
         .referer(false)
         .user_agent(concat!("musher/", env!("CARGO_PKG_VERSION")));
+    let builder = if musher_runtime::model::is_near(&url) { builder.no_proxy() } else { builder };
     builder.build().map_err(|error| said(&error))
 }
 

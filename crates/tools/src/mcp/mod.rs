@@ -7,13 +7,19 @@
 //!   command has ([`crate::run`]): it ends with its whole tree when the run does, and the next engine
 //!   finds it when ours was killed.
 //! - A server that does not start, is slow, or dies is a warning or a failed call; nothing waits for it
-//!   longer than [`Patience`] says. It is not started again within the run.
+//!   longer than [`Patience`] says. One that was there and died is started again once in a run, when
+//!   one of its tools is called; a person is warned of that.
+//! - What a server has is told again when it says that its list has changed. A tool keeps its name.
+//! - None of them is there in plan mode. That a tool changes nothing is its server's own word
+//!   (`readOnlyHint`); the protocol says itself that no decision may rest on it, and no rule of ours can
+//!   see what a call does.
 //! - A call is judged by the tool's name (`allow tool mcp__<server>__*`); what a server says of its own
 //!   tools decides nothing but whether calls may run side by side.
 //! - Names, descriptions, schemas and answers have limits.
 
 mod client;
 mod config;
+mod offer;
 mod pipe;
 mod server;
 mod tool;
@@ -21,7 +27,7 @@ mod tool;
 use std::{
     collections::BTreeSet,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -35,12 +41,11 @@ use tokio_util::{
     task::TaskTracker,
 };
 
-use crate::{HostConfig, Tool, run::FOLDER, show::visible};
-use server::{Plan, State};
-use tool::{Served, Source, unique};
+use crate::{HostConfig, Tool, kept::FOLDER, show::visible};
+use offer::{Offer, Source};
+use server::{Again, Plan, State};
+use tool::unique;
 
-/// Tools of all servers together: providers take about 128 in all.
-const MOST_TOOLS: usize = 100;
 const LONGEST_FOLDER: usize = 40;
 
 /// Where a run's tool servers come from. By default there are none.
@@ -77,18 +82,9 @@ pub struct Servers {
     tasks: TaskTracker,
     /// Each gives what would not end. Empty before the start and after the end.
     running: Mutex<Vec<JoinHandle<Vec<u32>>>>,
-    opened: OnceCell<Opened>,
-}
-
-/// What came of the start.
-pub struct Opened {
-    pub tools: Vec<(ToolSpec, Arc<dyn Tool>)>,
-    pub warnings: Vec<String>,
-}
-
-struct Started {
-    name: String,
-    state: watch::Receiver<State>,
+    /// What came of the start, as warnings for a person.
+    opened: OnceCell<Vec<String>>,
+    offer: Mutex<Offer>,
 }
 
 impl Servers {
@@ -101,84 +97,82 @@ impl Servers {
             tasks: TaskTracker::new(),
             running: Mutex::default(),
             opened: OnceCell::new(),
+            offer: Mutex::default(),
         }
     }
 
     /// Starts them side by side and waits until each is there or known not to come. A second time it
     /// does nothing. When this is dropped half-way, [`Self::close`] ends what was started.
-    pub async fn open(&self) -> &Opened {
+    pub async fn open(&self) -> &[String] {
         self.opened.get_or_init(|| self.start_all()).await
     }
 
-    pub fn opened(&self) -> Option<&Opened> {
-        self.opened.get()
+    /// What they have now; nothing before they are there.
+    pub fn tools(&self) -> Vec<(ToolSpec, Arc<dyn Tool>)> {
+        let mut offer = self.offer();
+        for left_out in offer.look() {
+            tracing::warn!("{left_out}");
+        }
+        offer.tools().map(|tool| (tool.spec(), tool.clone() as Arc<dyn Tool>)).collect()
     }
 
-    async fn start_all(&self) -> Opened {
+    /// One that was told of, or is there by now.
+    pub fn tool(&self, name: &str) -> Option<Arc<dyn Tool>> {
+        let offer = self.offer();
+        let found = offer.tools().find(|tool| tool.named() == name);
+        found.map(|tool| tool.clone() as Arc<dyn Tool>)
+    }
+
+    fn offer(&self) -> MutexGuard<'_, Offer> {
+        self.offer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn start_all(&self) -> Vec<String> {
         let config = self.config.clone();
         let read = tokio::task::spawn_blocking(move || config::read(&config)).await;
         let (wanted, mut warnings) = read.unwrap_or_default();
         let mut folders = BTreeSet::new();
         let mut started = Vec::new();
-        for config::Wanted { name, via } in wanted {
-            let folder = unique(&format!("mcp-{name}"), LONGEST_FOLDER, &mut folders);
-            let (state, receiver) = watch::channel(State::Starting);
-            let plan = Plan {
-                via,
-                config: self.config.clone(),
-                folder: self.folder(&folder),
-                limit: self.config.servers.patience.start,
-                ending: self.ending.clone(),
-                state,
-            };
-            let task = self.tasks.spawn(plan.live());
-            self.running().push(task);
-            started.push(Started { name, state: receiver });
+        for wanted in wanted {
+            started.push(self.start(wanted, &mut folders));
         }
-        let tools = self.tools(&started, &mut warnings).await;
-        let tools = tools.into_iter().map(|tool| (tool.spec(), tool)).collect();
-        Opened { tools, warnings }
+        for source in started {
+            let name = visible(&source.server);
+            let mut state = source.state.clone();
+            let known = state.wait_for(|state| !matches!(state, State::Starting)).await;
+            match known.as_deref() {
+                Ok(State::Ended(why) | State::Away(why)) => {
+                    warnings.push(format!("The tool server `{name}` did not start: {why}."));
+                }
+                _ => self.offer().add(source),
+            }
+        }
+        warnings.extend(self.offer().look());
+        warnings
+    }
+
+    fn start(&self, wanted: config::Wanted, folders: &mut BTreeSet<String>) -> Source {
+        let config::Wanted { name, via } = wanted;
+        let mut folder = |name: String| self.folder(&unique(&name, LONGEST_FOLDER, folders));
+        let (state, receiver) = watch::channel(State::Starting);
+        let again = Arc::new(Again::default());
+        let plan = Plan {
+            via,
+            config: self.config.clone(),
+            folders: [folder(format!("mcp-{name}")), folder(format!("mcp-{name}-again"))],
+            limit: self.config.servers.patience.start,
+            ending: self.ending.clone(),
+            state,
+            again: again.clone(),
+        };
+        let task = self.tasks.spawn(plan.live());
+        self.running().push(task);
+        let limit = self.config.servers.patience.call;
+        Source { server: name, state: receiver, again, limit }
     }
 
     fn folder(&self, name: &str) -> PathBuf {
         self.config.run_dir.join(FOLDER).join(name)
-    }
-
-    async fn tools(&self, started: &[Started], warnings: &mut Vec<String>) -> Vec<Arc<dyn Tool>> {
-        let mut tools: Vec<Arc<dyn Tool>> = Vec::new();
-        let mut taken = BTreeSet::new();
-        for server in started {
-            let name = visible(&server.name);
-            let mut state = server.state.clone();
-            let known = state.wait_for(|state| !matches!(state, State::Starting)).await;
-            let listed = match known.as_deref() {
-                Ok(State::Ready(_, listed)) => listed.clone(),
-                Ok(State::Ended(why)) => {
-                    warnings.push(format!("The tool server `{name}` did not start: {why}."));
-                    continue;
-                }
-                _ => continue,
-            };
-            drop(known);
-            let patience = self.config.servers.patience;
-            let source =
-                Source { server: &server.name, state: &server.state, limit: patience.call };
-            let room = MOST_TOOLS - tools.len();
-            let mut left_out = listed.len().saturating_sub(room);
-            for listed in listed.iter().take(room) {
-                match Served::new(&source, listed, &mut taken) {
-                    Some(tool) => tools.push(Arc::new(tool)),
-                    None => left_out += 1,
-                }
-            }
-            if left_out > 0 {
-                warnings.push(format!(
-                    "{left_out} tools of the tool server `{name}` are left out: there are too \
-                     many, or their description is too large."
-                ));
-            }
-        }
-        tools
     }
 
     /// Ends them; names the processes that would not end.
@@ -192,7 +186,7 @@ impl Servers {
         left
     }
 
-    fn running(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<Vec<u32>>>> {
+    fn running(&self) -> MutexGuard<'_, Vec<JoinHandle<Vec<u32>>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,22 +1,22 @@
 //! One tool of a tool server, as the host sees it.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use musher_protocol::ToolKind;
 use musher_runtime::{Call, Effect, ToolOutcome, ToolSpec};
 use serde_json::Value;
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     client::{CallError, Listed, Session},
+    offer::Source,
     server::State,
 };
 use crate::{Demand, Planned, Tool, show::visible, site::cut, tool::STOPPED};
 
 /// What every provider takes as a name.
-const LONGEST_NAME: usize = 64;
+pub const LONGEST_NAME: usize = 64;
 /// OpenAI refuses longer ones (its API reference, "Create chat completion", November 2026).
 const LONGEST_DESCRIPTION: usize = 1000;
 /// A tool with a larger schema would fill the model's room by itself.
@@ -29,22 +29,13 @@ pub struct Served {
     spec: ToolSpec,
     /// Its name at the server.
     name: String,
-    server: String,
     only_reads: bool,
-    state: watch::Receiver<State>,
-    limit: Duration,
-}
-
-/// A server as its tools know it.
-pub struct Source<'a> {
-    pub server: &'a str,
-    pub state: &'a watch::Receiver<State>,
-    pub limit: Duration,
+    source: Arc<Source>,
 }
 
 impl Served {
     /// `None` when its schema is too large or no object's.
-    pub fn new(source: &Source<'_>, listed: &Listed, taken: &mut BTreeSet<String>) -> Option<Self> {
+    pub fn new(source: &Arc<Source>, listed: &Listed, name: String) -> Option<Self> {
         if listed.schema.to_string().len() > LARGEST_SCHEMA {
             return None;
         }
@@ -54,28 +45,53 @@ impl Served {
         object.entry("type").or_insert_with(|| "object".into());
         object.entry("properties").or_insert_with(|| Value::Object(serde_json::Map::new()));
         object.remove("$schema");
-        let name = format!("mcp__{}__{}", source.server, listed.name);
-        let spec = ToolSpec {
-            name: unique(&name, LONGEST_NAME, taken),
-            description: listed.description.chars().take(LONGEST_DESCRIPTION).collect(),
-            parameters,
-        };
+        let description = listed.description.chars().take(LONGEST_DESCRIPTION).collect();
         Some(Self {
-            spec,
+            spec: ToolSpec { name, description, parameters },
             name: listed.name.clone(),
-            server: source.server.to_owned(),
             only_reads: listed.only_reads,
-            state: source.state.clone(),
-            limit: source.limit,
+            source: source.clone(),
         })
     }
 
-    fn session(&self) -> Result<Session, String> {
-        match &*self.state.borrow() {
-            State::Ready(session, _) => Ok(session.clone()),
-            State::Starting => Err(format!("The tool server {} is not ready yet.", self.shown())),
+    pub fn named(&self) -> &str {
+        &self.spec.name
+    }
+
+    /// `Err`: it will not be there again.
+    fn may_be_there(&self) -> Result<(), String> {
+        match &*self.source.state.borrow() {
             State::Ended(why) => Err(self.gone("has ended", why)),
+            _ => Ok(()),
         }
+    }
+
+    /// The server, started again when it had gone away; and what a person is told of that, once.
+    async fn session(&self) -> (Result<Session, String>, Option<String>) {
+        let mut state = self.source.state.clone();
+        let away = match &*state.borrow_and_update() {
+            State::Away(why) => Some(why.clone()),
+            _ => None,
+        };
+        if away.is_some() {
+            self.source.again.wake();
+        }
+        let settled = state.wait_for(|it| matches!(it, State::Ready(..) | State::Ended(_))).await;
+        let session = match settled.as_deref() {
+            Ok(State::Ready(session, _)) => Ok(session.clone()),
+            Ok(State::Ended(why)) => Err(self.gone("has ended", why)),
+            _ => Err(self.gone("has ended", "the run is over")),
+        };
+        drop(settled);
+        let told = away.filter(|_| self.source.again.is_first()).map(|why| {
+            let server = self.shown();
+            let what = match session {
+                Ok(_) => "and was started again",
+                Err(_) => "and did not start again",
+            };
+            format!("The tool server `{server}` ended ({why}) {what}.")
+        });
+        (session, told)
     }
 
     fn gone(&self, how: &str, why: &str) -> String {
@@ -84,26 +100,36 @@ impl Served {
     }
 
     fn shown(&self) -> String {
-        visible(&self.server)
+        visible(&self.source.server)
     }
 
     /// The server went away while it was asked.
     async fn lost(&self) -> String {
-        let mut state = self.state.clone();
-        let ended = state.wait_for(|state| matches!(state, State::Ended(_)));
-        let why = match tokio::time::timeout(LAST_WORDS, ended).await {
-            Ok(Ok(state)) => match &*state {
-                State::Ended(why) => why.clone(),
-                _ => String::new(),
-            },
-            _ => "how is not known yet".to_owned(),
-        };
+        let mut state = self.source.state.clone();
+        let away = state.wait_for(|state| matches!(state, State::Away(_) | State::Ended(_)));
         let how = "ended in this call, whose effects are not known";
-        self.gone(how, &why)
+        match tokio::time::timeout(LAST_WORDS, away).await.as_ref().map(|it| it.as_deref()) {
+            Ok(Ok(State::Away(why))) => format!(
+                "The tool server {} {how}: {why}. It is started again, once, when one of its tools \
+                 is called.",
+                self.shown()
+            ),
+            Ok(Ok(State::Ended(why))) => self.gone(how, why),
+            _ => self.gone(how, "how is not known yet"),
+        }
+    }
+
+    async fn answer(&self, input: &Value) -> ToolOutcome {
+        let (session, told) = self.session().await;
+        let outcome = match session {
+            Ok(session) => self.ask(&session, input).await,
+            Err(text) => ToolOutcome::error(text),
+        };
+        ToolOutcome { warnings: told.into_iter().collect(), ..outcome }
     }
 
     async fn ask(&self, session: &Session, input: &Value) -> ToolOutcome {
-        let asked = tokio::time::timeout(self.limit, session.call(&self.name, input));
+        let asked = tokio::time::timeout(self.source.limit, session.call(&self.name, input));
         match asked.await {
             Ok(Ok((text, is_error))) => ToolOutcome { text, is_error, ..ToolOutcome::default() },
             Ok(Err(CallError::Failed(why))) => {
@@ -114,7 +140,7 @@ impl Served {
                 "The tool server {} gave no answer within {} s; whether the call had an effect is \
                  not known.",
                 self.shown(),
-                self.limit.as_secs_f32()
+                self.source.limit.as_secs_f32()
             )),
         }
     }
@@ -126,7 +152,8 @@ impl Tool for Served {
         self.spec.clone()
     }
 
-    /// What a server says of its tools is a hint, so none is there where nothing may be changed.
+    /// What a server says of its own tools is a hint that nobody can prove, so none is there where
+    /// nothing may be changed.
     fn only_reads(&self) -> bool {
         false
     }
@@ -135,8 +162,8 @@ impl Tool for Served {
         if !input.is_object() {
             return Err("The arguments are no object.".to_owned());
         }
-        self.session()?;
-        let title = format!("{}: {} {input}", self.server, self.name);
+        self.may_be_there()?;
+        let title = format!("{}: {} {input}", self.source.server, self.name);
         Ok(Planned {
             kind: ToolKind::Other,
             title: cut(&visible(&title), LONGEST_TITLE),
@@ -151,16 +178,12 @@ impl Tool for Served {
         _demand: Option<&Demand>,
         stop: CancellationToken,
     ) -> ToolOutcome {
-        let session = match self.session() {
-            Ok(session) => session,
-            Err(text) => return ToolOutcome::error(text),
-        };
         tokio::select! {
             biased;
             () = stop.cancelled() => ToolOutcome::error(format!(
                 "{STOPPED} The tool server was told; whether the call had an effect is not known."
             )),
-            outcome = self.ask(&session, &call.input) => outcome,
+            outcome = self.answer(&call.input) => outcome,
         }
     }
 }

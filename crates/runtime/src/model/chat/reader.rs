@@ -12,6 +12,7 @@ use super::{
         speech::{self, CallIds, Speech, Voice, grow, text, tokens},
     },
     calls::Calls,
+    tags::Apart,
 };
 
 #[derive(Default)]
@@ -19,7 +20,9 @@ pub(super) struct ChatReader {
     speech: Speech,
     calls: Calls,
     ids: CallIds,
+    /// As it came, tags included.
     content: String,
+    apart: Apart,
     refusal: String,
     /// Members that hold thoughts, as they are to be repeated.
     thoughts: Map<String, Value>,
@@ -40,7 +43,7 @@ impl Reader for ChatReader {
         }
         if data.trim() == "[DONE]" {
             self.done = true;
-            return Ok(Vec::new());
+            return Ok(self.rest().into_iter().collect());
         }
         let chunk = speech::json(data)?;
         if is_error(&chunk) {
@@ -62,6 +65,7 @@ impl Reader for ChatReader {
     }
 
     fn answer(mut self: Box<Self>) -> Answer {
+        self.rest();
         let made = std::mem::take(&mut self.calls).finish(&mut self.ids);
         let unsaid = if self.done { Finish::Done } else { Finish::Cut };
         let finish = match self.finish.take().unwrap_or(unsaid) {
@@ -121,19 +125,27 @@ impl ChatReader {
         if let Some(reason) = text(choice, "finish_reason").filter(|it| !it.is_empty()) {
             let native = text(choice, "native_finish_reason");
             self.finish = Some(finish_of(reason, native, !self.calls.is_empty()));
+            pieces.extend(self.rest());
         }
         pieces
     }
 
-    fn content(&mut self, said: &str) -> Option<Piece> {
+    fn content(&mut self, said: &str) -> Vec<Piece> {
         self.content.push_str(said);
-        self.speech.say(Voice::Text, said)
+        let told = self.apart.take(said).into_iter();
+        told.filter_map(|(voice, words)| self.speech.say(voice, &words)).collect()
+    }
+
+    /// What was held back, because it could have been the beginning of a tag.
+    fn rest(&mut self) -> Option<Piece> {
+        let (voice, words) = self.apart.finish()?;
+        self.speech.say(voice, &words)
     }
 
     /// Mistral's thinking models send their content in parts.
     fn part(&mut self, part: &Value) -> Vec<Piece> {
         if let Some(said) = text(part, "text") {
-            return self.content(said).into_iter().collect();
+            return self.content(said);
         }
         let thoughts = part["thinking"].as_array().into_iter().flatten();
         thoughts.filter_map(|it| self.speech.say(Voice::Thinking, text(it, "text")?)).collect()

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use musher_protocol::ListedModel;
-use reqwest::{Client, ClientBuilder, Response, redirect};
+use reqwest::Response;
 use tokio::time::timeout;
 
 use super::list;
@@ -31,27 +31,10 @@ pub enum Found {
 }
 
 pub async fn models(endpoint: &Endpoint, patience: Patience, prices: &Prices) -> Found {
-    let client = match client(patience.connect).build() {
+    let client = match endpoint.client(patience.connect).build() {
         Ok(client) => client,
         Err(error) => return Found::Nothing(format!("No request can be made: {error}.")),
     };
-    models_with(&client, endpoint, patience, prices).await
-}
-
-/// A key would follow a redirect to wherever it leads, so none is followed.
-pub fn client(connect: Duration) -> ClientBuilder {
-    Client::builder()
-        .connect_timeout(connect)
-        .redirect(redirect::Policy::none())
-        .user_agent(concat!("musher/", env!("CARGO_PKG_VERSION")))
-}
-
-pub async fn models_with(
-    client: &Client,
-    endpoint: &Endpoint,
-    patience: Patience,
-    prices: &Prices,
-) -> Found {
     let asked = client.get(endpoint.url(path(endpoint.dialect))).headers(endpoint.headers());
     let response = match timeout(patience.first_byte, asked.send()).await {
         Ok(Ok(response)) => response,

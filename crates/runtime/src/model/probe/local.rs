@@ -35,11 +35,10 @@ pub async fn find_at(ports: &[(&str, u16)], runtime: &str) -> Vec<LocalEndpoint>
 async fn look(name: &str, port: u16, runtime: &str) -> Option<LocalEndpoint> {
     let endpoint =
         Endpoint::new(&format!("http://127.0.0.1:{port}/v1"), Dialect::OpenAiChat).ok()?;
-    let client = ask::client(WITHIN).no_proxy().build().ok()?;
     let patience =
         Patience { connect: WITHIN, first_byte: WITHIN, between: WITHIN, backoff: Duration::ZERO };
     let prices = Prices::built_in();
-    let asked = ask::models_with(&client, &endpoint, patience, &prices);
+    let asked = ask::models(&endpoint, patience, &prices);
     match tokio::time::timeout(WITHIN, asked).await {
         Ok(Found::Models(models)) => Some(LocalEndpoint {
             name: name.to_owned(),
