@@ -10,7 +10,7 @@ const shellOnly = {
 };
 
 export default ts.config(
-  { ignores: ['dist/', 'node_modules/', 'src/contract/contract.ts', 'public/'] },
+  { ignores: ['dist/', 'node_modules/', 'src/contract/', 'public/'] },
   js.configs.recommended,
   ...ts.configs.strict,
   ...svelte.configs.recommended,

@@ -1,5 +1,7 @@
-//! TypeScript of `crates/protocol` for the page: `contract.ts` (the types) and `commands.ts` (what
-//! each command takes and gives). Both are made in memory and only then written or compared.
+//! TypeScript of `crates/protocol` for the page, in `ui/src/contract`: a file of types for each module
+//! of the protocol, `contract.ts` (all of them, which is what the page imports) and `table.ts` (what
+//! each command takes and gives). All are made in memory and only then written or compared; what else
+//! lies in the folder is left over from a module that is no more.
 
 use anyhow::{Context, Result, bail};
 use musher_protocol as protocol;
@@ -27,31 +29,54 @@ pub fn command(args: &[String]) -> Result<()> {
 fn write() -> Result<()> {
     let folder = place::root().join(FOLDER);
     fs::create_dir_all(&folder)?;
-    for (name, text) in files()? {
+    let files = files()?;
+    for (name, text) in &files {
         let path = folder.join(name);
-        if fs::read_to_string(&path).ok().as_deref() != Some(&text) {
+        if fs::read_to_string(&path).ok().as_ref() != Some(text) {
             fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
             println!("wrote {FOLDER}/{name}");
         }
     }
-    Ok(())
-}
-
-/// Fails when a file differs from what the protocol says now.
-pub fn check() -> Result<()> {
-    let folder = place::root().join(FOLDER);
-    for (name, text) in files()? {
-        if fs::read_to_string(folder.join(name)).ok().as_deref() != Some(&text) {
-            bail!("{FOLDER}/{name} is not what crates/protocol says; run `cargo xtask generate`.");
-        }
+    for name in left_over(&files)? {
+        fs::remove_file(folder.join(&name)).with_context(|| format!("removing {name}"))?;
+        println!("removed {FOLDER}/{name}");
     }
     Ok(())
 }
 
-fn files() -> Result<[(&'static str, String); 2]> {
+/// Fails when a file differs from what the protocol says now, or says what the protocol does not.
+pub fn check() -> Result<()> {
+    let folder = place::root().join(FOLDER);
+    let files = files()?;
+    let stale = files
+        .iter()
+        .find(|(name, text)| fs::read_to_string(folder.join(name)).ok().as_ref() != Some(text));
+    if let Some(name) = stale.map(|(name, _)| name).or(left_over(&files)?.first()) {
+        bail!("{FOLDER}/{name} is not what crates/protocol says; run `cargo xtask generate`.");
+    }
+    Ok(())
+}
+
+/// The text of each file by its name.
+type Files = BTreeMap<String, String>;
+
+fn files() -> Result<Files> {
     let types = Types::collect();
-    let commands = commands(&types)?;
-    Ok([("contract.ts", types.text()), ("commands.ts", commands)])
+    let mut files = types.files();
+    files.insert("contract.ts".to_owned(), types.index());
+    files.insert("table.ts".to_owned(), table(&types)?);
+    Ok(files)
+}
+
+fn left_over(files: &Files) -> Result<Vec<String>> {
+    let folder = place::root().join(FOLDER);
+    let entries = fs::read_dir(&folder).with_context(|| format!("reading {}", folder.display()))?;
+    let mut names = Vec::new();
+    for entry in entries {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.retain(|name| !files.contains_key(name));
+    Ok(names)
 }
 
 /// What the page receives by itself.
@@ -83,6 +108,7 @@ type TakenByRuns = (
     protocol::RunSetModelParams,
     protocol::RunSetModeParams,
 );
+type Rules = (protocol::RuleParams, protocol::ProjectRule);
 type Given = (
     protocol::AppInfo,
     protocol::DoctorReport,
@@ -99,11 +125,20 @@ type GivenByModels =
 type GivenByRuns =
     (protocol::FileDiff, protocol::RemovalReport, protocol::RunDetail, protocol::EventBatch);
 
-/// The declarations of all types that the page meets, by name.
+/// A type that the page meets.
+struct Declared {
+    text: String,
+    /// The module of the protocol that has it, and so the file.
+    module: &'static str,
+    /// The names that its text needs.
+    needs: Vec<String>,
+}
+
+/// All types that the page meets, by name.
 struct Types {
     config: Config,
     seen: HashSet<TypeId>,
-    declared: BTreeMap<String, String>,
+    declared: BTreeMap<String, Declared>,
 }
 
 impl Types {
@@ -115,23 +150,60 @@ impl Types {
         Taken::visit_generics(&mut types);
         TakenByRuns::visit_generics(&mut types);
         TakenByModels::visit_generics(&mut types);
+        Rules::visit_generics(&mut types);
         Given::visit_generics(&mut types);
         GivenByModels::visit_generics(&mut types);
         GivenByRuns::visit_generics(&mut types);
         types
     }
 
-    fn text(&self) -> String {
-        let mut text = format!(
-            "{HEADER}export const TRANSCRIPT_FORMAT = {};\nexport const API_VERSION = {};\n",
-            protocol::TRANSCRIPT_FORMAT,
-            protocol::API_VERSION
-        );
-        for declaration in self.declared.values() {
-            text.push_str(&format!("\n{}\n", declaration.trim_end()));
+    fn modules(&self) -> BTreeSet<&'static str> {
+        self.declared.values().map(|declared| declared.module).collect()
+    }
+
+    fn files(&self) -> Files {
+        let file = |module| (format!("{module}.ts"), self.file(module));
+        self.modules().into_iter().map(file).collect()
+    }
+
+    fn file(&self, module: &str) -> String {
+        let here = || self.declared.values().filter(|declared| declared.module == module);
+        let needs = here().flat_map(|declared| &declared.needs).map(String::as_str);
+        let elsewhere = needs.filter(|name| self.declared[*name].module != module);
+        let mut text = format!("{HEADER}{}", self.imports(elsewhere));
+        for declared in here() {
+            text.push_str(&format!("\n{}\n", declared.text.trim_end()));
         }
         text
     }
+
+    /// A statement for each file that has some of the names, which are all declared.
+    fn imports<'a>(&self, names: impl Iterator<Item = &'a str>) -> String {
+        let mut by_module = BTreeMap::<&str, BTreeSet<&str>>::new();
+        for name in names {
+            by_module.entry(self.declared[name].module).or_default().insert(name);
+        }
+        let statement = |(module, names): (&str, BTreeSet<&str>)| {
+            let names = names.into_iter().map(|name| format!("  {name},\n")).collect::<String>();
+            format!("import type {{\n{names}}} from './{module}';\n")
+        };
+        by_module.into_iter().map(statement).collect()
+    }
+
+    fn index(&self) -> String {
+        let export = |module| format!("export type * from './{module}';\n");
+        let exports = self.modules().into_iter().map(export).collect::<String>();
+        format!(
+            "{HEADER}{exports}\nexport const TRANSCRIPT_FORMAT = {};\nexport const API_VERSION = {};\n",
+            protocol::TRANSCRIPT_FORMAT,
+            protocol::API_VERSION
+        )
+    }
+}
+
+/// `event` of `musher_protocol::event::AgentEvent`.
+fn module_of<T: ?Sized>() -> &'static str {
+    std::any::type_name::<T>().split("::").nth(1).unwrap_or("protocol")
 }
 
 impl TypeVisitor for Types {
@@ -141,8 +213,13 @@ impl TypeVisitor for Types {
         }
         if T::output_path().is_some() {
             let docs = T::docs().unwrap_or_default();
-            let declaration = format!("{docs}export {}", T::decl(&self.config));
-            self.declared.insert(T::ident(&self.config), declaration);
+            let needs = T::dependencies(&self.config).into_iter().map(|needed| needed.ts_name);
+            let declared = Declared {
+                text: format!("{docs}export {}", T::decl(&self.config)),
+                module: module_of::<T>(),
+                needs: needs.collect(),
+            };
+            self.declared.insert(T::ident(&self.config), declared);
         }
         T::visit_dependencies(self);
         T::visit_generics(self);
@@ -150,7 +227,7 @@ impl TypeVisitor for Types {
 }
 
 /// The table of commands as an interface, and their names as a value.
-fn commands(types: &Types) -> Result<String> {
+fn table(types: &Types) -> Result<String> {
     let mut imports = BTreeSet::new();
     let mut rows = String::new();
     let mut names = String::new();
@@ -166,9 +243,9 @@ fn commands(types: &Types) -> Result<String> {
         rows.push_str(&format!("  {name}: {{ params: {params}; reply: {reply} }};\n"));
         names.push_str(&format!("  '{name}',\n"));
     }
-    let imports = imports.iter().map(|name| format!("  {name},\n")).collect::<String>();
+    let imports = types.imports(imports.into_iter());
     Ok(format!(
-        "{HEADER}import type {{\n{imports}}} from './contract';\n\n\
+        "{HEADER}{imports}\n\
          export interface Commands {{\n{rows}}}\n\n\
          export type CommandName = keyof Commands;\n\n\
          export const COMMAND_NAMES: readonly CommandName[] = [\n{names}];\n"
@@ -190,8 +267,8 @@ mod tests {
     fn the_protocol_page_names_every_command_and_event() {
         let page = fs::read_to_string(place::root().join("docs/protocol.md")).unwrap();
         let types = Types::collect();
-        let events = tags(&types.declared["AgentEvent"], "\"type\": \"");
-        let reasons = tags(&types.declared["RunOutcome"], "\"reason\": \"");
+        let events = tags(&types.declared["AgentEvent"].text, "\"type\": \"");
+        let reasons = tags(&types.declared["RunOutcome"].text, "\"reason\": \"");
         assert!(events.len() > 20 && reasons.len() > 8, "the declarations are read wrongly");
         let commands = protocol::COMMANDS.iter().map(|(name, _, _)| (*name).to_owned());
         for name in commands.chain(events).chain(reasons) {

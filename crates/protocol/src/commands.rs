@@ -1,5 +1,5 @@
 //! Every command of the API: its name, its parameters, its reply. `api` implements each once; the
-//! page's client (`ui/src/contract/commands.ts`) is generated from [`COMMANDS`].
+//! page's client (`ui/src/contract/table.ts`) is generated from [`COMMANDS`].
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! The seam between the page and whoever hosts it. Everything else in the page speaks to the engine
 //! through a `Host` and knows nothing of windows, sockets or HTTP.
 import type { ApiError, News } from '../contract/contract';
-import type { Commands } from '../contract/commands';
+import type { Commands } from '../contract/table';
 
 export type CommandName = keyof Commands;
 export type Params<K extends CommandName> = Commands[K]['params'];

@@ -21,11 +21,10 @@ mod tests {
     #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
     use super::*;
+    use crate::tidy::wrong_by;
 
     fn wrong(path: &str, text: &str) -> usize {
-        let mut found = Findings::default();
-        check(&SourceFile::new(path, text.into()), &mut found);
-        found.wrong.len()
+        wrong_by(check, path, text)
     }
 
     #[test]

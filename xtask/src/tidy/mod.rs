@@ -69,6 +69,14 @@ fn report(files: usize, found: &Findings) -> Result<()> {
     Ok(())
 }
 
+/// How much a check finds wrong in a file of this text.
+#[cfg(test)]
+fn wrong_by(check: fn(&SourceFile, &mut Findings), path: &str, text: &str) -> usize {
+    let mut found = Findings::default();
+    check(&SourceFile::new(path, text.into()), &mut found);
+    found.wrong.len()
+}
+
 /// Every text file that is or would be committed.
 fn source_files() -> Result<Vec<SourceFile>> {
     let list = ["ls-files", "--cached", "--others", "--exclude-standard", "-z"];

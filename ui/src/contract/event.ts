@@ -1,0 +1,261 @@
+// Generated from crates/protocol by `cargo xtask generate`. Do not edit.
+
+import type {
+  RunId,
+} from './ids';
+import type {
+  RunOutcome,
+} from './outcome';
+import type {
+  RunPhase,
+  RuntimeStatus,
+} from './status';
+
+/**
+ * What happened in a run.
+ */
+export type AgentEvent = { "type": "status", status: RuntimeStatus, phase: RunPhase, 
+/**
+ * What it waits for or does, one sentence in the present.
+ */
+detail?: string | null, 
+/**
+ * When a wait ends by itself.
+ */
+until?: string | null, } | { "type": "session" } & SessionInfo | { "type": "message", id: string, text: string, delivery: Delivery, } | { "type": "message_sent", id: string, } | { "type": "instruction", text: string, } | { "type": "message_dropped", id: string, why: string, } | { "type": "text", block: string, text: string, delta?: boolean, 
+/**
+ * The tool call of the sub-agent that speaks, absent for the agent itself.
+ */
+parent?: string | null, } | { "type": "thinking", block: string, text: string, delta?: boolean, redacted?: boolean, parent?: string | null, } | { "type": "tool_call" } & ToolCall | { "type": "tool_result" } & ToolResult | { "type": "model_step" } & ModelStep | { "type": "tool_decision" } & ToolDecision | { "type": "summary", text: string, 
+/**
+ * How many of the latest entries of the conversation it knows whole as well.
+ */
+kept: number, } | { "type": "plan", entries: Array<PlanEntry>, } | { "type": "permission_request" } & PermissionRequest | { "type": "permission_answer", request: string, decision: PermissionDecision, by: AnsweredBy, 
+/**
+ * What the agent was told with a denial.
+ */
+message?: string | null, } | { "type": "question" } & Question | { "type": "question_answer", request: string, 
+/**
+ * Question text to the answer; empty when it was not answered.
+ */
+answers: { [key in string]: string }, by: AnsweredBy, } | { "type": "usage", usage: TokenUsage, 
+/**
+ * Tokens the model can hold, where known.
+ */
+context_window?: number, 
+/**
+ * Tokens in the model's context after the last answer, where known.
+ */
+context_used?: number, } | { "type": "rate_limit" } & RateLimit | { "type": "turn_ended", 
+/**
+ * Whether the runtime called it a success.
+ */
+ok: boolean, reason?: string | null, } | { "type": "changes", files: Array<FileChange>, } | { "type": "gate", name: string, state: GateState, output?: string | null, } | { "type": "checkpoint", commit: string, label: string, } | { "type": "warning", code: string, message: string, } | { "type": "error", code: string, message: string, hint?: string | null, } | { "type": "notice", stream: Stream, text: string, } | { "type": "raw", kind: string, value: unknown, } | { "type": "done", outcome: RunOutcome, } | { "type": "unknown" };
+
+/**
+ * Who gave an answer.
+ */
+export type AnsweredBy = "user" | "policy" | "expiry" | "withdrawn" | "unknown";
+
+/**
+ * Who pays for a session.
+ */
+export type Billing = "subscription" | "api_key" | "free" | "unknown";
+
+export type ChangeKind = "added" | "modified" | "deleted" | "renamed" | "untracked" | "conflicted" | "other";
+
+export type CostSource = "reported" | "estimated" | "unknown";
+
+/**
+ * How a message reaches the agent.
+ */
+export type Delivery = "prompt" | "queue" | "steer" | "unknown";
+
+/**
+ * What an edit changed in one file.
+ */
+export type EditDiff = { path: string, created: boolean, hunks: Array<Hunk>, };
+
+/**
+ * One event as it is stored and sent: one line of a transcript.
+ */
+export type EventEnvelope = { run: RunId, 
+/**
+ * Counts from 1 within the run, without gaps.
+ */
+seq: number, at: string, event: AgentEvent, };
+
+/**
+ * A file that differs from the base.
+ */
+export type FileChange = { 
+/**
+ * Relative to the worktree, with `/`.
+ */
+path: string, kind: ChangeKind, 
+/**
+ * For a rename: where it was.
+ */
+old_path?: string | null, 
+/**
+ * Lines; both 0 for a binary file.
+ */
+added: number, removed: number, binary?: boolean, };
+
+export type GateState = "running" | "passed" | "failed";
+
+/**
+ * A hunk of a unified diff; `lines` begin with ` `, `+` or `-`.
+ */
+export type Hunk = { old_start: number, old_lines: number, new_start: number, new_lines: number, lines: Array<string>, };
+
+/**
+ * What a model answered to one request, in its provider's own words. The next request repeats the
+ * items as they are: signatures and encrypted thoughts in them are lost otherwise. A step is
+ * committed by this event; a tool of it runs only once it is stored.
+ */
+export type ModelStep = { 
+/**
+ * `openai-responses`, `openai-chat`, `gemini`: how `items` are to be read.
+ */
+dialect: string, 
+/**
+ * Whose opaque items these are; they are worth nothing to another model.
+ */
+model: string, items: unknown[], };
+
+export type PermissionDecision = "allow" | "deny";
+
+/**
+ * The agent wants leave for something. The whole of `input` is shown to the person.
+ */
+export type PermissionRequest = { 
+/**
+ * The runtime's id of the request.
+ */
+request: string, tool_call?: string | null, tool: string, kind: ToolKind, 
+/**
+ * The whole command, the path, or what else is asked for; never shortened.
+ */
+title: string, input: unknown, description?: string | null, 
+/**
+ * Why it is not allowed already.
+ */
+why?: string | null, 
+/**
+ * For the approval of a plan: the plan, as Markdown.
+ */
+plan?: string | null, 
+/**
+ * When it denies itself. Set by the engine.
+ */
+expires_at?: string | null, 
+/**
+ * The rules that would allow just this in every run of the project, where rules can say it. Set by
+ * the engine.
+ */
+always?: Array<string>, };
+
+/**
+ * A step of the agent's plan.
+ */
+export type PlanEntry = { text: string, state: PlanState, };
+
+export type PlanState = "pending" | "in_progress" | "done";
+
+/**
+ * The agent asks the person something.
+ */
+export type Question = { request: string, tool_call?: string | null, questions: Array<QuestionItem>, expires_at?: string | null, };
+
+export type QuestionItem = { header: string, question: string, multi_select: boolean, options: Array<QuestionOption>, };
+
+export type QuestionOption = { label: string, description?: string | null, };
+
+/**
+ * News of the account's quota.
+ */
+export type RateLimit = { state: RateLimitState, 
+/**
+ * The runtime's name of the window, for example `five_hour`.
+ */
+window?: string | null, 
+/**
+ * 0 to 1.
+ */
+utilization?: number | null, resets_at?: string | null, 
+/**
+ * The quota is used up but paid overage goes on: no stop.
+ */
+using_overage: boolean, };
+
+export type RateLimitState = "allowed" | "warning" | "rejected" | "unknown";
+
+/**
+ * What a runtime says of its session.
+ */
+export type SessionInfo = { session_id: string, model?: string | null, runtime_version?: string | null, billing: Billing, permission_mode?: string | null, 
+/**
+ * Tool servers that did not start, by name.
+ */
+failed_tool_servers?: Array<string>, 
+/**
+ * The built-in demo agent speaks, no model.
+ */
+demo?: boolean, };
+
+/**
+ * Where a line of the child came from.
+ */
+export type Stream = "stdout" | "stderr";
+
+/**
+ * Tokens and money of a run. Input tokens do not include the cached ones.
+ */
+export type TokenUsage = { input_tokens: number, output_tokens: number, cache_creation_input_tokens: number, cache_read_input_tokens: number, 
+/**
+ * Whole micro-dollars; 0 when unknown (see `cost_source`).
+ */
+cost_microdollars: number, cost_source: CostSource, };
+
+/**
+ * The agent uses a tool.
+ */
+export type ToolCall = { id: string, 
+/**
+ * The runtime's name of the tool.
+ */
+name: string, kind: ToolKind, 
+/**
+ * One line: the path, the command, the pattern.
+ */
+title: string, input: unknown, parent?: string | null, };
+
+/**
+ * How a tool call was judged before it ran.
+ */
+export type ToolDecision = { tool_call: string, verdict: ToolVerdict, 
+/**
+ * One clause: the rule as it is written, or the mode.
+ */
+reason: string, };
+
+/**
+ * What a tool does, for the icon and the words.
+ */
+export type ToolKind = "read" | "edit" | "run" | "search" | "fetch" | "plan" | "agent" | "other";
+
+/**
+ * What came of a tool call.
+ */
+export type ToolResult = { 
+/**
+ * Of its call.
+ */
+id: string, text: string, is_error?: boolean, 
+/**
+ * The edit as hunks, for tools that change files.
+ */
+edit?: EditDiff | null, parent?: string | null, };
+
+export type ToolVerdict = "allowed" | "asked" | "denied";
