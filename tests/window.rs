@@ -6,6 +6,8 @@
 
 #[path = "window/desktop.rs"]
 mod desktop;
+#[path = "window/http.rs"]
+mod http;
 #[path = "window/stage.rs"]
 mod stage;
 #[path = "window/webdriver.rs"]

@@ -113,9 +113,16 @@ impl Stage {
 
     /// A repository with a commit.
     pub fn repository(&self, name: &str) -> PathBuf {
+        self.repository_of(name, &[("README.md", "# A test\n")])
+    }
+
+    /// A repository with these files, committed.
+    pub fn repository_of(&self, name: &str, files: &[(&str, &str)]) -> PathBuf {
         let dir = self.dir.path().join(name);
         fs::create_dir(&dir).unwrap();
-        fs::write(dir.join("README.md"), "# A test\n").unwrap();
+        for (path, text) in files {
+            fs::write(dir.join(path), text).unwrap();
+        }
         for args in [
             &["init", "--quiet", "--initial-branch=main"][..],
             &["add", "."],
@@ -134,6 +141,15 @@ impl Stage {
             assert!(git.unwrap().success());
         }
         dir
+    }
+
+    /// The worktrees that Musher made: `worktrees/<project>/<branch>`.
+    pub fn worktrees(&self) -> Vec<PathBuf> {
+        let below = |dir: PathBuf| {
+            let entries = fs::read_dir(dir).into_iter().flatten().flatten();
+            entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect::<Vec<_>>()
+        };
+        below(self.data_dir().join("worktrees")).into_iter().flat_map(below).collect()
     }
 
     /// The agents of this stage: the processes that work below its data directory.

@@ -18,6 +18,8 @@ use super::until;
 const CALL_LIMIT: Duration = Duration::from_secs(30);
 /// The key under which WebDriver names an element (W3C WebDriver, 12.2 "Elements").
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+/// The Enter key (W3C WebDriver, 17.4.2 "Keyboard actions").
+pub const ENTER: &str = "\u{e007}";
 
 /// WebKitWebDriver and the app it started.
 pub struct Page {
@@ -179,6 +181,12 @@ impl Element<'_> {
             std::thread::sleep(Duration::from_millis(50));
             tried = self.page.element(&self.css).act("click", json!({}));
         }
+    }
+
+    /// Types into it, as keys.
+    pub fn type_in(self, text: &str) {
+        let typed = self.act("value", json!({"text": text}));
+        typed.unwrap_or_else(|error| panic!("{} takes no keys: {error}", self.css));
     }
 
     pub fn text(&self) -> String {
