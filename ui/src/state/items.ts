@@ -100,6 +100,8 @@ export interface EndItem extends Common {
   ok: boolean;
   reason?: string | null;
   outcome?: RunOutcome;
+  /** The error before it gives the reason already. */
+  told?: boolean;
   /** Of the turn alone. */
   usage?: TokenUsage;
   /** Of the first event of the turn. */

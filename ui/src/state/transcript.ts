@@ -307,6 +307,9 @@ export class Transcript {
       Object.assign(owned, { outcome: item.outcome, ok: item.ok, at: item.at });
       return;
     }
+    const { outcome } = item;
+    const why = outcome && 'message' in outcome ? outcome.message : null;
+    item.told = last?.item.kind === 'trouble' && last.item.message === why;
     this.add(item);
   }
 

@@ -70,9 +70,18 @@ export function needsPerson(run: Pick<RunSummary, 'phase'>): boolean {
 }
 
 /** How a run ended, as a sentence, and what was said last. */
-export function endSentence(outcome: RunOutcome): { sentence: string; lines: string[] } {
+export function endSentence(
+  outcome: RunOutcome,
+  told = false,
+): { sentence: string; lines: string[] } {
   const lines = 'last_lines' in outcome ? outcome.last_lines : [];
-  return { sentence: sentenceOf(outcome), lines };
+  return { sentence: told ? toldOf(outcome) : sentenceOf(outcome), lines };
+}
+
+/** What is left to say where the reason stands right above. */
+function toldOf(outcome: RunOutcome): string {
+  const sentence = sentenceOf(outcome);
+  return 'message' in outcome ? sentence.replace(`: ${outcome.message}`, '.') : sentence;
 }
 
 function sentenceOf(outcome: RunOutcome): string {
