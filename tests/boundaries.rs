@@ -22,7 +22,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tools", &["process", "protocol", "runtime"]),
     ("engine", &["process", "protocol", "runtime", "store", "tools", "worktree"]),
     ("api", &["engine", "process", "protocol"]),
-    ("cli", &["api", "demo", "engine", "process", "protocol", "runtime", "store", "worktree"]),
+    (
+        "cli",
+        &["api", "demo", "engine", "process", "protocol", "runtime", "store", "tools", "worktree"],
+    ),
     ("desktop", &["api", "engine", "process", "protocol", "runtime"]),
     ("testkit", &["demo", "process", "protocol"]),
     ("xtask", &["protocol"]),

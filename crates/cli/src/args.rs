@@ -92,6 +92,9 @@ pub enum Command {
     },
     /// Says what is well here and what is not.
     Doctor(Look),
+    /// Serves a run's tools to its agent, which starts this itself (Model Context Protocol over stdio).
+    #[command(name = musher_tools::endpoint::COMMAND, hide = true)]
+    Mcp { run_dir: PathBuf },
     /// Serves the API over the data directory's socket; with --port, and the page, to a browser here.
     Serve {
         /// Listens on 127.0.0.1 too; 0 takes any free port.
@@ -188,6 +191,9 @@ pub struct Run {
     /// Tool servers: a file or JSON text, passed to the agent.
     #[arg(long, value_name = "FILE|JSON")]
     pub mcp_config: Option<String>,
+    /// Gives an agent that has tools of its own Musher's besides, under the same rules.
+    #[arg(long)]
+    pub engine_tools: bool,
     /// The repository's own settings and hooks may run (asked in the window otherwise).
     #[arg(long)]
     pub trust: bool,

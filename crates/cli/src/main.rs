@@ -9,6 +9,7 @@ mod ask;
 mod doctor;
 mod follow;
 mod keys;
+mod mcp;
 mod print;
 mod reach;
 mod rules;
@@ -34,9 +35,10 @@ fn main() -> ExitCode {
                 return ExitCode::FAILURE;
             }
         };
+    // A login shell or a slow disk must not hold up the end; a server's own input never comes to one.
+    let patience = if matches!(args.command, Command::Mcp { .. }) { 0 } else { 1 };
     let ended = runtime.block_on(run(args));
-    // A login shell or a slow disk must not hold up the end.
-    runtime.shutdown_timeout(std::time::Duration::from_secs(1));
+    runtime.shutdown_timeout(std::time::Duration::from_secs(patience));
     match (ended, print::failure()) {
         (Err(error), _) | (Ok(_), Some(error)) => complain(&error),
         (Ok(code), None) => code,
@@ -68,6 +70,7 @@ async fn run(args: Args) -> Result<ExitCode, ApiError> {
         Command::Rules { dir, command } => rules::rules(&data_dir, json, &dir, command).await,
         Command::Doctor(look) => doctor::doctor(&data_dir, json, look).await,
         Command::Serve { port, page } => serve::serve(&data_dir, port, page).await,
+        Command::Mcp { run_dir } => mcp::mcp(&run_dir).await,
     }
 }
 

@@ -206,6 +206,7 @@ fn settings_of(wanted: args::Run) -> Result<RunSettings, ApiError> {
         },
         inactivity_timeout_secs: wanted.inactivity_timeout,
         mcp_config: wanted.mcp_config,
+        engine_tools: wanted.engine_tools,
         allowed_tools: wanted.allowed_tools,
         disallowed_tools: wanted.disallowed_tools,
         endpoint: EndpointSettings {

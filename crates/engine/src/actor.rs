@@ -7,6 +7,7 @@
 
 mod broker;
 mod changes;
+mod endpoint;
 mod finish;
 mod prepare;
 mod speak;

@@ -79,6 +79,10 @@ pub struct RunSettings {
     pub endpoint: EndpointSettings,
     /// A file or JSON text of tool servers, passed on to the runtime.
     pub mcp_config: Option<String>,
+    /// An agent with tools of its own is given Musher's besides, as the tool server `musher`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[ts(as = "Option<bool>", optional)]
+    pub engine_tools: bool,
 }
 
 impl Default for RunSettings {
@@ -101,6 +105,7 @@ impl Default for RunSettings {
             append_system_prompt: None,
             endpoint: EndpointSettings::default(),
             mcp_config: None,
+            engine_tools: false,
         }
     }
 }

@@ -12,7 +12,7 @@ use musher_protocol::{
 
 use secrecy::SecretString;
 
-use crate::{Rule, ToolHost};
+use crate::{Rule, ToolEndpoint, ToolHost};
 
 /// All that a runtime needs to know to run one agent once.
 #[derive(Clone)]
@@ -68,6 +68,8 @@ pub struct ToolAccess {
     pub rules: Vec<Rule>,
     /// For agents that have no tools of their own.
     pub host: Option<Arc<dyn ToolHost>>,
+    /// For agents that bring their own loop and can be given a tool server besides.
+    pub endpoint: Option<Arc<dyn ToolEndpoint>>,
 }
 
 /// Where a runtime goes on with a process that outlived its engine.

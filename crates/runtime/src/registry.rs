@@ -21,6 +21,11 @@ pub trait RuntimeKind: Send + Sync {
         false
     }
 
+    /// Whether its agents can be given the engine's tools besides their own.
+    fn takes_tools(&self) -> bool {
+        false
+    }
+
     fn new_run(&self) -> Arc<dyn AgentRuntime>;
 
     /// Looks for the program on `path` (the user's own PATH, see `musher_process::login_path`).

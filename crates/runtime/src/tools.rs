@@ -1,6 +1,8 @@
 //! The tools that an agent is given when its model is reached over HTTP: the runtime calls them in
 //! process, the engine brings them. What they do, and who may call them, is not the runtime's.
 
+use std::{io, path::PathBuf};
+
 use async_trait::async_trait;
 use musher_protocol::{EditDiff, PermissionMode, PlanEntry, ToolKind};
 use serde_json::Value;
@@ -134,4 +136,29 @@ pub trait ToolHost: Send + Sync {
 
     /// Ends what the calls of an engine that is gone have left; names what would not end.
     async fn end_left_over(&self) -> Vec<u32>;
+}
+
+/// The tools of one run for an agent that has a loop of its own: a tool server (Model Context Protocol
+/// over stdin and stdout) that the agent starts itself. It lives as long as the agent does and needs no
+/// engine.
+#[async_trait]
+pub trait ToolEndpoint: Send + Sync {
+    fn server(&self) -> ToolServer;
+
+    /// From now on calls are judged so; the runtime says it whenever the agent's mode changes. It writes
+    /// a small file and waits for nothing else.
+    fn set_mode(&self, mode: PermissionMode) -> io::Result<()>;
+
+    /// Ends what the calls have left, once the agent is gone; names what would not end.
+    async fn end_left_over(&self) -> Vec<u32>;
+}
+
+/// How an agent starts its tool server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolServer {
+    pub name: String,
+    pub program: PathBuf,
+    pub args: Vec<String>,
+    /// Those of its tools that only read: nobody needs to be asked for them.
+    pub readers: Vec<String>,
 }

@@ -19,6 +19,7 @@
 
 mod change;
 mod edit;
+pub mod endpoint;
 mod fetch;
 mod host;
 mod kept;

@@ -112,13 +112,18 @@ impl Tool for RunCommand {
     }
 
     async fn end_left_over(&self) -> Vec<u32> {
-        let mut left = Vec::new();
-        for folder in folders(&self.config.run_dir) {
-            let name = folder.file_name().unwrap_or_default().to_string_lossy();
-            left.extend(end_one(&folder, &format!("{}.{name}", self.config.mark)).await);
-        }
-        left
+        end_left_over(&self.config.run_dir, &self.config.mark).await
     }
+}
+
+/// Ends what the run's earlier commands have left; names what would not end.
+pub async fn end_left_over(run_dir: &Path, mark: &str) -> Vec<u32> {
+    let mut left = Vec::new();
+    for folder in folders(run_dir) {
+        let name = folder.file_name().unwrap_or_default().to_string_lossy();
+        left.extend(end_one(&folder, &format!("{mark}.{name}")).await);
+    }
+    left
 }
 
 impl Arguments {

@@ -187,6 +187,9 @@ impl RunActor {
         let begins = attach.is_none();
         let mut context = self.context(trust, attach).await;
         context.tools.rules = rules.iter().map(Rule::told).collect();
+        if let Err(error) = self.give_endpoint(&*kind, &mut context, &rules).await {
+            return self.could_not_start(error).await;
+        }
         if begins {
             self.warn_of_rules(&*kind, &context.tools.rules).await?;
         }
@@ -242,6 +245,7 @@ impl RunActor {
                 mcp_config: settings.mcp_config.clone(),
                 rules: Vec::new(),
                 host: None,
+                endpoint: None,
             },
             session_id_to_resume: self.plan.resume.clone(),
             fresh_prompt: self.plan.fresh_prompt.clone(),
@@ -286,8 +290,8 @@ impl RunActor {
             run_dir: context.run_dir.clone(),
             env,
             mark: context.run.to_string(),
+            fetch: rules.open_pages(),
             rules,
-            fetch: false,
             keeper: None,
             servers: ServerSources {
                 settings: context.tools.mcp_config.clone(),
@@ -450,7 +454,7 @@ impl EventLog for StoredEvents {
 
 /// What keys of providers are called: no command of an agent's sees one.
 pub(crate) fn is_provider_key(name: &str) -> bool {
-    name.ends_with("_API_KEY") || name.ends_with("_AUTH_TOKEN")
+    ["_API_KEY", "_AUTH_TOKEN", "_OAUTH_TOKEN"].iter().any(|end| name.ends_with(end))
 }
 
 fn secrets(env: &BTreeMap<String, String>) -> BTreeMap<String, SecretString> {

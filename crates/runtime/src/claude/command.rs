@@ -3,8 +3,8 @@
 
 use musher_protocol::{PermissionMode, TrustDecision};
 
-use super::rules;
-use crate::RuntimeContext;
+use super::{endpoint, rules};
+use crate::{RuntimeContext, ToolEndpoint};
 
 /// The arguments for a run that goes on with `resume`, or begins a session.
 pub fn arguments(context: &RuntimeContext, resume: Option<&str>) -> Vec<String> {
@@ -31,11 +31,17 @@ pub fn arguments(context: &RuntimeContext, resume: Option<&str>) -> Vec<String> 
     };
     pair("--model", context.model.as_deref());
     pair("--append-system-prompt", context.append_system_prompt.as_deref());
-    pair("--mcp-config", context.tools.mcp_config.as_deref());
     pair("--resume", resume);
     pair("--max-turns", context.limits.max_turns.map(|turns| turns.to_string()).as_deref());
     pair("--max-budget-usd", budget(context, resume).as_deref());
-    let (allowed, denied) = rules::lists(&context.tools.rules);
+    let (mut allowed, mut denied) = rules::lists(&context.tools.rules);
+    let mut servers: Vec<String> = context.tools.mcp_config.clone().into_iter().collect();
+    if let Some(server) = context.tools.endpoint.as_ref().map(|endpoint| endpoint.server()) {
+        servers.push(endpoint::config(&server));
+        allowed.extend(endpoint::allowed(&server));
+        denied.extend(endpoint::denied(&server, &context.tools.disallowed));
+    }
+    list(&mut args, "--mcp-config", &servers);
     list(&mut args, "--allowedTools", &[&allowed[..], &context.tools.allowed].concat());
     list(&mut args, "--disallowedTools", &[&denied[..], &context.tools.disallowed].concat());
     if context.trust != Some(TrustDecision::Trusted) {
@@ -44,6 +50,19 @@ pub fn arguments(context: &RuntimeContext, resume: Option<&str>) -> Vec<String> 
     }
     args.extend(context.args.iter().cloned());
     args
+}
+
+/// The mode that the agent's name means. It knows more than we do; those ask in their own ways.
+pub fn mode_of(name: &str) -> PermissionMode {
+    let known = [PermissionMode::Plan, PermissionMode::AcceptEdits, PermissionMode::Bypass];
+    known.into_iter().find(|&known| mode(known) == name).unwrap_or(PermissionMode::Ask)
+}
+
+/// Tells the engine's tools of the agent's mode.
+pub fn set_mode(tools: &dyn ToolEndpoint, mode: PermissionMode) {
+    if let Err(error) = tools.set_mode(mode) {
+        tracing::error!(%error, ?mode, "the tools were not told of the agent's mode");
+    }
 }
 
 /// The agent's name of a mode.
@@ -80,7 +99,7 @@ mod tests {
     use musher_protocol::{EndpointSettings, RunId, RunLimits, StoryId, Transport};
 
     use super::*;
-    use crate::ToolAccess;
+    use crate::{ToolAccess, ToolServer};
 
     fn context() -> RuntimeContext {
         RuntimeContext {
@@ -131,6 +150,54 @@ mod tests {
              --model opus --max-turns 7 --max-budget-usd 1.050000 --allowedTools Bash(git status:*) Read \
              --setting-sources user --strict-mcp-config --own"
         );
+    }
+
+    struct Tools;
+
+    #[async_trait::async_trait]
+    impl ToolEndpoint for Tools {
+        fn server(&self) -> ToolServer {
+            ToolServer {
+                name: "musher".into(),
+                program: "/musher".into(),
+                args: vec!["mcp".into()],
+                readers: vec!["search".into()],
+            }
+        }
+
+        fn set_mode(&self, _: PermissionMode) -> std::io::Result<()> {
+            Ok(())
+        }
+
+        async fn end_left_over(&self) -> Vec<u32> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn the_engines_tools_stand_beside_other_servers_and_its_own_rules() {
+        let mut context = context();
+        context.tools.mcp_config = Some("own.json".into());
+        context.tools.disallowed = vec!["Bash(git push:*)".into()];
+        assert!(line(&context, None).contains(" --mcp-config own.json --allowedTools "));
+        context.tools.endpoint = Some(std::sync::Arc::new(Tools));
+        let line = line(&context, None);
+        assert!(line.contains(" --mcp-config own.json {\"mcpServers\":{\"musher\":{"), "{line}");
+        assert!(
+            line.contains(" --allowedTools mcp__musher__search Bash(git status:*) Read"),
+            "{line}"
+        );
+        let denied =
+            " --disallowedTools mcp__musher__run_command Bash(git push:*) --setting-sources";
+        assert!(line.contains(denied), "{line}");
+    }
+
+    #[test]
+    fn a_mode_that_is_not_known_asks() {
+        for known in [PermissionMode::Plan, PermissionMode::AcceptEdits, PermissionMode::Bypass] {
+            assert_eq!(mode_of(mode(known)), known);
+        }
+        assert_eq!(mode_of("dontAsk"), PermissionMode::Ask);
     }
 
     #[test]

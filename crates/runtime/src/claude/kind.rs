@@ -28,6 +28,10 @@ impl RuntimeKind for ClaudeCode {
         "claude-code"
     }
 
+    fn takes_tools(&self) -> bool {
+        true
+    }
+
     fn new_run(&self) -> Arc<dyn AgentRuntime> {
         Arc::new(ClaudeCodeRuntime::new(Flavour::ClaudeCode))
     }

@@ -22,6 +22,7 @@ mod checkpoint;
 mod command;
 pub mod decode;
 mod ending;
+mod endpoint;
 mod kind;
 mod live;
 mod opening;
@@ -86,6 +87,7 @@ impl AgentRuntime for ClaudeCodeRuntime {
         let run =
             Run { flavour: self.flavour, live: &self.live, words: &self.words, sink: &events };
         let result = run.run(&context, inbox).await;
+        let result = with_tools_ended(&context, result).await;
         let status = result.as_ref().map_or(RuntimeStatus::Failed, |it| it.outcome.status());
         self.live.over(status, proof(&result));
         result
@@ -138,6 +140,23 @@ impl AgentRuntime for ClaudeCodeRuntime {
 }
 
 /// What the end of `start` proves about the process tree.
+/// Commands of the engine's tools are children of the agent's tree, with keepers of their own: what of
+/// them outlived a tree that was lost is ended here. While the agent lives, nothing is.
+async fn with_tools_ended(
+    context: &RuntimeContext,
+    result: Result<RuntimeResult, RuntimeError>,
+) -> Result<RuntimeResult, RuntimeError> {
+    let Some(tools) = &context.tools.endpoint else { return result };
+    let mut ended = result?;
+    let more = tools.end_left_over().await;
+    match &mut ended.outcome {
+        _ if more.is_empty() => {}
+        RunOutcome::Unconfirmed { left } => left.extend(more),
+        outcome => *outcome = RunOutcome::Unconfirmed { left: more },
+    }
+    Ok(ended)
+}
+
 fn proof(result: &Result<RuntimeResult, RuntimeError>) -> Proof {
     match result {
         Ok(RuntimeResult { outcome: RunOutcome::Unconfirmed { left }, .. }) => {

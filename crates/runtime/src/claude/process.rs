@@ -169,7 +169,8 @@ impl Drive<'_> {
             Ok(stderr)
         };
         let Some(keeper) = self.child.keeper() else { return reading.await };
-        let writer = Writer { keeper, live: self.live, sink: self.sink };
+        let tools = self.context.tools.endpoint.as_deref();
+        let writer = Writer { keeper, live: self.live, sink: self.sink, tools };
         let opening = self.say.then_some(self.opening);
         tokio::select! {
             read = reading => read,

@@ -13,13 +13,14 @@ use tokio::{
 
 use super::{
     checkpoint::{Checkpoint, Checkpoints},
+    command,
     decode::{Cue, Decoded, Decoder, DecoderConfig, Facts},
     live::Live,
     outcome::Cause,
     process::{Child, Drive},
     writer::Word,
 };
-use crate::{EventSink, RuntimeError, Sourced};
+use crate::{EventSink, RuntimeError, Sourced, ToolEndpoint};
 
 /// So much input makes one batch, or so many events.
 const BATCH_BYTES: usize = 64 << 10;
@@ -49,6 +50,7 @@ pub(super) struct Pump<'a> {
     reader: SpoolReader,
     config: DecoderConfig,
     decoder: Decoder,
+    tools: Option<&'a dyn ToolEndpoint>,
     checkpoints: Checkpoints,
     start: Start,
     silence_limit: Option<Duration>,
@@ -84,6 +86,7 @@ impl<'a> Pump<'a> {
             reader: drive.child.output(Stream::Stdout, from.offset),
             decoder: Decoder::restore(config.clone(), from.offset, from.state),
             config,
+            tools: drive.context.tools.endpoint.as_deref(),
             checkpoints: Checkpoints::new(
                 drive.child.dir.clone(),
                 drive.child.keeper().cloned(),
@@ -178,6 +181,7 @@ impl<'a> Pump<'a> {
         self.heed(decoded.cues);
         self.note_place();
         let mut events = self.not_stored(decoded.events);
+        self.follow_mode(&events);
         while !events.is_empty() {
             let rest = events.split_off(events.len().min(BATCH_EVENTS));
             self.sink.emit(events).await?;
@@ -189,6 +193,18 @@ impl<'a> Pump<'a> {
             self.live.end(Cause::Limit(RunLimit::Money));
         }
         Ok(())
+    }
+
+    /// The agent's mode can change by its own doing: a plan that was agreed to ends `plan`.
+    fn follow_mode(&self, events: &[Sourced]) {
+        let Some(tools) = self.tools else { return };
+        let mut modes = events.iter().rev().filter_map(|sourced| match &sourced.event {
+            AgentEvent::Session(session) => session.permission_mode.as_deref(),
+            _ => None,
+        });
+        if let Some(name) = modes.next() {
+            command::set_mode(tools, command::mode_of(name));
+        }
     }
 
     fn heed(&mut self, cues: Vec<Cue>) {

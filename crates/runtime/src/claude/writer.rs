@@ -7,8 +7,8 @@ use musher_process::{Keeper, ProcessError};
 use musher_protocol::{AgentEvent, Answer};
 use tokio::sync::mpsc;
 
-use super::{live::Live, opening::Opening, say};
-use crate::{AgentInput, EventSink, RuntimeError};
+use super::{command, live::Live, opening::Opening, say};
+use crate::{AgentInput, EventSink, RuntimeError, ToolEndpoint};
 
 /// How many things may wait to be said. A person does not say so many; an agent that asks so much
 /// without listening hears no more refusals.
@@ -28,6 +28,7 @@ pub(super) struct Writer<'a> {
     pub keeper: &'a Keeper,
     pub live: &'a Live,
     pub sink: &'a EventSink,
+    pub tools: Option<&'a dyn ToolEndpoint>,
 }
 
 impl Writer<'_> {
@@ -66,6 +67,9 @@ impl Writer<'_> {
                 self.write(&id, &say::set_model(&id, model.as_deref())).await;
             }
             AgentInput::SetPermissionMode(mode) => {
+                if let Some(tools) = self.tools {
+                    command::set_mode(tools, mode);
+                }
                 self.write(&id, &say::set_permission_mode(&id, mode)).await;
             }
             AgentInput::EndOfInput => {

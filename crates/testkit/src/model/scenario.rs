@@ -83,6 +83,12 @@ pub fn scenarios() -> BTreeMap<String, Scenario> {
             ),
         ),
         ("long_bash", uses(vec![text("Waiting."), bash(LONG)], "Waited.")),
+        ("engine_tools", engine_tools()),
+        ("engine_plan", engine_plan()),
+        (
+            "engine_command",
+            uses(vec![ours("mcp__musher__run_command", json!({"command": LONG}))], "Waited."),
+        ),
         ("question", uses(vec![question()], "Thank you for the colour.")),
     ];
     let all = talk.into_iter().chain(work).chain(refusals());
@@ -106,6 +112,37 @@ fn agentic() -> Scenario {
         Reply::Say(vec![edit("greeting.txt", "world", "planet")]),
         Reply::Say(vec![text("Now I look at it."), bash("git status --short")]),
         say("Done: written, edited and seen by git."),
+    ]
+}
+
+/// A tool of Musher's, as the agent that it is given to calls it.
+fn ours(tool: &'static str, input: Value) -> Action {
+    Action::Use { tool, input }
+}
+
+fn engine_tools() -> Scenario {
+    let steps = json!({"steps": [{"text": "make a file", "state": "in_progress"}]});
+    let made = json!({"path": "made.txt", "old": null, "new": "found by search\n"});
+    vec![
+        Reply::Say(vec![
+            ours("mcp__musher__update_plan", steps),
+            ours("mcp__musher__list_files", json!({})),
+        ]),
+        Reply::Say(vec![ours("mcp__musher__edit_file", made)]),
+        Reply::Say(vec![ours("mcp__musher__search", json!({"pattern": "found by"}))]),
+        Reply::Say(vec![ours("mcp__musher__run_command", json!({"command": "printf 'ran '"}))]),
+        say("All of them were used."),
+    ]
+}
+
+fn engine_plan() -> Scenario {
+    let made = |text: &str| json!({"path": "made.txt", "old": null, "new": text});
+    let plan = json!({"plan": "# Plan\n1. make made.txt"});
+    vec![
+        Reply::Say(vec![ours("mcp__musher__edit_file", made("too early\n"))]),
+        Reply::Say(vec![Action::Use { tool: "ExitPlanMode", input: plan }]),
+        Reply::Say(vec![ours("mcp__musher__edit_file", made("in time\n"))]),
+        say("Planned, then made."),
     ]
 }
 

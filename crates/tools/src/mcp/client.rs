@@ -1,4 +1,5 @@
-//! The only code that knows `rmcp`: a connection to a server, the list of its tools, and a call.
+//! The only code that knows the client side of `rmcp`: a connection to a server, the list of its tools,
+//! and a call.
 //!
 //! The handshake is `initialize`, with the newest revision of the protocol that has it.
 

@@ -36,6 +36,20 @@ struct PatchHunk {
     lines: Vec<String>,
 }
 
+/// `tool_use_result` of the engine's `edit_file`: what its tool server says besides the words for the
+/// model.
+#[derive(Deserialize)]
+struct Served {
+    #[serde(rename = "_meta")]
+    meta: ServedMeta,
+}
+
+#[derive(Deserialize)]
+struct ServedMeta {
+    #[serde(rename = "musher/edit")]
+    edit: Option<EditDiff>,
+}
+
 impl From<PatchHunk> for Hunk {
     fn from(hunk: PatchHunk) -> Self {
         let PatchHunk { old_start, old_lines, new_start, new_lines, lines } = hunk;
@@ -46,6 +60,9 @@ impl From<PatchHunk> for Hunk {
 /// The edit that this `tool_use_result` tells of, if it tells of one.
 pub fn edit(result: Later<'_>, cwd: &str) -> Option<EditDiff> {
     let json = result?.get();
+    if memchr::memmem::find(json.as_bytes(), b"\"musher/edit\"").is_some() {
+        return serde_json::from_str::<Served>(json).ok()?.meta.edit;
+    }
     memchr::memmem::find(json.as_bytes(), b"\"structuredPatch\"")?;
     let changed: Changed<'_> = serde_json::from_str(json).ok()?;
     let created = string(changed.kind).as_deref() == Some("create");
@@ -90,6 +107,14 @@ mod tests {
         );
         let hunk = &of(&long).unwrap().hunks[0];
         assert_eq!((hunk.new_lines, hunk.lines.len()), (1000, CREATED_LINES));
+    }
+
+    #[test]
+    fn the_engines_own_tool_tells_its_edit_besides() {
+        let diff = of(r#"{"content":[{"type":"text","text":"musher/edit"}],
+            "_meta":{"musher/edit":{"path":"a.txt","created":true,"hunks":[]}}}"#);
+        assert_eq!(diff, Some(EditDiff { path: "a.txt".into(), created: true, hunks: Vec::new() }));
+        assert!(of(r#"{"content":"\"musher/edit\"","_meta":{"musher/edit":3}}"#).is_none());
     }
 
     #[test]

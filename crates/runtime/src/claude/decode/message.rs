@@ -58,7 +58,7 @@ impl Decoder {
     }
 
     fn call(&mut self, id: String, name: String, input: Value, parent: Option<String>) {
-        let plan = (name == "TodoWrite" && parent.is_none()).then(|| tools::plan(&input)).flatten();
+        let plan = parent.is_none().then(|| tools::plan(&name, &input)).flatten();
         let title = tools::title(&name, &input, &self.config.cwd);
         let kind = tools::kind(&name);
         self.out.push(AgentEvent::ToolCall(ToolCall { id, name, kind, title, input, parent }));

@@ -3,6 +3,9 @@
 use musher_protocol::{PlanEntry, PlanState, ToolKind};
 use serde_json::Value;
 
+/// What the engine's own tools begin with here (see `ToolEndpoint`).
+const OURS: &str = "mcp__musher__";
+
 /// What the tool of this name does. Names of 2.1.330, and those of older versions.
 pub fn kind(name: &str) -> ToolKind {
     match name {
@@ -17,6 +20,18 @@ pub fn kind(name: &str) -> ToolKind {
         "TodoWrite" | "TaskCreate" | "TaskUpdate" | "TaskGet" | "TaskList" | "EnterPlanMode"
         | "ExitPlanMode" => ToolKind::Plan,
         "Agent" | "Task" => ToolKind::Agent,
+        _ => name.strip_prefix(OURS).map_or(ToolKind::Other, kind_of_ours),
+    }
+}
+
+fn kind_of_ours(name: &str) -> ToolKind {
+    match name {
+        "read_file" => ToolKind::Read,
+        "list_files" | "search" => ToolKind::Search,
+        "edit_file" => ToolKind::Edit,
+        "run_command" => ToolKind::Run,
+        "fetch_url" => ToolKind::Fetch,
+        "update_plan" => ToolKind::Plan,
         _ => ToolKind::Other,
     }
 }
@@ -42,7 +57,8 @@ fn subject<'a>(name: &str, input: &'a Value) -> Option<&'a str> {
 /// One line for a tool call: long ones are cut, paths inside `cwd` are relative to it.
 pub fn title(name: &str, input: &Value, cwd: &str) -> String {
     let text = match name {
-        "TodoWrite" => return steps(input),
+        "TodoWrite" => return steps(input.get("todos")),
+        _ if name.strip_prefix(OURS) == Some("update_plan") => return steps(input.get("steps")),
         "AskUserQuestion" => input.pointer("/questions/0/question").and_then(Value::as_str),
         _ => subject(name, input),
     };
@@ -68,8 +84,8 @@ fn label(name: &str) -> String {
     server_tool.map_or_else(|| name.to_owned(), |(server, tool)| format!("{server}: {tool}"))
 }
 
-fn steps(input: &Value) -> String {
-    match input.get("todos").and_then(Value::as_array).map_or(0, Vec::len) {
+fn steps(list: Option<&Value>) -> String {
+    match list.and_then(Value::as_array).map_or(0, Vec::len) {
         1 => "1 step".into(),
         count => format!("{count} steps"),
     }
@@ -96,8 +112,18 @@ pub fn relative<'a>(path: &'a str, cwd: &str) -> &'a str {
     }
 }
 
-/// The steps of a `TodoWrite`; `None` when the input has none.
-pub fn plan(input: &Value) -> Option<Vec<PlanEntry>> {
+/// The steps of a call that tells them; `None` when it does not, or has none.
+pub fn plan(name: &str, input: &Value) -> Option<Vec<PlanEntry>> {
+    match name {
+        "TodoWrite" => todos(input),
+        _ if name.strip_prefix(OURS) == Some("update_plan") => {
+            serde::Deserialize::deserialize(input.get("steps")?).ok()
+        }
+        _ => None,
+    }
+}
+
+fn todos(input: &Value) -> Option<Vec<PlanEntry>> {
     let todos = input.get("todos")?.as_array()?;
     let entry = |todo: &Value| {
         let text = todo.get("content").or_else(|| todo.get("subject"))?.as_str()?.to_owned();
@@ -128,10 +154,25 @@ mod tests {
             ("mcp__git__log", json!({"max": 3}), "git: log"),
             ("Agent", json!({"description": "look around", "prompt": "x"}), "look around"),
             ("Unheard", json!(null), "Unheard"),
+            ("mcp__musher__read_file", json!({"path": "src/a.rs"}), "src/a.rs"),
+            ("mcp__musher__run_command", json!({"command": "ls"}), "ls"),
+            ("mcp__musher__update_plan", json!({"steps": [{}, {}]}), "2 steps"),
         ];
         for (name, input, expected) in cases {
             assert_eq!(title(name, &input, "/repo"), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn steps_are_told_by_two_tools() {
+        let ours = json!({"steps": [{"text": "a", "state": "in_progress"}]});
+        let theirs = json!({"todos": [{"content": "a", "status": "in_progress"}]});
+        let entries = vec![PlanEntry { text: "a".into(), state: PlanState::InProgress }];
+        assert_eq!(plan("mcp__musher__update_plan", &ours), Some(entries.clone()));
+        assert_eq!(plan("TodoWrite", &theirs), Some(entries));
+        assert_eq!(plan("mcp__other__update_plan", &ours), None);
+        assert_eq!(kind("mcp__musher__edit_file"), ToolKind::Edit);
+        assert_eq!(kind("mcp__other__edit_file"), ToolKind::Other);
     }
 
     #[test]

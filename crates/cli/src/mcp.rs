@@ -1,0 +1,13 @@
+//! `musher mcp`: a run's tools for the agent that started this. Stdout is the protocol's.
+
+use std::{path::Path, process::ExitCode};
+
+use musher_protocol::{ApiError, ErrorCode};
+use musher_tools::endpoint;
+
+/// Serves until the agent ends it.
+pub async fn mcp(run_dir: &Path) -> Result<ExitCode, ApiError> {
+    let served = endpoint::serve(run_dir).await;
+    served.map_err(|error| ApiError::new(ErrorCode::BadRequest, format!("{error}.")))?;
+    Ok(ExitCode::SUCCESS)
+}
