@@ -380,6 +380,11 @@ pub struct PermissionRequest {
     /// When it denies itself. Set by the engine.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<DateTime<Utc>>,
+    /// The rules that would allow just this in every run of the project, where rules can say it. Set by
+    /// the engine.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[ts(as = "Option<Vec<String>>", optional)]
+    pub always: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]

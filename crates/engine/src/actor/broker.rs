@@ -17,10 +17,14 @@ use crate::{
 };
 
 impl RunActor {
-    /// Puts the time into a request after which it denies itself. Says whether it was a request.
+    /// Puts into a request the time after which it denies itself, and the rules that would have answered
+    /// it. Says whether it was a request.
     pub(super) fn prepare_request(&self, event: &mut AgentEvent) -> bool {
         let expires_at = match event {
-            AgentEvent::PermissionRequest(request) => &mut request.expires_at,
+            AgentEvent::PermissionRequest(request) => {
+                request.always = musher_tools::always(request);
+                &mut request.expires_at
+            }
             AgentEvent::Question(question) => &mut question.expires_at,
             _ => return false,
         };

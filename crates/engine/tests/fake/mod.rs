@@ -217,6 +217,7 @@ pub fn wants(request: &str, title: &str) -> AgentEvent {
         why: None,
         plan: None,
         expires_at: None,
+        always: Vec::new(),
     })
 }
 

@@ -21,6 +21,7 @@
 //!   or the edit that it is. What [`shell`] does not understand wholly no rule allows.
 //! - Every verdict names the rule as it is written, or the mode.
 
+mod always;
 pub mod command;
 mod pattern;
 pub mod shell;
@@ -32,6 +33,7 @@ use musher_protocol::PermissionMode;
 use musher_runtime::Verdict;
 
 use crate::paths::Relative;
+pub use always::always;
 pub use command::Script;
 pub use pattern::path_glob;
 use pattern::{CommandPattern, HostPattern};

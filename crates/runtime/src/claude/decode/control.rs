@@ -61,6 +61,7 @@ impl Decoder {
                 plan: (tool == "ExitPlanMode").then(|| plan_text(&input)),
                 input,
                 expires_at: None,
+                always: Vec::new(),
             }),
         });
     }

@@ -1,0 +1,100 @@
+//! The rules that a person may mean by "always": those that allow exactly what an agent asks for.
+
+use musher_protocol::{PermissionMode, PermissionRequest, ToolKind};
+use musher_runtime::Verdict;
+
+use super::{Demand, Rule, Rules, Script};
+
+/// One rule for each part of a command, or one for a server's tool. None where rules cannot say it
+/// exactly, or where a command does more than its words tell.
+pub fn always(request: &PermissionRequest) -> Vec<String> {
+    let demand = match (request.kind, request.input["command"].as_str()) {
+        (ToolKind::Run, Some(command)) => {
+            // A file that the shell opens is not judged here: such a command stays asked.
+            Demand::Run(Script::look(command, |_| Err("it opens a file".to_owned())))
+        }
+        (ToolKind::Other, _) if is_servers_tool(&request.tool) => {
+            Demand::Tool(request.tool.clone())
+        }
+        _ => return Vec::new(),
+    };
+    let lines = match &demand {
+        Demand::Run(script) => script.commands().map(line).collect(),
+        _ => Some(vec![format!("allow tool {}", request.tool)]),
+    };
+    lines.filter(|lines| holds(lines, &demand)).unwrap_or_default()
+}
+
+fn is_servers_tool(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    name.starts_with("mcp__") && name.chars().all(plain)
+}
+
+/// A rule of these words and no others.
+fn line(words: &[String]) -> Option<String> {
+    let plain = |word: &String| {
+        !word.is_empty()
+            && !word.contains(|c: char| c == '*' || c.is_whitespace() || c.is_control())
+    };
+    words.iter().all(plain).then(|| format!("allow run {}", words.join(" ")))
+}
+
+fn holds(lines: &[String], demand: &Demand) -> bool {
+    let rules: Result<Rules, _> = lines.iter().map(|line| line.parse::<Rule>()).collect();
+    rules.is_ok_and(|rules| {
+        matches!(rules.judge(demand, PermissionMode::Ask), Verdict::Allow { .. })
+            && !lines.is_empty()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn asked(kind: ToolKind, tool: &str, command: &str) -> Vec<String> {
+        always(&PermissionRequest {
+            request: "r".to_owned(),
+            tool_call: None,
+            tool: tool.to_owned(),
+            kind,
+            title: command.to_owned(),
+            input: json!({ "command": command }),
+            description: None,
+            why: None,
+            plan: None,
+            expires_at: None,
+            always: Vec::new(),
+        })
+    }
+
+    #[test]
+    fn a_command_has_a_rule_for_each_of_its_parts() {
+        let run = |command: &str| asked(ToolKind::Run, "Bash", command);
+        assert_eq!(run("git status"), ["allow run git status"]);
+        assert_eq!(
+            run("cargo test -q && git diff"),
+            ["allow run cargo test -q", "allow run git diff"]
+        );
+        for unclear in [
+            "echo $(make)",
+            "cargo test > out",
+            "sh -c x",
+            "ls *",
+            "git commit -m 'two words'",
+            "echo ''",
+            "",
+            "(",
+        ] {
+            assert_eq!(run(unclear), Vec::<String>::new(), "{unclear}");
+        }
+    }
+
+    #[test]
+    fn a_server_s_tool_has_one_and_an_edit_none() {
+        assert_eq!(asked(ToolKind::Other, "mcp__docs__find", ""), ["allow tool mcp__docs__find"]);
+        assert!(asked(ToolKind::Other, "mcp__a__*", "").is_empty(), "a name is no pattern");
+        assert!(asked(ToolKind::Edit, "edit_file", "git status").is_empty());
+    }
+}
