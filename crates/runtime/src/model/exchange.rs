@@ -77,7 +77,10 @@ impl Exchange {
         F: Future<Output = bool>,
     {
         let answered = match self.send(path, body).await {
-            Ok(response) => self.read(response, reader, show).await,
+            Ok(response) => {
+                let bytes = response.bytes_stream().map_err(ByteError::from);
+                self.read(bytes, reader, show).await
+            }
             Err(trouble) => Err(trouble),
         };
         match answered {
@@ -103,7 +106,7 @@ impl Exchange {
 
     async fn read<S, F>(
         &self,
-        response: Response,
+        bytes: impl Stream<Item = Result<bytes::Bytes, ByteError>>,
         mut reader: Box<dyn Reader>,
         mut show: S,
     ) -> Result<Answer, Trouble>
@@ -113,7 +116,7 @@ impl Exchange {
     {
         let between = self.patience.between;
         let held = Arc::new(AtomicUsize::new(0));
-        let mut events = std::pin::pin!(SseByteStream::new(capped(response, held.clone())));
+        let mut events = std::pin::pin!(SseByteStream::new(capped(bytes, held.clone())));
         while !reader.is_done() {
             let event = match timeout(between, events.next()).await {
                 Ok(Some(Ok(event))) => event,
@@ -224,11 +227,11 @@ enum ByteError {
 /// The bytes, until more of them are held back than an event may have: `held` is set to 0 by whoever
 /// takes an event out.
 fn capped(
-    response: Response,
+    bytes: impl Stream<Item = Result<bytes::Bytes, ByteError>>,
     held: Arc<AtomicUsize>,
 ) -> impl Stream<Item = Result<bytes::Bytes, ByteError>> {
     let mut whole = 0;
-    response.bytes_stream().map_err(ByteError::from).and_then(move |bytes| {
+    bytes.and_then(move |bytes| {
         whole += bytes.len();
         let waiting = held.fetch_add(bytes.len(), Ordering::Relaxed) + bytes.len();
         let fits = waiting <= MAX_EVENT && whole <= MAX_ANSWER;
@@ -331,7 +334,77 @@ pub(super) fn at(now: DateTime<Utc>, after: Duration) -> DateTime<Utc> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use proptest::test_runner::TestRunner;
+    use serde_json::json;
+
     use super::*;
+    use crate::model::codec::Dialect;
+
+    /// A short answer of each dialect, with letters of several bytes.
+    fn streams() -> [(Dialect, String); 3] {
+        let said = "Größe 你好 🦀";
+        let event = |value: Value| format!("event: x\r\ndata: {value}\r\n\r\n");
+        let chat = json!({"choices": [{"index": 0, "delta": {"content": said}}]});
+        let stop = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]});
+        let message = json!({"type": "message", "role": "assistant",
+            "content": [{"type": "output_text", "text": said}]});
+        let item = json!({"type": "response.output_item.done", "output_index": 0, "item": message});
+        let end = json!({"type": "response.completed", "response": {"status": "completed"}});
+        let parts = json!({"parts": [{"text": said}]});
+        let gemini = json!({"candidates": [{"content": parts, "finishReason": "STOP"}]});
+        [
+            (Dialect::OpenAiChat, event(chat) + &event(stop) + "data: [DONE]\n\n"),
+            (Dialect::OpenAiResponses, event(item) + &event(end)),
+            (Dialect::Gemini, format!(": a comment\n\ndata: {gemini}\n\n")),
+        ]
+    }
+
+    /// Never asked: only what it reads is of interest.
+    fn exchange(dialect: Dialect) -> Exchange {
+        let endpoint = Endpoint::new("http://127.0.0.1:9", dialect).unwrap();
+        Exchange::new(endpoint, Patience::default()).unwrap()
+    }
+
+    async fn read(exchange: &Exchange, chunks: Vec<&[u8]>) -> Answer {
+        let dialect = exchange.endpoint().dialect;
+        let chunks = chunks.into_iter().map(|it| Ok(bytes::Bytes::copy_from_slice(it)));
+        let stream = futures::stream::iter(chunks.collect::<Vec<_>>());
+        let show = |_| std::future::ready(true);
+        exchange.read(stream, dialect.codec().reader(), show).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_the_same_with_a_border_at_every_byte() {
+        for (dialect, stream) in streams() {
+            let (bytes, exchange) = (stream.as_bytes(), exchange(dialect));
+            let whole = read(&exchange, vec![bytes]).await;
+            assert_eq!(whole.finish, Finish::Done, "{dialect}");
+            assert!(format!("{whole:?}").contains("Größe 你好 🦀"), "{dialect}: {whole:?}");
+            for cut in 0..=bytes.len() {
+                let (first, second) = bytes.split_at(cut);
+                assert_eq!(read(&exchange, vec![first, second]).await, whole, "{dialect}: {cut}");
+            }
+            assert_eq!(read(&exchange, bytes.chunks(1).collect()).await, whole, "{dialect}");
+        }
+    }
+
+    #[test]
+    fn an_answer_is_the_same_in_any_chunks() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        for (dialect, stream) in streams() {
+            let (bytes, exchange) = (stream.as_bytes(), exchange(dialect));
+            let whole = runtime.block_on(read(&exchange, vec![bytes]));
+            let cuts = proptest::collection::vec(0..bytes.len(), 0..12);
+            let tried = TestRunner::default().run(&cuts, |mut cuts| {
+                cuts.extend([0, bytes.len()]);
+                cuts.sort_unstable();
+                let chunks = cuts.windows(2).map(|it| &bytes[it[0]..it[1]]).collect();
+                proptest::prop_assert_eq!(&runtime.block_on(read(&exchange, chunks)), &whole);
+                Ok(())
+            });
+            tried.unwrap();
+        }
+    }
 
     fn after(headers: &[(&'static str, &'static str)]) -> Option<Duration> {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);

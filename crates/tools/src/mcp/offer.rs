@@ -31,11 +31,17 @@ pub struct Source {
 
 #[derive(Default)]
 pub struct Offer {
-    sources: Vec<(Arc<Source>, Option<Arc<Vec<Listed>>>)>,
+    sources: Vec<Known>,
     tools: Vec<Entry>,
     /// The name of each tool that there ever was, by its server and its name there.
     names: BTreeMap<(usize, String), String>,
     taken: BTreeSet<String>,
+}
+
+struct Known {
+    source: Arc<Source>,
+    /// The list that was taken in last.
+    list: Option<Arc<Vec<Listed>>>,
 }
 
 struct Entry {
@@ -46,14 +52,14 @@ struct Entry {
 
 impl Offer {
     pub fn add(&mut self, source: Source) {
-        self.sources.push((Arc::new(source), None));
+        self.sources.push(Known { source: Arc::new(source), list: None });
     }
 
     /// Takes in lists that are new. Says what of them is left out.
     pub fn look(&mut self) -> Vec<String> {
         let mut left_out = Vec::new();
         for at in 0..self.sources.len() {
-            let (source, known) = &mut self.sources[at];
+            let Known { source, list: known } = &mut self.sources[at];
             let State::Ready(_, list) = source.state.borrow().clone() else { continue };
             if known.as_ref().is_some_and(|known| Arc::ptr_eq(known, &list)) {
                 continue;
@@ -76,7 +82,7 @@ impl Offer {
             format!(
                 "{left_out} tools of the tool server `{}` are left out: there are too many, or \
                  their description is too large.",
-                visible(&self.sources[at].0.server)
+                visible(&self.sources[at].source.server)
             )
         })
     }
@@ -90,7 +96,7 @@ impl Offer {
         }
         let fits = place.is_some() || self.tools.len() < MOST_TOOLS;
         let name = fits.then(|| self.name(at, listed));
-        let tool = name.and_then(|name| Served::new(&self.sources[at].0, listed, name));
+        let tool = name.and_then(|name| Served::new(&self.sources[at].source, listed, name));
         match (tool, place) {
             (Some(tool), place) => {
                 let entry = Entry { source: at, listed: listed.clone(), tool: Arc::new(tool) };
@@ -113,7 +119,7 @@ impl Offer {
         if let Some(known) = self.names.get(&key) {
             return known.clone();
         }
-        let wanted = format!("mcp__{}__{}", self.sources[at].0.server, listed.name);
+        let wanted = format!("mcp__{}__{}", self.sources[at].source.server, listed.name);
         let name = unique(&wanted, LONGEST_NAME, &mut self.taken);
         self.names.insert(key, name.clone());
         name
