@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { AgentEvent, EventEnvelope } from '../src/contract/contract';
+import type { AgentEvent, EventEnvelope, RunOutcome } from '../src/contract/contract';
 import type { TextItem, ThinkingItem, ToolItem } from '../src/state/items';
 import { Transcript } from '../src/state/transcript';
+import { endSentence } from '../src/words/states';
 import { generator } from './random';
 
 function envelopes(events: AgentEvent[]): EventEnvelope[] {
@@ -244,5 +245,30 @@ describe('the fold of a transcript', () => {
     const transcript = new Transcript();
     for (let at = 0; at < all.length; at += 500) transcript.apply(all.slice(at, at + 500));
     expect(transcript.items.length).toBe(6667);
+  });
+
+  it('counts the tries of one thing in one place, and gives a reason once', () => {
+    const warning = (message: string): AgentEvent => ({ type: 'warning', code: 'retry', message });
+    const transcript = fold([
+      warning('It cannot be reached. Tries again (1 of 5).'),
+      warning('It cannot be reached. Tries again (2 of 5).'),
+      warning('It is busy. Tries again (3 of 5).'),
+      { type: 'error', code: 'x', message: 'It is busy.' },
+      { type: 'done', outcome: { reason: 'failed', last_lines: ['It is busy.'] } },
+    ]);
+    const said = transcript.items.map((item) =>
+      item.kind === 'trouble' ? item.message : item.kind,
+    );
+    expect(said).toEqual([
+      'It cannot be reached. Tries again (2 of 5).',
+      'It is busy. Tries again (3 of 5).',
+      'It is busy.',
+      'end',
+    ]);
+    const end = transcript.items.at(-1);
+    expect(end?.kind === 'end' && endSentence(end.outcome as RunOutcome, end.told)).toEqual({
+      sentence: 'The agent failed.',
+      lines: [],
+    });
   });
 });

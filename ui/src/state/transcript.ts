@@ -115,8 +115,7 @@ export class Transcript {
       this.told(`From here on the model knows the beginning as this: ${text}`, seen),
     plan: (event, { at }) => this.steps(event, at),
     gate: (event, { at }) => this.gate(event, at),
-    warning: ({ code, message }, { id, at }) =>
-      void this.add({ kind: 'trouble', id, at, level: 'warning', code, message }),
+    warning: (event, seen) => this.warned(event, seen),
     error: ({ code, message, hint }, { id, at }) =>
       void this.add({ kind: 'trouble', id, at, level: 'error', code, message, hint }),
     notice: (event, { id, at }) => this.notice(event, id, at),
@@ -274,6 +273,20 @@ export class Transcript {
       });
   }
 
+  /** The next try of the same thing takes the place of the last: only its count differs. */
+  private warned({ code, message }: Of<'warning'>, { id, at }: Seen): void {
+    const last = this.lastBelow(null);
+    const uncounted = (text: string) => text.replace(/\d+/g, '');
+    if (
+      last?.item.kind === 'trouble' &&
+      code === 'retry' &&
+      last.item.code === code &&
+      uncounted(last.item.message) === uncounted(message)
+    )
+      Object.assign(this.own(last), { message });
+    else this.add({ kind: 'trouble', id, at, level: 'warning', code, message });
+  }
+
   private notice(event: Of<'notice'>, id: string, at: string): void {
     const line = { stream: event.stream, text: event.text };
     const last = this.lastBelow(null);
@@ -308,8 +321,13 @@ export class Transcript {
       return;
     }
     const { outcome } = item;
-    const why = outcome && 'message' in outcome ? outcome.message : null;
-    item.told = last?.item.kind === 'trouble' && last.item.message === why;
+    if (outcome && last?.item.kind === 'trouble') {
+      const { message } = last.item;
+      item.told = [
+        'message' in outcome && outcome.message,
+        'last_lines' in outcome && outcome.last_lines.join('\n'),
+      ].includes(message);
+    }
     this.add(item);
   }
 

@@ -75,7 +75,7 @@ export function endSentence(
   told = false,
 ): { sentence: string; lines: string[] } {
   const lines = 'last_lines' in outcome ? outcome.last_lines : [];
-  return { sentence: told ? toldOf(outcome) : sentenceOf(outcome), lines };
+  return told ? { sentence: toldOf(outcome), lines: [] } : { sentence: sentenceOf(outcome), lines };
 }
 
 /** What is left to say where the reason stands right above. */
