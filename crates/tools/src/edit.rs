@@ -1,29 +1,24 @@
 //! `edit_file`: replaces a text that is there exactly, or writes a whole file.
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
 use musher_protocol::ToolKind;
-use musher_runtime::{Call, Effect, ToolOutcome, ToolSpec};
+use musher_runtime::ToolOutcome;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Demand, Planned, Tool,
+    Demand,
     change::{self, Change},
+    files::FileTool,
     paths::Target,
     rules::Access,
-    schema,
     show::visible,
     site::{LARGEST, Site, is_binary},
-    tool::{arguments, blocking},
 };
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub struct Arguments {
     /// The file, from the worktree's folder on.
     path: String,
     /// The text to replace, exactly as it is in the file (without line numbers); it must be there
@@ -35,41 +30,30 @@ struct Arguments {
     replace_all: Option<bool>,
 }
 
-pub struct EditFile(pub Arc<Site>);
+pub struct EditFile;
 
-#[async_trait]
-impl Tool for EditFile {
-    fn spec(&self) -> ToolSpec {
-        ToolSpec {
-            name: "edit_file".to_owned(),
-            description: "Changes a file of the worktree: replaces `old`, which must be there \
-                          exactly once, by `new`; or, with `old` null, writes the whole file (a new \
-                          one, with its folders, or one that you have read whole). The file's line \
-                          ends and byte order mark are kept."
-                .to_owned(),
-            parameters: schema::of::<Arguments>(),
-        }
+impl FileTool for EditFile {
+    type Arguments = Arguments;
+
+    const NAME: &'static str = "edit_file";
+    const DESCRIPTION: &'static str = "\
+        Changes a file of the worktree: replaces `old`, which must be there exactly once, by \
+        `new`; or, with `old` null, writes the whole file (a new one, with its folders, or one \
+        that you have read whole). The file's line ends and byte order mark are kept.";
+    const KIND: ToolKind = ToolKind::Edit;
+    const ACCESS: Access = Access::Edit;
+
+    fn look(wanted: &Arguments) -> Result<(&str, String), String> {
+        Ok((&wanted.path, visible(&wanted.path)))
     }
 
-    fn only_reads(&self) -> bool {
-        false
-    }
-
-    async fn plan(&self, input: &Value) -> Result<Planned, String> {
-        let wanted: Arguments = arguments(input)?;
-        let demand = Demand::Path(Access::Edit, self.0.spot(&wanted.path)?);
-        let title = visible(&wanted.path);
-        Ok(Planned { kind: ToolKind::Edit, title, effect: Effect::Changes, demand })
-    }
-
-    async fn call(
-        &self,
-        call: &Call,
+    fn work(
+        site: &Site,
         demand: Option<&Demand>,
-        _stop: CancellationToken,
-    ) -> ToolOutcome {
-        let (site, demand, input) = (self.0.clone(), demand.cloned(), call.input.clone());
-        blocking(move || edit(&site, demand.as_ref(), &arguments(&input)?)).await
+        wanted: &Arguments,
+        _stop: &CancellationToken,
+    ) -> Result<ToolOutcome, String> {
+        edit(site, demand, wanted)
     }
 }
 

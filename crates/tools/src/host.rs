@@ -15,6 +15,7 @@ use crate::{
     Demand, Rules, Tool,
     edit::EditFile,
     fetch::FetchUrl,
+    files::OnFiles,
     list::ListFiles,
     mcp::{ServerSources, Servers},
     paths::{PathError, Root},
@@ -79,10 +80,10 @@ impl Host {
         let rules = config.rules.clone();
         let site = Arc::new(Site::new(Root::open(&config.worktree)?, rules.clone()));
         let mut tools: Vec<Arc<dyn Tool>> = vec![
-            Arc::new(ReadFile(site.clone())),
-            Arc::new(ListFiles(site.clone())),
-            Arc::new(Search(site.clone())),
-            Arc::new(EditFile(site.clone())),
+            OnFiles::<ReadFile>::new(&site),
+            OnFiles::<ListFiles>::new(&site),
+            OnFiles::<Search>::new(&site),
+            OnFiles::<EditFile>::new(&site),
         ];
         if config.fetch {
             tools.push(Arc::new(FetchUrl));

@@ -21,6 +21,7 @@ mod change;
 mod edit;
 pub mod endpoint;
 mod fetch;
+mod files;
 mod host;
 mod kept;
 mod list;

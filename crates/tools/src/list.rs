@@ -1,24 +1,22 @@
 //! `list_files`: what is in a folder and below it.
 
-use std::{fmt::Write, ops::ControlFlow, sync::Arc};
+use std::{fmt::Write, ops::ControlFlow};
 
-use async_trait::async_trait;
 use globset::GlobMatcher;
 use musher_protocol::ToolKind;
-use musher_runtime::{Call, Effect, ToolOutcome, ToolSpec};
+use musher_runtime::ToolOutcome;
 use rustix::fs::FileType;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Demand, Planned, Tool,
+    Demand,
+    files::FileTool,
     rules::{Access, path_glob},
-    schema,
     show::visible,
     site::Site,
-    tool::{STOPPED, arguments, blocking},
+    tool::STOPPED,
     walk::{Entry, Walk},
 };
 
@@ -26,7 +24,7 @@ const MOST: usize = 1000;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub struct Arguments {
     /// The folder, from the worktree's folder on; by default the worktree itself.
     folder: Option<String>,
     /// Only files whose name matches, for example `*.rs`; with a `/` in it, whose path from the
@@ -38,51 +36,35 @@ struct Arguments {
     ignored: Option<bool>,
 }
 
-pub struct ListFiles(pub Arc<Site>);
+pub struct ListFiles;
 
-#[async_trait]
-impl Tool for ListFiles {
-    fn spec(&self) -> ToolSpec {
-        ToolSpec {
-            name: "list_files".to_owned(),
-            description:
-                "Lists the files below a folder of the worktree, one path a line, without \
-                          those that the ignore files leave out. Folders that are not looked into \
-                          end with `/`, links with `@`."
-                    .to_owned(),
-            parameters: schema::of::<Arguments>(),
-        }
-    }
+impl FileTool for ListFiles {
+    type Arguments = Arguments;
 
-    fn only_reads(&self) -> bool {
-        true
-    }
+    const NAME: &'static str = "list_files";
+    const DESCRIPTION: &'static str = "\
+        Lists the files below a folder of the worktree, one path a line, without those that the \
+        ignore files leave out. Folders that are not looked into end with `/`, links with `@`.";
+    const KIND: ToolKind = ToolKind::Search;
+    const ACCESS: Access = Access::Read;
 
-    async fn plan(&self, input: &Value) -> Result<Planned, String> {
-        let wanted: Arguments = arguments(input)?;
+    fn look(wanted: &Arguments) -> Result<(&str, String), String> {
         glob(wanted.glob.as_deref())?;
         let folder = wanted.folder.as_deref().unwrap_or(".");
-        let spot = self.0.spot(folder)?;
         let title = match &wanted.glob {
             Some(glob) => format!("{} in {}", visible(glob), visible(folder)),
             None => visible(folder),
         };
-        let demand = Demand::Path(Access::Read, spot);
-        Ok(Planned { kind: ToolKind::Search, title, effect: Effect::Reads, demand })
+        Ok((folder, title))
     }
 
-    async fn call(
-        &self,
-        call: &Call,
+    fn work(
+        site: &Site,
         demand: Option<&Demand>,
-        stop: CancellationToken,
-    ) -> ToolOutcome {
-        let (site, demand, input) = (self.0.clone(), demand.cloned(), call.input.clone());
-        blocking(move || {
-            let wanted: Arguments = arguments(&input)?;
-            list(&site, demand.as_ref(), &wanted, &stop).map(ToolOutcome::text)
-        })
-        .await
+        wanted: &Arguments,
+        stop: &CancellationToken,
+    ) -> Result<ToolOutcome, String> {
+        list(site, demand, wanted, stop).map(ToolOutcome::text)
     }
 }
 

@@ -1,22 +1,19 @@
 //! `read_file`: a file's lines, numbered.
 
-use std::{fmt::Write, io::Read, sync::Arc};
+use std::{fmt::Write, io::Read};
 
-use async_trait::async_trait;
 use musher_protocol::ToolKind;
-use musher_runtime::{Call, Effect, ToolOutcome, ToolSpec};
+use musher_runtime::ToolOutcome;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Demand, Planned, Tool,
+    Demand,
+    files::FileTool,
     rules::Access,
-    schema,
     show::visible,
     site::{LARGEST, Site, cut, is_binary},
-    tool::{arguments, blocking},
 };
 
 const MOST_LINES: usize = 2000;
@@ -26,7 +23,7 @@ const BOM: &[u8] = b"\xef\xbb\xbf";
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub struct Arguments {
     /// The file, from the worktree's folder on.
     path: String,
     /// The first line to read; the first of the file is 1, which is also the default.
@@ -35,48 +32,34 @@ struct Arguments {
     lines: Option<usize>,
 }
 
-pub struct ReadFile(pub Arc<Site>);
+pub struct ReadFile;
 
-#[async_trait]
-impl Tool for ReadFile {
-    fn spec(&self) -> ToolSpec {
-        ToolSpec {
-            name: "read_file".to_owned(),
-            description: "Reads a text file of the worktree. Each line has its number and a tab \
-                          before it; they are not part of the file. Long lines are cut."
-                .to_owned(),
-            parameters: schema::of::<Arguments>(),
-        }
-    }
+impl FileTool for ReadFile {
+    type Arguments = Arguments;
 
-    fn only_reads(&self) -> bool {
-        true
-    }
+    const NAME: &'static str = "read_file";
+    const DESCRIPTION: &'static str = "\
+        Reads a text file of the worktree. Each line has its number and a tab before it; they \
+        are not part of the file. Long lines are cut.";
+    const KIND: ToolKind = ToolKind::Read;
+    const ACCESS: Access = Access::Read;
 
-    async fn plan(&self, input: &Value) -> Result<Planned, String> {
-        let wanted: Arguments = arguments(input)?;
-        let spot = self.0.spot(&wanted.path)?;
+    fn look(wanted: &Arguments) -> Result<(&str, String), String> {
         let mut title = visible(&wanted.path);
         if wanted.first_line.is_some() || wanted.lines.is_some() {
-            let (first, count) = range(&wanted)?;
+            let (first, count) = range(wanted)?;
             let _ = write!(title, ":{first}-{}", first.saturating_add(count - 1));
         }
-        let demand = Demand::Path(Access::Read, spot);
-        Ok(Planned { kind: ToolKind::Read, title, effect: Effect::Reads, demand })
+        Ok((&wanted.path, title))
     }
 
-    async fn call(
-        &self,
-        call: &Call,
+    fn work(
+        site: &Site,
         demand: Option<&Demand>,
-        _stop: CancellationToken,
-    ) -> ToolOutcome {
-        let (site, demand, input) = (self.0.clone(), demand.cloned(), call.input.clone());
-        blocking(move || {
-            let wanted: Arguments = arguments(&input)?;
-            read(&site, demand.as_ref(), &wanted).map(ToolOutcome::text)
-        })
-        .await
+        wanted: &Arguments,
+        _stop: &CancellationToken,
+    ) -> Result<ToolOutcome, String> {
+        read(site, demand, wanted).map(ToolOutcome::text)
     }
 }
 

@@ -1,28 +1,27 @@
 //! `search`: lines that match a regular expression, by ripgrep's own crates.
 
-use std::{fmt::Write, io, io::Read, ops::ControlFlow, sync::Arc};
+use std::{fmt::Write, io, io::Read, ops::ControlFlow};
 
-use async_trait::async_trait;
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use grep_searcher::{
     BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkContextKind, SinkMatch,
 };
 use musher_protocol::ToolKind;
-use musher_runtime::{Call, Effect, ToolOutcome, ToolSpec};
+use musher_runtime::ToolOutcome;
 use rustix::fs::FileType;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Demand, Planned, Tool, list,
+    Demand,
+    files::FileTool,
+    list,
     paths::Relative,
     rules::Access,
-    schema,
     show::visible,
     site::{LARGEST, Site, cut},
-    tool::{STOPPED, arguments, blocking},
+    tool::STOPPED,
     walk::Walk,
 };
 
@@ -36,7 +35,7 @@ const HEAP: usize = 32 << 20;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub struct Arguments {
     /// A regular expression (the syntax of Rust's regex crate), matched within single lines.
     pattern: String,
     /// The folder or file to search, from the worktree's folder on; by default the worktree itself.
@@ -52,50 +51,36 @@ struct Arguments {
     files_only: Option<bool>,
 }
 
-pub struct Search(pub Arc<Site>);
+pub struct Search;
 
-#[async_trait]
-impl Tool for Search {
-    fn spec(&self) -> ToolSpec {
-        ToolSpec {
-            name: "search".to_owned(),
-            description: "Searches the text files of the worktree for a regular expression, without \
-                          those that the ignore files leave out. Matches come as `path:line: text`, \
-                          lines around them as `path-line- text`."
-                .to_owned(),
-            parameters: schema::of::<Arguments>(),
-        }
-    }
+impl FileTool for Search {
+    type Arguments = Arguments;
 
-    fn only_reads(&self) -> bool {
-        true
-    }
+    const NAME: &'static str = "search";
+    const DESCRIPTION: &'static str = "\
+        Searches the text files of the worktree for a regular expression, without those that the \
+        ignore files leave out. Matches come as `path:line: text`, lines around them as \
+        `path-line- text`.";
+    const KIND: ToolKind = ToolKind::Search;
+    const ACCESS: Access = Access::Read;
 
-    async fn plan(&self, input: &Value) -> Result<Planned, String> {
-        let wanted: Arguments = arguments(input)?;
-        matcher(&wanted)?;
+    fn look(wanted: &Arguments) -> Result<(&str, String), String> {
+        matcher(wanted)?;
         list::glob(wanted.glob.as_deref())?;
-        let spot = self.0.spot(wanted.path.as_deref().unwrap_or("."))?;
         let mut title = visible(&wanted.pattern);
         if let Some(path) = &wanted.path {
             let _ = write!(title, " in {}", visible(path));
         }
-        let demand = Demand::Path(Access::Read, spot);
-        Ok(Planned { kind: ToolKind::Search, title, effect: Effect::Reads, demand })
+        Ok((wanted.path.as_deref().unwrap_or("."), title))
     }
 
-    async fn call(
-        &self,
-        call: &Call,
+    fn work(
+        site: &Site,
         demand: Option<&Demand>,
-        stop: CancellationToken,
-    ) -> ToolOutcome {
-        let (site, demand, input) = (self.0.clone(), demand.cloned(), call.input.clone());
-        blocking(move || {
-            let wanted: Arguments = arguments(&input)?;
-            search(&site, demand.as_ref(), &wanted, &stop).map(ToolOutcome::text)
-        })
-        .await
+        wanted: &Arguments,
+        stop: &CancellationToken,
+    ) -> Result<ToolOutcome, String> {
+        search(site, demand, wanted, stop).map(ToolOutcome::text)
     }
 }
 

@@ -1,31 +1,26 @@
 //! Shared by the tests: a worktree with a canary outside of it, and calls as a runtime makes them.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(dead_code, unused_imports, reason = "each test program uses a part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{
     collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU32, Ordering},
-    time::{Duration, Instant},
 };
 
 use musher_protocol::PermissionMode;
 use musher_runtime::{Call, Intent, ToolHost, ToolOutcome};
+pub use musher_testkit::wait::{LIMIT, until, within};
 use musher_tools::{Host, HostConfig, Rules};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 /// What must never be read.
 pub const CANARY: &str = "canary-8f1c2a";
-/// Longer than any step may take on a busy machine.
-pub const LIMIT: Duration = Duration::from_secs(60);
-
 /// The example `tools-keeper` of this crate, which cargo builds with the tests.
 pub fn keeper_program() -> PathBuf {
-    let own = std::env::current_exe().unwrap();
-    let program = own.ancestors().nth(2).unwrap().join("examples/tools-keeper");
-    assert!(program.is_file(), "{} is missing: build the examples", program.display());
-    program
+    musher_testkit::example("tools-keeper").unwrap()
 }
 
 pub struct Place {
@@ -174,17 +169,4 @@ pub async fn error(host: &Host, name: &str, input: Value) -> String {
     let outcome = done(host, name, input).await;
     assert!(outcome.is_error, "{}", outcome.text);
     outcome.text
-}
-
-pub async fn within<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(LIMIT, work).await.expect("took too long")
-}
-
-/// Waits until the condition holds.
-pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let limit = Instant::now() + LIMIT;
-    while !holds() {
-        assert!(Instant::now() < limit, "never happened: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
