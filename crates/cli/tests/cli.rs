@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use musher_protocol::*;
 use musher_testkit::proof;
-use world::{Following, World};
+use world::{Following, World, nothing_left, text_of};
 
 fn whole(events: &[EventEnvelope]) -> &RunOutcome {
     let seqs: Vec<_> = events.iter().map(|e| e.seq).collect();
@@ -25,19 +25,6 @@ fn whole(events: &[EventEnvelope]) -> &RunOutcome {
         .collect();
     assert_eq!(done.len(), 1, "one end");
     done[0]
-}
-
-fn text_of(events: &[EventEnvelope]) -> String {
-    let texts = events.iter().filter_map(|e| match &e.event {
-        AgentEvent::Text { text, delta: false, .. } => Some(text.as_str()),
-        _ => None,
-    });
-    texts.collect::<Vec<_>>().join("\n")
-}
-
-fn nothing_left(run: &RunId) {
-    let left = proof::wait_none_with_mark(run.as_str(), Duration::from_secs(10));
-    assert!(left.is_empty(), "processes of run {run} are left: {left:?}");
 }
 
 #[test]

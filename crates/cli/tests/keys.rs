@@ -5,7 +5,6 @@
 // A test starts real programs and waits for them itself.
 #![allow(clippy::disallowed_methods)]
 
-#[allow(dead_code)]
 mod world;
 
 use std::{io::Write, process::Stdio};

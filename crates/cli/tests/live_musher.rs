@@ -5,14 +5,11 @@
 // A test starts real programs and waits for them itself.
 #![allow(clippy::disallowed_methods)]
 
-#[allow(dead_code)]
 mod world;
 
-use std::time::Duration;
-
-use musher_protocol::{AgentEvent, EventEnvelope, RunId, RunOutcome};
+use musher_protocol::{AgentEvent, EventEnvelope, RunOutcome};
 use musher_testkit::{Live, proof};
-use world::{Following, World};
+use world::{Following, World, nothing_left, text_of};
 
 /// A home in which the user's own settings name the scripted model: variables given with `--env` are
 /// not kept for a later run of another `musher`.
@@ -46,19 +43,6 @@ fn outcome(events: &[EventEnvelope]) -> RunOutcome {
         AgentEvent::Done { outcome } => outcome.clone(),
         other => panic!("the last event is {other:?}"),
     }
-}
-
-fn text_of(events: &[EventEnvelope]) -> String {
-    let texts = events.iter().filter_map(|event| match &event.event {
-        AgentEvent::Text { text, delta: false, .. } => Some(text.as_str()),
-        _ => None,
-    });
-    texts.collect::<Vec<_>>().join("\n")
-}
-
-fn nothing_left(run: &RunId) {
-    let left = proof::wait_none_with_mark(run.as_str(), Duration::from_secs(10));
-    assert!(left.is_empty(), "processes of run {run} are left: {left:?}");
 }
 
 #[test]

@@ -6,7 +6,6 @@
 #![allow(clippy::disallowed_methods)]
 #![cfg(unix)]
 
-#[allow(dead_code)]
 mod world;
 
 use std::{
@@ -302,15 +301,10 @@ fn a_damaged_database_is_told_in_sentences() {
 #[cfg(target_os = "linux")]
 #[test]
 fn a_full_disk_is_called_so_by_every_command() {
-    use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
+    let test = "a_full_disk_is_called_so_by_every_command";
+    let Some(disk) = musher_testkit::disk::small(test, 4, &[]).unwrap() else { return };
     let world = World::new();
-    let disk = tempfile::tempdir().unwrap();
-    let options = c"size=4m,mode=0700";
-    if mount("tmpfs", disk.path(), "tmpfs", MountFlags::empty(), options).is_err() {
-        eprintln!("mounting is not permitted here");
-        return;
-    }
-    let data = disk.path().join("data").to_string_lossy().into_owned();
+    let data = disk.join("data").to_string_lossy().into_owned();
     let call = |args: &[&str]| {
         let mut all = vec!["--data-dir", data.as_str()];
         all.extend(args);
@@ -320,10 +314,9 @@ fn a_full_disk_is_called_so_by_every_command() {
     let _ = call(&["doctor"]);
     let repo = repo_of(&world);
     let called = [&["runs"][..], &["doctor"], &plain(&repo, "hello", &[])].map(|args| {
-        fill(disk.path());
+        fill(&disk);
         call(args)
     });
-    unmount(disk.path(), UnmountFlags::DETACH).unwrap();
     let [runs, doctor, run] = called;
     assert_eq!(first.code, 0, "{}", first.stderr);
     for said in [&runs, &run] {
@@ -336,15 +329,12 @@ fn a_full_disk_is_called_so_by_every_command() {
 
 /// Fills what is left of `disk`, also what the command before gave back. A database that was closed by
 /// the end of its process left its shared memory and its log there: with their pages a command gets by.
+#[cfg(target_os = "linux")]
 fn fill(disk: &Path) {
     for file in fs::read_dir(disk.join("data")).unwrap().map(|entry| entry.unwrap().path()) {
         if file.to_string_lossy().ends_with("-shm") || file.to_string_lossy().ends_with("-wal") {
             fs::remove_file(file).unwrap();
         }
     }
-    let mut filler =
-        OpenOptions::new().create(true).append(true).open(disk.join("filler")).unwrap();
-    for size in [1 << 16, 1 << 10, 1] {
-        while filler.write_all(&vec![7; size]).is_ok() {}
-    }
+    musher_testkit::disk::fill(&disk.join("filler")).unwrap();
 }

@@ -2,84 +2,34 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::disallowed_methods)]
 #![cfg(target_os = "linux")]
 
-#[allow(dead_code)]
 mod fake;
 
-use std::{
-    fs::File,
-    io::Write,
-    path::{Path, PathBuf},
-    process::Command,
-    time::Duration,
-};
+use std::time::Duration;
 
 use fake::{Heard, SOON, World};
 use musher_engine::{Engine, EngineConfig};
 use musher_protocol::*;
 use musher_runtime::{Registry, claude::Demo};
-use musher_testkit::{executable, proof};
+use musher_testkit::{disk, executable, proof};
 use tokio::time::timeout;
 
-#[test]
-fn an_agent_is_stopped_while_the_disk_is_full() {
-    run_on_a_small_disk("on_a_small_disk");
-}
-
-#[test]
-fn a_program_is_ended_while_the_disk_is_full_and_all_it_said_is_stored_before_the_end() {
-    run_on_a_small_disk("with_a_program_on_a_small_disk");
-}
-
-/// Runs an ignored test with a disk of its own, for it and its children only; a worktree is not made
-/// with less than 200 MiB free.
-fn run_on_a_small_disk(test: &str) {
-    let folder = tempfile::tempdir().unwrap();
-    let disk = folder.path().to_str().unwrap();
-    let script = format!(
-        "mount -t tmpfs -o size=250m none {disk} || exit 77
-        exec \"$0\" --ignored --exact {test} --nocapture"
-    );
-    let output = Command::new("unshare")
-        .args(["--map-root-user", "--mount", "sh", "-c", &script])
-        .arg(std::env::current_exe().unwrap())
-        .env("TEST_DISK", disk)
-        .env("TEST_AGENT", executable("demo", "musher-demo-agent").unwrap())
-        .env("MUSHER_KEEPER", executable("cli", "musher-keeper").unwrap())
-        .output();
-    let Ok(output) = output else { return eprintln!("skipped: there is no unshare") };
-    let said = String::from_utf8_lossy(&output.stdout).into_owned()
-        + &String::from_utf8_lossy(&output.stderr);
-    if output.status.code() == Some(77) || said.contains("unshare failed") {
-        return eprintln!("skipped: no disk may be mounted here: {said}");
-    }
-    assert!(output.status.success() && said.contains("stopped and stored"), "{said}");
-}
-
-/// Fills the disk to its last page.
-fn fill(disk: &Path) -> PathBuf {
-    let ballast = disk.join("ballast");
-    let mut file = File::create(&ballast).unwrap();
-    for size in [1 << 20, 4 << 10] {
-        while file.write_all(&vec![0; size]).is_ok() {}
-    }
-    ballast
-}
+/// A worktree is not made with less than 200 MiB free.
+const MEGABYTES: u32 = 250;
 
 fn waits_for_space(summary: &RunSummary) -> bool {
     summary.detail.as_ref().is_some_and(|detail| detail.contains("disk is full"))
 }
 
-/// Not a test: runs where `an_agent_is_stopped_while_the_disk_is_full` has mounted a small disk.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "run by another test"]
-async fn on_a_small_disk() {
-    let Ok(disk) = std::env::var("TEST_DISK") else { return };
-    let disk = Path::new(&disk);
-    let mut world = World::open(disk, 1, chrono::Utc::now).await;
+async fn an_agent_is_stopped_while_the_disk_is_full() {
+    let test = "an_agent_is_stopped_while_the_disk_is_full";
+    let Some(disk) = disk::small(test, MEGABYTES, &[]).unwrap() else { return };
+    let mut world = World::open(&disk, 1, chrono::Utc::now).await;
     let run = world.start(|_| {}).await.id;
     let mut agent = world.started().await;
     world.until(&run, |s| s.phase == RunPhase::Running).await;
-    let ballast = fill(disk);
+    let ballast = disk.join("ballast");
+    disk::fill(&ballast).unwrap();
     // More than fits into what is left of the transcript's last page.
     let message = "x".repeat(64 << 10);
     agent.say(AgentEvent::Warning { code: "test".into(), message }).await;
@@ -95,27 +45,29 @@ async fn on_a_small_disk() {
     let events = world.events(&run).await;
     let kept = |e: &EventEnvelope| matches!(&e.event, AgentEvent::Warning { message, .. } if message.len() == 64 << 10);
     assert_eq!(events.iter().filter(|e| kept(e)).count(), 1, "nothing is lost");
-    println!("stopped and stored");
 }
 
-/// Not a test: like the one above, with the real runtime, its keeper, and an agent that says a lot.
+/// With the real runtime, its keeper, and an agent that says a lot.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "run by another test"]
-async fn with_a_program_on_a_small_disk() {
-    let Ok(disk) = std::env::var("TEST_DISK") else { return };
-    let disk = Path::new(&disk);
+async fn a_program_is_ended_while_the_disk_is_full_and_all_it_said_is_stored_before_the_end() {
+    let test = "a_program_is_ended_while_the_disk_is_full_and_all_it_said_is_stored_before_the_end";
+    let agent = executable("demo", "musher-demo-agent").unwrap();
+    let keeper = executable("cli", "musher-keeper").unwrap();
+    let env = [("MUSHER_KEEPER", keeper.as_path())];
+    let Some(disk) = disk::small(test, MEGABYTES, &env).unwrap() else { return };
     let config = EngineConfig::new(disk.join("data"));
     let engine = Engine::open(config, Registry::default().with(Demo)).await.unwrap();
     let world = World { engine, started: tokio::sync::mpsc::unbounded_channel().1 };
     let talkative = |settings: &mut RunSettings| {
         settings.runtime = "demo".into();
-        settings.command = Some(std::env::var("TEST_AGENT").unwrap());
+        settings.command = Some(agent.to_string_lossy().into_owned());
         settings.args = ["--demo-script", "big", "--demo-speed", "fast"].map(Into::into).into();
     };
     let run = world.start(talkative).await.id;
     let run_dir = disk.join("data/runs").join(run.as_str());
     world.until(&run, |s| s.last_seq > 100).await;
-    let ballast = fill(disk);
+    let ballast = disk.join("ballast");
+    disk::fill(&ballast).unwrap();
     world.until(&run, waits_for_space).await;
 
     let (engine, params) = (world.engine.clone(), RunParams { run: run.clone() });
@@ -135,7 +87,6 @@ async fn with_a_program_on_a_small_disk() {
     let said = record["stdout"].as_u64().unwrap();
     let stored = stored_to(&world, &run).await;
     assert!(said > 1 << 20 && stored == said, "said {said} bytes, {stored} are stored");
-    println!("stopped and stored");
 }
 
 /// How far into the agent's output the transcript goes.

@@ -1,7 +1,6 @@
 //! A login shell that hangs: what is only looked at does not wait for it, what starts a program does.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
-#[allow(dead_code)]
 mod fake;
 
 use std::path::Path;

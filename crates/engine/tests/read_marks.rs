@@ -1,7 +1,6 @@
 //! Reading a run while it ends: a person's look never changes what the run came to.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
-#[allow(dead_code)]
 mod fake;
 
 use fake::{SOON, World};

@@ -1,7 +1,6 @@
 //! What is refused before anything is begun, and the sentence that says what to do.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
-#[allow(dead_code)]
 mod fake;
 
 use fake::{World, wants};

@@ -1,4 +1,5 @@
 //! `musher` as a user has it: the real program, a data directory and a repository of its own.
+#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -7,11 +8,25 @@ use std::{
     time::{Duration, Instant},
 };
 
-use musher_protocol::{AgentEvent, EventEnvelope, RunSummary};
-use musher_testkit::{Repo, executable};
+use musher_protocol::{AgentEvent, EventEnvelope, RunId, RunSummary};
+use musher_testkit::{Repo, executable, proof};
 
 /// Longest wait for something that must come.
 pub const SOON: Duration = Duration::from_secs(60);
+
+/// What the agent said, block by block.
+pub fn text_of(events: &[EventEnvelope]) -> String {
+    let texts = events.iter().filter_map(|event| match &event.event {
+        AgentEvent::Text { text, delta: false, .. } => Some(text.as_str()),
+        _ => None,
+    });
+    texts.collect::<Vec<_>>().join("\n")
+}
+
+pub fn nothing_left(run: &RunId) {
+    let left = proof::wait_none_with_mark(run.as_str(), Duration::from_secs(10));
+    assert!(left.is_empty(), "processes of run {run} are left: {left:?}");
+}
 
 pub struct World {
     pub repo: Repo,

@@ -1,5 +1,6 @@
 //! A runtime whose agent is the test itself: it says what the test says, and the test hears what the
 //! engine tells it.
+#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::{
     path::Path,

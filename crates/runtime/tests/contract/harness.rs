@@ -1,4 +1,5 @@
 //! One run of the scripted agent in a folder of its own, its events collected as the engine would.
+#![allow(dead_code, reason = "each test program uses a part")]
 
 use std::{
     path::PathBuf,
