@@ -47,15 +47,6 @@ impl Client {
         Ok(self.post(&format!("rpc/{name}"), params).await?)
     }
 
-    /// A command with its types.
-    pub async fn call_as<T: DeserializeOwned>(
-        &self,
-        name: &str,
-        params: &impl Serialize,
-    ) -> Result<T, ApiError> {
-        Ok(self.typed(name, params).await?)
-    }
-
     /// Asks the running program to come forward and take these folders.
     pub async fn show(&self, folders: &[String]) -> Result<(), ApiError> {
         let params = serde_json::json!({ "folders": folders }).to_string();
@@ -63,6 +54,7 @@ impl Client {
         Ok(())
     }
 
+    /// A command with its types.
     async fn typed<T: DeserializeOwned>(
         &self,
         name: &str,

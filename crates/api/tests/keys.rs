@@ -87,6 +87,25 @@ fn files_with(dir: &Path, text: &str) -> Vec<String> {
     found
 }
 
+/// Requests to keep a key, each wrong in its own way.
+async fn wrong_ways(client: &Client) {
+    for wrong in [
+        json!({"place": "gemini", "key": format!("{CANARY} two words")}),
+        json!({"place": CANARY, "key": "sk-other"}),
+        json!({"place": "gemini", "key": [CANARY]}),
+        json!({"place": "gemini", "key": {"is": CANARY}}),
+        json!({"place": "gemini", "key": CANARY, "file": CANARY}),
+        json!({"place": ["gemini"], "key": CANARY}),
+        json!(CANARY),
+        json!([CANARY]),
+    ] {
+        let (code, _) = answer(client, "key_set", &wrong.to_string()).await;
+        assert_eq!(code, Some(ErrorCode::BadRequest), "{wrong}");
+    }
+    let torn = format!("{{\"place\":\"gemini\",\"key\":\"{CANARY}\",\"file\":{CANARY}");
+    answer(client, "key_set", &torn).await;
+}
+
 #[tokio::test]
 async fn a_key_comes_out_nowhere() {
     let log = Log::begin();
@@ -117,21 +136,7 @@ async fn a_key_comes_out_nowhere() {
     assert!(!format!("{told:?}").contains(CANARY));
     well(&client, "app_info", json!({})).await;
 
-    for wrong in [
-        json!({"place": "gemini", "key": format!("{CANARY} two words")}),
-        json!({"place": CANARY, "key": "sk-other"}),
-        json!({"place": "gemini", "key": [CANARY]}),
-        json!({"place": "gemini", "key": {"is": CANARY}}),
-        json!({"place": "gemini", "key": CANARY, "file": CANARY}),
-        json!({"place": ["gemini"], "key": CANARY}),
-        json!(CANARY),
-        json!([CANARY]),
-    ] {
-        let (code, _) = answer(&client, "key_set", &wrong.to_string()).await;
-        assert_eq!(code, Some(ErrorCode::BadRequest), "{wrong}");
-    }
-    let torn = format!("{{\"place\":\"gemini\",\"key\":\"{CANARY}\",\"file\":{CANARY}");
-    answer(&client, "key_set", &torn).await;
+    wrong_ways(&client).await;
     let probe = json!({"runtime": "openai", "base_url": near, "round_trip": true});
     let report = well(&client, "endpoint_probe", probe).await;
     assert_eq!(report["reachable"], false);

@@ -10,7 +10,13 @@ use musher_runtime::{
 use proptest::prelude::*;
 
 /// A bad line, and what of it must be readable in an event afterwards (`None`: it carries nothing).
-fn bad_lines() -> Vec<(&'static str, Vec<u8>, Option<String>)> {
+type Bad = (&'static str, Vec<u8>, Option<String>);
+
+fn bad_lines() -> Vec<Bad> {
+    [bad_words(), bad_bytes()].concat()
+}
+
+fn bad_words() -> Vec<Bad> {
     let text =
         |name, line: &str, kept: &str| (name, line.as_bytes().to_vec(), Some(kept.to_owned()));
     let nothing = |name, line: &str| (name, line.as_bytes().to_vec(), None);
@@ -51,6 +57,12 @@ fn bad_lines() -> Vec<(&'static str, Vec<u8>, Option<String>)> {
         text("5 MiB", &long, "long long"),
         text("closing brace alone", "}", "}"),
         text("echoed key", &format!("^C{}", good(84)), "good 84"),
+    ]
+}
+
+/// Those that are no text.
+fn bad_bytes() -> Vec<Bad> {
+    vec![
         ("invalid UTF-8 text", b"caf\xe9 au lait".to_vec(), Some("au lait".into())),
         (
             "invalid UTF-8 in JSON",

@@ -72,19 +72,6 @@ impl Conversation {
         self.entries.push(Entry::User { text: text.into() });
     }
 
-    /// The calls that have no result yet, in order.
-    pub fn open_calls(&self) -> Vec<String> {
-        let mut open = Vec::new();
-        for entry in &self.entries {
-            match entry {
-                Entry::Step(step) => open.extend(step.calls().map(str::to_owned)),
-                Entry::Result { call, .. } => open.retain(|id| id != call),
-                Entry::User { .. } => {}
-            }
-        }
-        open
-    }
-
     /// Makes it one that a request can be made of, once something is asked: each call has exactly one
     /// result, directly behind its step; one whose end nobody knows has the result that says so. Words
     /// that were said meanwhile follow behind. Results that answer no call, and second ones, are

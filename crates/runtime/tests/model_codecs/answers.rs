@@ -166,6 +166,54 @@ fn the_unknown_is_passed_over() {
     }
 }
 
+/// Names that mean something to a reader.
+const MEMBERS: [&str; 30] = [
+    "type",
+    "response",
+    "item",
+    "output",
+    "output_index",
+    "content",
+    "summary",
+    "delta",
+    "arguments",
+    "call_id",
+    "choices",
+    "tool_calls",
+    "function",
+    "index",
+    "usage",
+    "message",
+    "reasoning_details",
+    "candidates",
+    "parts",
+    "text",
+    "functionCall",
+    "args",
+    "finishReason",
+    "finish_reason",
+    "thought",
+    "error",
+    "code",
+    "details",
+    "usageMetadata",
+    "promptFeedback",
+];
+/// And values that do.
+const VALUES: [&str; 11] = [
+    "message",
+    "reasoning",
+    "function_call",
+    "response.output_item.done",
+    "STOP",
+    "stop",
+    "response.output_item.added",
+    "response.completed",
+    "response.output_text.delta",
+    "response.function_call_arguments.delta",
+    "response.function_call_arguments.done",
+];
+
 /// Anything that a server could send, with the members that mean something.
 pub fn junk() -> impl Strategy<Value = serde_json::Value> {
     let leaf = prop_oneof![
@@ -173,54 +221,10 @@ pub fn junk() -> impl Strategy<Value = serde_json::Value> {
         any::<u64>().prop_map(|it| json!(it)),
         any::<bool>().prop_map(|it| json!(it)),
         "[a-z{}\":]{0,8}".prop_map(|it| json!(it)),
-        prop::sample::select(vec![
-            "message",
-            "reasoning",
-            "function_call",
-            "response.output_item.done",
-            "STOP",
-            "stop",
-            "response.output_item.added",
-            "response.completed",
-            "response.output_text.delta",
-            "response.function_call_arguments.delta",
-            "response.function_call_arguments.done",
-        ])
-        .prop_map(|it| json!(it)),
+        prop::sample::select(&VALUES[..]).prop_map(|it| json!(it)),
     ];
     leaf.prop_recursive(5, 40, 5, |inner| {
-        let member = prop::sample::select(vec![
-            "type",
-            "response",
-            "item",
-            "output",
-            "output_index",
-            "content",
-            "summary",
-            "delta",
-            "arguments",
-            "call_id",
-            "choices",
-            "tool_calls",
-            "function",
-            "index",
-            "usage",
-            "message",
-            "reasoning_details",
-            "candidates",
-            "parts",
-            "text",
-            "functionCall",
-            "args",
-            "finishReason",
-            "finish_reason",
-            "thought",
-            "error",
-            "code",
-            "details",
-            "usageMetadata",
-            "promptFeedback",
-        ]);
+        let member = prop::sample::select(&MEMBERS[..]);
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(serde_json::Value::from),
             prop::collection::vec((member, inner), 0..6).prop_map(|members| {
