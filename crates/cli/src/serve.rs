@@ -53,13 +53,12 @@ fn page_dir(named: Option<PathBuf>) -> Result<PathBuf, ApiError> {
 /// nothing.
 fn own_pages(exe: std::io::Result<PathBuf>) -> Vec<PathBuf> {
     let Ok(exe) = exe else { return Vec::new() };
-    let mut above = exe.ancestors().skip(1);
-    let (folder, target, checkout) = (above.next(), above.next(), above.next());
-    let packaged = target.map(|prefix| prefix.join("lib/Musher/page"));
-    // `target/debug/musher`
-    let is_build = folder.is_some() && target.is_some_and(|target| target.ends_with("target"));
-    let built = checkout.filter(|_| is_build).map(|checkout| checkout.join("ui/dist"));
-    packaged.into_iter().chain(built).collect()
+    // Of `<prefix>/bin/musher`, or of `<checkout>/target/debug/musher`.
+    let Some(prefix) = exe.parent().and_then(Path::parent) else { return Vec::new() };
+    let packaged = prefix.join("lib/Musher/page");
+    let checkout = prefix.parent().filter(|_| prefix.ends_with("target"));
+    let built = checkout.map(|checkout| checkout.join("ui/dist"));
+    [packaged].into_iter().chain(built).collect()
 }
 
 /// Waits for Ctrl-C, or for the signal that ends services.

@@ -89,6 +89,8 @@ fn read_request(client: &mut impl BufRead) -> io::Result<()> {
 fn words(client: &mut TcpStream, pace: Pace) -> io::Result<()> {
     let began = Instant::now();
     for number in 0..pace.count {
+        // Due counted from the beginning: a word that was late makes none after it late, and the rate
+        // is what was asked for. This thread does nothing else, so its clock is a plain sleep.
         let due = Duration::from_nanos(1_000_000_000 / pace.rate * number);
         thread::sleep(due.saturating_sub(began.elapsed()));
         let sent = Utc::now().timestamp_nanos_opt().unwrap_or_default();
