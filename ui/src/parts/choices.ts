@@ -99,6 +99,12 @@ function ofProject(app: AppState, project: Project): Choice[] {
       run: () => app.go({ kind: 'new', project: project.id }),
     },
     {
+      id: `rules-${project.id}`,
+      words: `Rules of ${project.name}`,
+      more: `permission allow deny always settings ${project.root}`,
+      run: () => (app.floating = { kind: 'rules', project: project.id }),
+    },
+    {
       id: `off-${project.id}`,
       words: `Take ${project.name} off the list`,
       more: `remove project ${project.root}`,

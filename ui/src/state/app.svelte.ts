@@ -31,6 +31,7 @@ export type Floating =
   | { kind: 'link'; url: string }
   | { kind: 'doctor' }
   | { kind: 'models' }
+  | { kind: 'rules'; project: string }
   | { kind: 'remove'; run: RunSummary; owned: boolean }
   | TrustAsk
   | ValuesAsk;
@@ -327,7 +328,7 @@ export class AppState {
   private async askValues(run: RunSummary, retry: ValuesAsk['retry']) {
     const { settings } = (await this.host.call('run_get', { run: run.id })).story;
     const variables = settings.env_names ?? [];
-    const { header_names: headers = [] } = settings.endpoint as { header_names?: string[] };
+    const headers = settings.endpoint.header_names ?? [];
     this.floating = { kind: 'values', variables, headers, retry };
   }
 

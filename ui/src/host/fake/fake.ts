@@ -15,6 +15,7 @@ import type {
   LocalEndpoint,
   News,
   Project,
+  ProjectRule,
   RemovalReport,
   RunDetail,
   RunSummary,
@@ -65,6 +66,7 @@ export class FakeHost implements Host {
       },
     ],
   };
+  rules: ProjectRule[] = [];
   folders = new Map<string, FolderReport>();
   /** Whose keys are kept, and where. */
   keys = new Map<string, KeptIn>();
@@ -295,6 +297,14 @@ export class FakeHost implements Host {
     folder_pick: () => {
       throw fault('unsupported', 'This host has no folder dialog.');
     },
+    rule_list: () => this.rules,
+    rule_add: ({ rule }) => {
+      if (rule.includes('[')) throw fault('bad_request', `The rule \`${rule}\` is no rule.`);
+      if (this.rules.every((known) => known.rule !== rule))
+        this.rules = [...this.rules, fakeRule(rule)];
+      return this.rules;
+    },
+    rule_remove: ({ rule }) => (this.rules = this.rules.filter((known) => known.rule !== rule)),
     trust_get: () => this.trust,
     trust_set: ({ decision }) => (this.trust = this.trust && { ...this.trust, decision }),
     worktree_changes: () => ({ files: [], branch: null, head: null, ahead: 0 }),
@@ -402,6 +412,16 @@ const RUNNING = { phase: 'running', status: 'running', detail: null, waiting: 0 
 
 export function fault(code: ApiError['code'], message: string, hint?: string): ApiError {
   return { code, message, hint };
+}
+
+/** As the engine would say it, roughly. */
+export function fakeRule(rule: string): ProjectRule {
+  const [verdict, about, ...pattern] = rule.split(' ');
+  const allow = verdict === 'allow';
+  const may = about === 'run' ? 'run' : about === 'read' ? 'be read' : 'be changed';
+  const sentence = `\`${pattern.join(' ')}\` ${allow ? `may ${may} unasked` : `may never ${may}`}.`;
+  const notes = about === 'fetch' ? [`Claude Code cannot be told \`${rule}\`.`] : [];
+  return { rule, allow, sentence, notes };
 }
 
 function folder(path: string): FolderReport {
