@@ -1,6 +1,6 @@
 // A server that was started again has another key: a page of the one before says so and is quiet.
 import assert from 'node:assert/strict';
-import { card, id, row, scenario } from './page.mjs';
+import { accessFaults, card, id, row, says, scenario, shoot } from './page.mjs';
 
 const STEPS = { turns: [[{ tool: { tool: { run: { command: 'true', description: 'Waits' } } } }]] };
 
@@ -40,4 +40,34 @@ scenario('an address without its key says what is missing', async ({ world, open
   await id(page, 'broken').getByText('This address is not complete.').waitFor();
   await page.goto(world.url);
   await id(page, 'dropzone').waitFor();
+});
+
+const VALUE = 'canary-value-7f20c1';
+
+scenario('values that were kept nowhere are asked for, and the story goes on', async (stage) => {
+  const { world, open, faults } = stage;
+  const repository = await world.repository('atlas');
+  const settings = { runtime: 'demo', agent_name: 'coder-1', env: { ATLAS_TOKEN: VALUE } };
+  const place = { kind: 'fresh', repository };
+  settings.args = ['--demo-script', 'hello', '--demo-speed', 'fast'];
+  await world.call('run_start', { prompt: 'Look at it', place, settings });
+  await world.allDone();
+  await world.kill();
+  await world.serve();
+
+  const page = await open();
+  await row(page, 'done').click();
+  await id(page, 'composer-input').fill('Go on with it');
+  await page.keyboard.press('Enter');
+  await id(page, 'values').getByText('1 value to give again').waitFor();
+  await shoot(page, 'values');
+  assert.deepEqual(await accessFaults(page), []);
+  faults.length = 0; // The message was refused at first, as it has to be.
+  await page.keyboard.type(VALUE);
+  await page.keyboard.press('Enter');
+  await id(page, 'values').waitFor({ state: 'detached' });
+  await says(page, 'Go on with it');
+  await world.allDone();
+  assert.equal((await world.runs()).length, 2);
+  assert.ok(!(await page.content()).includes(VALUE), 'the page has forgotten it');
 });
