@@ -101,6 +101,13 @@ pub(crate) struct CreatePlan {
     pub branch: Option<String>,
 }
 
+impl CreatePlan {
+    /// As it was asked for when the story began.
+    pub fn of(story: &Story) -> Self {
+        Self { base: story.base_name.clone(), branch: story.branch.clone() }
+    }
+}
+
 /// Work that goes on beside the actor's loop.
 enum Work {
     Slot(Option<OwnedSemaphorePermit>),

@@ -60,10 +60,7 @@ impl Engine {
         let session = self.core.store.session_of(&story.id).await?;
         Ok(StartPlan {
             prompt: log.fold.prompt_text().unwrap_or_default().to_owned(),
-            create: story
-                .worktree
-                .is_empty()
-                .then(|| CreatePlan { base: story.base_name.clone(), branch: None }),
+            create: story.worktree.is_empty().then(|| CreatePlan::of(story)),
             resume: session.map(|session| session.id),
             fresh_prompt: log.fold.prompt_text().map(str::to_owned),
         })

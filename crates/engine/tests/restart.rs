@@ -1,7 +1,6 @@
 //! What the next engine does with a run whose agent never began.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
-#[allow(dead_code)]
 mod fake;
 
 use std::path::Path;
@@ -60,13 +59,7 @@ async fn a_run_whose_variables_are_gone_is_not_begun_without_them() {
     assert!(refused.to_string().contains("API_KEY"), "{refused:?}");
     let env = [("API_KEY".to_owned(), "again".to_owned())].into();
     let next = world.engine.run_resume(RunResumeParams { env, ..without }).await.unwrap();
-    let agent = loop {
-        let agent = world.started().await;
-        if agent.context.run == next.id {
-            break agent;
-        }
-        agent.end(RunOutcome::Completed);
-    };
+    let agent = started_as(&mut world, &next.id).await;
     assert_eq!(agent.context.prompt, "Do it\nwell", "no agent has heard its words yet");
     let vars = format!("{:?}", agent.context.env);
     assert!(vars.contains("API_KEY"), "{vars}");
@@ -111,12 +104,7 @@ async fn whoever_follows_a_run_in_line_begins_it() {
     let params =
         RunEventsParams { run: run.clone(), from_seq: 1, max_bytes: None, wait_ms: Some(1) };
     world.engine.run_events(params).await.unwrap();
-    let agent = loop {
-        let agent = world.started().await;
-        if agent.context.run == run {
-            break agent;
-        }
-    };
+    let agent = started_as(&mut world, &run).await;
     agent.end(RunOutcome::Completed);
     world.until(&run, |s| s.phase == RunPhase::Done).await;
 }
@@ -136,4 +124,53 @@ async fn a_run_in_line_is_resumed_with_the_variables_it_lacks() {
     assert!(format!("{:?}", agent.context.env).contains("API_KEY"));
     agent.end(RunOutcome::Completed);
     world.until(&run, |s| s.phase == RunPhase::Done).await;
+}
+
+/// The branch that was asked for, and the worktree that was made, outlive the engine and the database.
+#[tokio::test(flavor = "multi_thread")]
+async fn where_a_run_works_is_never_forgotten() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 1, chrono::Utc::now).await;
+    world.start(|_| {}).await;
+    let first = world.started().await;
+    let place = RunPlace::Fresh {
+        repository: musher_engine::DEMO_REPOSITORY.into(),
+        base: Some("main".into()),
+        branch: Some("foo/bar".into()),
+    };
+    let run = world.start_at(place, |_| {}).await.id;
+    world.until(&run, |s| s.detail.is_some()).await;
+    world.engine.shutdown().await;
+    drop((world, first));
+
+    let mut world = World::open(dir.path(), 4, chrono::Utc::now).await;
+    started_as(&mut world, &run).await.end(RunOutcome::Completed);
+    let made = world.until(&run, |s| s.phase == RunPhase::Done).await;
+    assert_eq!(made.branch.as_deref(), Some("foo/bar"));
+    assert!(Path::new(&made.worktree).is_dir(), "{made:?}");
+    world.engine.shutdown().await;
+    drop(world);
+
+    for part in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(dir.path().join(format!("data/musher.db{part}")));
+    }
+    let mut world = World::open(dir.path(), 4, chrono::Utc::now).await;
+    let rebuilt = world.engine.run_get(RunParams { run: run.clone() }).await.unwrap().summary;
+    assert_eq!((&rebuilt.worktree, &rebuilt.branch), (&made.worktree, &made.branch));
+    let params =
+        RunResumeParams { run, prompt: None, env: Default::default(), headers: Default::default() };
+    let next = world.engine.run_resume(params).await.unwrap();
+    let agent = started_as(&mut world, &next.id).await;
+    assert_eq!(agent.context.cwd, Path::new(&made.worktree), "it goes on where its work is");
+    agent.end(RunOutcome::Completed);
+}
+
+async fn started_as(world: &mut World, run: &RunId) -> fake::FakeRun {
+    loop {
+        let agent = world.started().await;
+        if agent.context.run == *run {
+            return agent;
+        }
+        agent.end(RunOutcome::Completed);
+    }
 }

@@ -135,6 +135,8 @@ pub enum AgentEvent {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reason: Option<String>,
     },
+    /// The worktree that was made for the run's story; one that was there already is in the header.
+    Worktree(WorktreeMade),
     /// What the worktree holds that its base does not, whole each time.
     Changes {
         files: Vec<FileChange>,
@@ -518,6 +520,17 @@ pub enum Stream {
     Stderr,
 }
 
+/// A worktree of Musher's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[ts(export_to = "contract.ts")]
+pub struct WorktreeMade {
+    pub path: String,
+    pub branch: String,
+    pub base_commit: String,
+    /// The base as a person knows it: a branch, a tag, or a short commit.
+    pub base_name: String,
+}
+
 /// A file that differs from the base.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[ts(export_to = "contract.ts")]
@@ -575,6 +588,7 @@ impl AgentEvent {
             AgentEvent::Usage { .. } => "usage",
             AgentEvent::RateLimit(_) => "rate_limit",
             AgentEvent::TurnEnded { .. } => "turn_ended",
+            AgentEvent::Worktree(_) => "worktree",
             AgentEvent::Changes { .. } => "changes",
             AgentEvent::Gate { .. } => "gate",
             AgentEvent::Checkpoint { .. } => "checkpoint",

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use musher_protocol::{
     AgentEvent, Answer, Delivery, EventEnvelope, FileChange, PermissionDecision, PermissionRequest,
     Question, RateLimit, RunId, RunOutcome, RunPhase, RunSummary, RuntimeStatus, SessionInfo,
-    TokenUsage, ToolCall, ToolKind,
+    TokenUsage, ToolCall, ToolKind, WorktreeMade,
 };
 
 /// The state of one run after its events up to `last_seq`.
@@ -45,6 +45,8 @@ pub struct RunFold {
     /// Codes of the warnings that did not come from the agent's output.
     pub warned: BTreeSet<String>,
     pub last_seq: u64,
+    /// What was made for the run's story.
+    pub worktree: Option<WorktreeMade>,
     /// Where a reader of the child's output goes on.
     pub stored_to: u64,
     /// The `type` of the last event, `""` before the first.
@@ -177,6 +179,7 @@ impl RunFold {
                 self.context_window = context_window.or(self.context_window);
                 self.context_used = context_used.or(self.context_used);
             }
+            AgentEvent::Worktree(made) => self.worktree = Some(made.clone()),
             AgentEvent::Changes { files } => self.note_changes(files),
             AgentEvent::Session(session) => self.session = Some(session.clone()),
             AgentEvent::RateLimit(limit) => self.rate_limit = Some(limit.clone()),
@@ -318,6 +321,10 @@ impl RunFold {
         summary.removed = self.removed;
         summary.files_changed = self.files_changed;
         summary.waiting = u32::try_from(self.pending.len()).unwrap_or(u32::MAX);
+        if let Some(made) = self.worktree.as_ref().filter(|_| summary.worktree.is_empty()) {
+            summary.worktree.clone_from(&made.path);
+            summary.branch = Some(made.branch.clone());
+        }
         summary.demo |= self.demo();
         summary.updated_at = self.last_at.unwrap_or(summary.updated_at);
         summary.last_seq = self.last_seq;

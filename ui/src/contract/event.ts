@@ -50,7 +50,7 @@ context_used?: number, } | { "type": "rate_limit" } & RateLimit | { "type": "tur
 /**
  * Whether the runtime called it a success.
  */
-ok: boolean, reason?: string | null, } | { "type": "changes", files: Array<FileChange>, } | { "type": "gate", name: string, state: GateState, output?: string | null, } | { "type": "checkpoint", commit: string, label: string, } | { "type": "warning", code: string, message: string, } | { "type": "error", code: string, message: string, hint?: string | null, } | { "type": "notice", stream: Stream, text: string, } | { "type": "raw", kind: string, value: unknown, } | { "type": "done", outcome: RunOutcome, } | { "type": "unknown" };
+ok: boolean, reason?: string | null, } | { "type": "worktree" } & WorktreeMade | { "type": "changes", files: Array<FileChange>, } | { "type": "gate", name: string, state: GateState, output?: string | null, } | { "type": "checkpoint", commit: string, label: string, } | { "type": "warning", code: string, message: string, } | { "type": "error", code: string, message: string, hint?: string | null, } | { "type": "notice", stream: Stream, text: string, } | { "type": "raw", kind: string, value: unknown, } | { "type": "done", outcome: RunOutcome, } | { "type": "unknown" };
 
 /**
  * Who gave an answer.
@@ -259,3 +259,12 @@ id: string, text: string, is_error?: boolean,
 edit?: EditDiff | null, parent?: string | null, };
 
 export type ToolVerdict = "allowed" | "asked" | "denied";
+
+/**
+ * A worktree of Musher's own.
+ */
+export type WorktreeMade = { path: string, branch: string, base_commit: string, 
+/**
+ * The base as a person knows it: a branch, a tag, or a short commit.
+ */
+base_name: string, };

@@ -91,6 +91,7 @@ export class Transcript {
   private readonly takes: { [T in AgentEvent['type']]?: (event: Of<T>, seen: Seen) => void } = {
     status: () => undefined,
     checkpoint: () => undefined,
+    worktree: () => undefined,
     session: (event) => (this.session = event),
     changes: (event) => (this.files = event.files),
     usage: (event) => this.used(event),

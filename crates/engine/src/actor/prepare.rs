@@ -305,21 +305,20 @@ impl RunActor {
     }
 
     async fn note_worktree(&mut self, created: Created) -> Result<(), ApiError> {
-        let path = created.path.to_string_lossy().into_owned();
-        self.story.worktree.clone_from(&path);
+        let made = WorktreeMade {
+            path: created.path.to_string_lossy().into_owned(),
+            branch: created.branch,
+            base_commit: created.base_commit,
+            base_name: created.base_name,
+        };
+        self.story.worktree.clone_from(&made.path);
         self.story.owns_worktree = true;
-        self.story.branch = Some(created.branch.clone());
-        self.story.base_commit = Some(created.base_commit);
-        self.story.base_name = Some(created.base_name);
+        self.story.branch = Some(made.branch.clone());
+        self.story.base_commit = Some(made.base_commit.clone());
+        self.story.base_name = Some(made.base_name.clone());
         self.keep_story().await?;
-        self.core.claims.moved(&self.log.summary().id, &path).await;
-        self.log
-            .amend(|summary| {
-                summary.worktree = path;
-                summary.branch = Some(created.branch);
-            })
-            .await;
-        Ok(())
+        self.core.claims.moved(&self.log.summary().id, &made.path).await;
+        self.log.say(AgentEvent::Worktree(made)).await
     }
 
     pub(super) async fn keep_story(&mut self) -> Result<(), ApiError> {

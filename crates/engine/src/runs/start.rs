@@ -45,10 +45,17 @@ impl Engine {
             return Err(trust_needed(&project));
         }
         let mut story = self.new_story(&project, &params.prompt, params.settings);
-        if create.is_none() {
-            story.worktree = worktree;
-            story.branch = folder.branch;
-            story.base_commit = folder.head;
+        match &create {
+            // As it was asked for: the run may be begun by another engine.
+            Some(CreatePlan { base, branch }) => {
+                story.base_name.clone_from(base);
+                story.branch.clone_from(branch);
+            }
+            None => {
+                story.worktree = worktree;
+                story.branch = folder.branch;
+                story.base_commit = folder.head;
+            }
         }
         let claim = self.claim(&story).await?;
         story.settings.env_names.clear();
@@ -174,7 +181,7 @@ impl Engine {
         Ok(StartPlan {
             fresh_prompt: Some(self.retold(&story.id, &prompt).await?),
             resume: session.map(|session| session.id),
-            create: never_made.then(|| CreatePlan { base: story.base_name.clone(), branch: None }),
+            create: never_made.then(|| CreatePlan::of(story)),
             prompt,
         })
     }

@@ -87,15 +87,31 @@ fn take_in(conn: &Connection, header: &Header, fold: &RunFold) -> rusqlite::Resu
     {
         rows::put(conn, project)?;
     }
-    if let Some(story) = &header.story_facts
-        && rows::one::<Story>(conn, story.id.as_str()).ok().flatten().is_none()
-    {
-        rows::put(conn, story)?;
+    if let Some(story) = story(conn, header, fold) {
+        rows::put(conn, &story)?;
     }
     match session(&summary, fold) {
         Some(session) => rows::put_session(conn, &session),
         None => Ok(()),
     }
+}
+
+/// The story as its runs say it: its worktree is in the header of those that began with it, and in an
+/// event of the one that it was made for. Nothing where that is known already.
+fn story(conn: &Connection, header: &Header, fold: &RunFold) -> Option<Story> {
+    let known = rows::one::<Story>(conn, header.story.as_str()).ok().flatten();
+    if known.as_ref().is_some_and(|story| !story.worktree.is_empty()) {
+        return None;
+    }
+    let mut story = header.story_facts.clone().or(known)?;
+    if let Some(made) = fold.worktree.as_ref().filter(|_| story.worktree.is_empty()) {
+        story.worktree.clone_from(&made.path);
+        story.owns_worktree = true;
+        story.branch = Some(made.branch.clone());
+        story.base_commit = Some(made.base_commit.clone());
+        story.base_name = Some(made.base_name.clone());
+    }
+    Some(story)
 }
 
 fn session(summary: &RunSummary, fold: &RunFold) -> Option<SessionRef> {
