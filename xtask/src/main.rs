@@ -24,9 +24,9 @@ const USAGE: &str = "Usage: cargo xtask <command>
                           terminal
   test [--live] [--window | --no-window] [FILTER]
                           installs what is missing, runs every test. --live: also those with the
-                          real `claude`, fetched from npm (always with CI=true); --window: only those
-                          that need a display and a browser; FILTER: only the Rust tests whose name
-                          contains it
+                          real `claude`, fetched from npm (always with CI=true), and those with a real
+                          model server, built from PyPI; --window: only those that need a display and a
+                          browser; FILTER: only the Rust tests whose name contains it
   bundle [FORMAT]...      a package to install, into target/release/bundle/; `deb` unless given
   bench road [--transport pty|pipe] [--lines N]
                           measures the road of an event from the agent to the page

@@ -5,6 +5,7 @@
 mod count;
 mod failed;
 mod live;
+mod model_server;
 mod parts;
 mod session;
 
@@ -17,6 +18,8 @@ use session::Session;
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Options {
     live: bool,
+    /// Never implied: the first time takes ten minutes.
+    model_server: bool,
     window: bool,
     no_window: bool,
     filter: Option<String>,
@@ -28,7 +31,7 @@ pub fn command(args: &[String]) -> Result<()> {
     let mut session = Session::new()?;
     match &options.filter {
         _ if options.window => parts::only_windows(&mut session, &options),
-        Some(filter) => parts::filtered(&mut session, filter),
+        Some(filter) => parts::filtered(&mut session, &options, filter),
         None => parts::all(&mut session, &options),
     }
     session.finish()
@@ -38,7 +41,7 @@ fn parse(args: &[String]) -> Result<Options> {
     let mut options = Options::default();
     for arg in args {
         match arg.as_str() {
-            "--live" => options.live = true,
+            "--live" => (options.live, options.model_server) = (true, true),
             "--window" => options.window = true,
             "--no-window" => options.no_window = true,
             filter if !filter.starts_with('-') && options.filter.is_none() => {
@@ -62,6 +65,7 @@ mod tests {
             |args: &[&str]| parse(&args.iter().map(|arg| arg.to_string()).collect::<Vec<_>>());
         let wanted = Options {
             live: true,
+            model_server: true,
             no_window: true,
             filter: Some("spool".into()),
             ..Options::default()

@@ -5,7 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Options, live, session::Session};
+use super::{
+    Options, live,
+    model_server::{self, ModelServer},
+    session::Session,
+};
 use crate::{display::Display, page, place, shell, system, tidy};
 
 pub fn all(session: &mut Session, options: &Options) {
@@ -19,7 +23,8 @@ pub fn all(session: &mut Session, options: &Options) {
     if session.check("build", build) {
         rust(session);
         let claude = claude(session, options);
-        live_tests(session, claude.as_deref());
+        live_tests(session, options, claude.as_deref());
+        model_server(session, options);
         windows(session, options, claude.as_deref());
     } else {
         session.skip("Rust, live, window and browser tests", "there is nothing to test");
@@ -38,11 +43,16 @@ pub fn only_windows(session: &mut Session, options: &Options) {
 }
 
 /// Only the Rust tests whose name contains the filter.
-pub fn filtered(session: &mut Session, filter: &str) {
+pub fn filtered(session: &mut Session, options: &Options, filter: &str) {
     if session.check("build", build) {
         let mut command = tests(&["--no-tests=pass"], &[]);
         command.arg(filter);
         session.suite("Rust tests", 20, command);
+        if options.live {
+            let claude = claude(session, options);
+            live_tests(session, options, claude.as_deref());
+            model_server(session, options);
+        }
     }
 }
 
@@ -129,12 +139,35 @@ fn claude(session: &mut Session, options: &Options) -> Option<PathBuf> {
     found
 }
 
-fn live_tests(session: &mut Session, claude: Option<&Path>) {
+fn live_tests(session: &mut Session, options: &Options, claude: Option<&Path>) {
     let names = test_files("live");
     if let Some(claude) = claude.filter(|_| !names.is_empty()) {
-        let mut command = ignored_tests(&names);
+        let mut command = ignored_tests(&names, options);
         command.env("MUSHER_LIVE_CLAUDE", claude);
         session.suite("live tests", 6, command);
+    }
+}
+
+/// A real model server with a real small model, when it is asked for and can be had.
+fn model_server(session: &mut Session, options: &Options) {
+    const TITLE: &str = "a real model server";
+    if !options.model_server {
+        session.skip(TITLE, "its tests run with --live");
+        return;
+    }
+    if let Some(why) = model_server::missing() {
+        session.skip(TITLE, why);
+        return;
+    }
+    let mut found = None;
+    session.check(TITLE, || {
+        found = Some(model_server::fetch()?);
+        Ok(())
+    });
+    if let Some(ModelServer { program, model }) = found {
+        let mut command = ignored_tests(&test_files("model_server"), options);
+        command.env("MUSHER_MODEL_SERVER", program).env("MUSHER_MODEL", model);
+        session.suite("tests with a real model server", 10, command);
     }
 }
 
@@ -151,8 +184,7 @@ fn windows(session: &mut Session, options: &Options, claude: Option<&Path>) {
 
 fn window(session: &mut Session, options: &Options, claude: Option<&Path>) {
     const TITLE: &str = "window tests";
-    let mut command = ignored_tests(&test_files("window"));
-    command.args(&options.filter);
+    let mut command = ignored_tests(&test_files("window"), options);
     if let Some(claude) = claude {
         command.env("MUSHER_LIVE_CLAUDE", claude);
     }
@@ -196,20 +228,24 @@ fn tests(nextest: &[&str], plain: &[&str]) -> Command {
 }
 
 /// The ignored tests of these files, one at a time: they share a display or a machine's load.
-fn ignored_tests(files: &[String]) -> Command {
-    if shell::has("cargo-nextest") {
+fn ignored_tests(files: &[String], options: &Options) -> Command {
+    let mut command = if shell::has("cargo-nextest") {
         let binaries: Vec<String> = files.iter().map(|name| format!("binary(={name})")).collect();
         let which = binaries.join(" | ");
-        return tests(
-            &["--run-ignored", "only", "--no-fail-fast", "--test-threads", "1", "-E", &which],
+        let none = if options.filter.is_some() { "--no-tests=pass" } else { "--no-tests=fail" };
+        tests(
+            &["--run-ignored", "only", "--no-fail-fast", "--test-threads", "1", none, "-E", &which],
             &[],
-        );
-    }
-    let mut command = tests(&[], &["--no-fail-fast"]);
-    for name in files {
-        command.args(["--test", name]);
-    }
-    command.args(["--", "--ignored", "--test-threads", "1"]);
+        )
+    } else {
+        let mut command = tests(&[], &["--no-fail-fast"]);
+        for name in files {
+            command.args(["--test", name]);
+        }
+        command.args(["--", "--ignored", "--test-threads", "1"]);
+        command
+    };
+    command.args(&options.filter);
     command
 }
 
