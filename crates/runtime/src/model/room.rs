@@ -58,6 +58,7 @@ impl Run<'_> {
             Err(NoAnswer::Over(over)) => return Err(over),
         };
         self.count(&answer);
+        self.sink.say(self.usage()).await?;
         let texts = answer.blocks.iter().filter_map(|block| match block {
             Block::Text { text, .. } => Some(text.as_str()),
             _ => None,

@@ -201,6 +201,8 @@ impl Run<'_> {
                     return Ok(TurnEnd { reason: None, outcome: RunOutcome::Completed });
                 }
                 finish => {
+                    // Nothing of it stands, and it was paid for all the same.
+                    self.sink.say(self.usage()).await?;
                     bad += 1;
                     if let Some(why) = hopeless(&finish, bad) {
                         return self.ended_badly(why).await;
@@ -213,9 +215,7 @@ impl Run<'_> {
 
     /// Before each request: a limit that is used up ends the run, one that nearly is is told.
     async fn check_budget(&mut self) -> Result<(), Over> {
-        if let Some(reached) = self.budget.reached(Instant::now()) {
-            return Err(limit(reached));
-        }
+        self.check_reached()?;
         if self.budget.is_blind() {
             let message = "What this model costs is not known, so the limit on money cannot end the \
                            run. Add its price to prices.toml, or set a limit of tokens.";
@@ -230,6 +230,10 @@ impl Run<'_> {
             self.instruct(text).await?;
         }
         Ok(())
+    }
+
+    fn check_reached(&self) -> Result<(), Over> {
+        self.budget.reached(Instant::now()).map_or(Ok(()), |reached| Err(limit(reached)))
     }
 
     pub(super) async fn instruct(&mut self, text: String) -> Result<(), Over> {
@@ -258,7 +262,11 @@ impl Run<'_> {
                     self.count(&answer);
                     return Ok(answer);
                 }
-                Err(NoAnswer::TooLong) => self.make_room().await?,
+                Err(NoAnswer::TooLong) => {
+                    self.make_room().await?;
+                    // A summary is an answer too.
+                    self.check_reached()?;
+                }
                 Err(NoAnswer::Over(over)) => return Err(over),
             }
         }
@@ -289,8 +297,7 @@ impl Run<'_> {
         events.push(AgentEvent::ModelStep(step).into());
         events.extend(planned.iter().map(|planned| planned.event().into()));
         self.taken.extend(planned.iter().map(|planned| planned.call.id.clone()));
-        let window = self.prices.of(&self.model).and_then(|known| known.context);
-        events.push(self.budget.event(window).into());
+        events.push(self.usage().into());
         self.sink.commit(events).await?;
         self.talk.entries.push(Entry::Step(Step {
             origin: Some(Origin { dialect, model: self.model.clone() }),
@@ -298,6 +305,11 @@ impl Run<'_> {
             parts: dialect.codec().parts(&answer.items),
         }));
         Ok(())
+    }
+
+    pub(super) fn usage(&self) -> AgentEvent {
+        let window = self.prices.of(&self.model).and_then(|known| known.context);
+        self.budget.event(window)
     }
 
     fn whole(&self, block: &Block) -> Option<AgentEvent> {

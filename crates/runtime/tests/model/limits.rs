@@ -2,7 +2,9 @@
 //! agent is told to come to an end.
 
 use musher_protocol::*;
-use musher_testkit::dialects::{Answer, Dialect, Item, Script, ScriptedEndpoint, TokenCount};
+use musher_testkit::dialects::{
+    Answer, Dialect, Item, Message, Script, ScriptedEndpoint, TokenCount,
+};
 use serde_json::json;
 
 use super::{harness::*, stops::*};
@@ -16,6 +18,7 @@ each_dialect! {
     money_that_is_not_known,
     seconds,
     seconds_during_a_tool,
+    what_does_not_stand_is_paid_for,
 }
 
 fn endless(dialect: Dialect) -> ScriptedEndpoint {
@@ -130,4 +133,18 @@ async fn seconds_during_a_tool(dialect: Dialect) {
     let over = Setup::new(&endpoint).limits(limits).start().end().await;
     assert_eq!(ended_by(&over), RunLimit::Time);
     assert_eq!(over.results()[0].text, "stopped");
+}
+
+async fn what_does_not_stand_is_paid_for(dialect: Dialect) {
+    let reason = if dialect == Dialect::Gemini { "OTHER" } else { "mood" };
+    let words = Message::new([Item::text("Well.")]).ending(reason);
+    let over = Setup::new(&serves(dialect, [Answer::Says(words)])).start().finish().await;
+    assert!(matches!(over.result.outcome, RunOutcome::Failed { .. }), "{:?}", over.result);
+    assert_eq!(steps(&over), 0);
+    let told = over.events.iter().rev().find_map(|it| match it {
+        AgentEvent::Usage { usage, .. } => Some(usage.clone()),
+        _ => None,
+    });
+    let used = told.expect("what was used is told");
+    assert_eq!(used.input_tokens + used.cache_read_input_tokens + used.output_tokens, TOKENS);
 }

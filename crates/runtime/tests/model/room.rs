@@ -8,6 +8,7 @@ use super::{harness::*, stops::*};
 each_dialect! {
     is_summed_up_once_then_cut_then_given_up,
     goes_on_from_the_summary,
+    a_summary_is_an_answer_too,
     is_given_up_at_once_when_there_is_nothing_to_leave_out,
 }
 
@@ -73,6 +74,20 @@ async fn goes_on_from_the_summary(dialect: Dialect) {
     endpoint.check().unwrap();
     assert_eq!(resumed.result.outcome, RunOutcome::Completed);
     assert!(endpoint.turns()[5].body.to_string().contains(SUMMARY), "it is in the transcript");
+}
+
+async fn a_summary_is_an_answer_too(dialect: Dialect) {
+    let script = Script::by(move |asked| match asked.number {
+        1 => calls("change"),
+        2 => too_long(dialect),
+        _ => Answer::text(SUMMARY),
+    });
+    let endpoint = ScriptedEndpoint::start(dialect, script).unwrap();
+    let limits = RunLimits { max_turns: Some(2), ..RunLimits::default() };
+    let over = Setup::new(&endpoint).limits(limits).start().finish().await;
+    endpoint.check().unwrap();
+    assert_eq!(over.result.outcome, RunOutcome::LimitReached { limit: RunLimit::Turns });
+    assert_eq!(endpoint.turns().len(), 3, "nothing is asked behind the limit");
 }
 
 async fn is_given_up_at_once_when_there_is_nothing_to_leave_out(dialect: Dialect) {

@@ -113,6 +113,14 @@ impl Ending {
         self
     }
 
+    /// Behind an answer that there is something to sum up of; the summary may be one more request.
+    fn behind_a_step(mut self) -> Self {
+        self.answers.insert(0, Answer::says([call("read_file", "{\"path\":\"README.md\"}")]));
+        self.answers.push(done());
+        self.expect.requests = self.answers.len() - 1..=self.answers.len();
+        self
+    }
+
     /// A client may wait a little longer than it was told, never shorter.
     fn waits(mut self, milliseconds: u64) -> Self {
         let at_least = Duration::from_millis(milliseconds);

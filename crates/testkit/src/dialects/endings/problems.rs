@@ -81,10 +81,8 @@ fn too_long(dialect: Dialect) -> Problem {
 
 /// A client makes the conversation shorter: by a summary that it asks for, or by a cut.
 fn too_long_once(dialect: Dialect) -> Ending {
-    let answers = [Answer::Problem(too_long(dialect)), done(), done()];
-    let mut ending = Ending::new("context too long", dialect, answers).shows([Seen::Text(DONE)]);
-    ending.expect.requests = 2..=3;
-    ending
+    let answers = [Answer::Problem(too_long(dialect)), done()];
+    Ending::new("context too long", dialect, answers).shows([Seen::Text(DONE)]).behind_a_step()
 }
 
 /// What passes.
@@ -223,9 +221,8 @@ fn in_stream(dialect: Dialect) -> Vec<Ending> {
     let mut overloaded_after_text =
         once("overloaded after text", in_text(dialect), overloaded.clone());
     overloaded_after_text.expect.events.insert(0, Seen::Begun(BEGUN));
-    let mut too_long =
-        once("context too long in the stream", before_text, too_long(dialect)).up_to(3);
-    too_long.expect.requests = 2..=3;
+    let too_long = once("context too long in the stream", before_text, too_long(dialect));
+    let too_long = too_long.behind_a_step();
     vec![
         once("overloaded in the stream", before_text, overloaded),
         once("rate limit in the stream", before_text, rate_limit(dialect)),

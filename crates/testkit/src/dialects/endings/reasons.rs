@@ -87,8 +87,8 @@ fn of_responses() -> Vec<Ending> {
     let failed = |code| Answer::Says(Message::new([]).ending(code));
     let once =
         |name, code| Ending::new(name, dialect, [failed(code), done()]).shows([Seen::Text(DONE)]);
-    let mut too_long = once("failed: context too long", "failed:context_length_exceeded");
-    too_long = too_long.up_to(3);
+    let too_long = once("failed: context too long", "failed:context_length_exceeded");
+    let too_long = too_long.behind_a_step();
     vec![
         stops("refusal", dialect, refusal, "cannot help"),
         stops("length", dialect, words().ending("max_output_tokens"), "long")
