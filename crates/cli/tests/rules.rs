@@ -3,7 +3,6 @@
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[allow(dead_code, reason = "other tests have use for the rest of it")]
 mod world;
 
 use std::path::PathBuf;

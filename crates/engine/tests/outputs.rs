@@ -2,7 +2,6 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
-#[allow(dead_code, reason = "other tests have use for the rest of it")]
 mod fake;
 
 use std::{

@@ -47,7 +47,7 @@ pub struct OnFiles<T> {
 }
 
 impl<T: FileTool> OnFiles<T> {
-    pub fn new(site: &Arc<Site>) -> Arc<dyn Tool> {
+    pub fn tool(site: &Arc<Site>) -> Arc<dyn Tool> {
         Arc::new(Self { site: site.clone(), tool: PhantomData })
     }
 }

@@ -80,10 +80,10 @@ impl Host {
         let rules = config.rules.clone();
         let site = Arc::new(Site::new(Root::open(&config.worktree)?, rules.clone()));
         let mut tools: Vec<Arc<dyn Tool>> = vec![
-            OnFiles::<ReadFile>::new(&site),
-            OnFiles::<ListFiles>::new(&site),
-            OnFiles::<Search>::new(&site),
-            OnFiles::<EditFile>::new(&site),
+            OnFiles::<ReadFile>::tool(&site),
+            OnFiles::<ListFiles>::tool(&site),
+            OnFiles::<Search>::tool(&site),
+            OnFiles::<EditFile>::tool(&site),
         ];
         if config.fetch {
             tools.push(Arc::new(FetchUrl));

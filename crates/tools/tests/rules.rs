@@ -447,7 +447,7 @@ fn a_verdict_says_which_rule_is_the_projects() {
     assert_eq!(run(&rules, "git status"), Verdict::Deny { reason });
     let reason = "allow run cargo test*".to_owned();
     assert_eq!(run(&rules, "cargo test"), Verdict::Allow { reason });
-    let env = Relative::parse(".env").unwrap();
+    let env = Relative::root().join(".env");
     let spot = Spot { path: env.clone(), place: env };
     let reason = "the project's rule `deny read .env`".to_owned();
     assert_eq!(rules.judge(&Demand::Path(Access::Read, spot), Bypass), Verdict::Deny { reason });

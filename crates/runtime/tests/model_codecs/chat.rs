@@ -92,6 +92,12 @@ fn told_apart() -> Vec<Way> {
                 json!({ "id": "y", "function": function("run", RUN) }),
             ],
         ),
+    ]
+}
+
+/// What a server says more often, or in another shape, than it needs to.
+fn oddly_shaped() -> Vec<Way> {
+    vec![
         (
             "no index and no id",
             vec![
@@ -100,12 +106,6 @@ fn told_apart() -> Vec<Way> {
                 json!({ "function": function("run", RUN) }),
             ],
         ),
-    ]
-}
-
-/// What a server says more often, or in another shape, than it needs to.
-fn oddly_shaped() -> Vec<Way> {
-    vec![
         (
             "id and name with each piece",
             vec![

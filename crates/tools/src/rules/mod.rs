@@ -163,13 +163,13 @@ impl Rules {
         self.0.iter()
     }
 
-    /// The rule that closes a place, if any.
-    pub fn denies(&self, access: Access, place: &Relative) -> Option<&Rule> {
     /// Whether one allows pages of the network. Without one, no tool fetches any.
     pub fn open_pages(&self) -> bool {
         self.0.iter().any(|rule| rule.allow && matches!(rule.about, About::Fetch(_)))
     }
 
+    /// The rule that closes a place, if any.
+    pub fn denies(&self, access: Access, place: &Relative) -> Option<&Rule> {
         let hit = |rule: &&Rule| !rule.allow && rule.is_about_path(access, place);
         self.0.iter().find(hit)
     }
