@@ -96,7 +96,7 @@ impl Git {
         if let Some(name) = base {
             return Ok((self.commit_of(root, name).await?, name.to_owned()));
         }
-        let Ok(commit) = self.commit_of(root, "HEAD").await else {
+        let Some(commit) = self.head_of(root).await? else {
             return Err(WorktreeError::NoCommits(root.to_owned()));
         };
         let branch = self.current_branch(root).await?;

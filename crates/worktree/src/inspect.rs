@@ -138,7 +138,7 @@ impl Git {
 
     async fn bare_report(&self, real: &Path) -> crate::error::Result<FolderReport> {
         let branch = self.current_branch(real).await?;
-        let head = self.commit_of(real, "HEAD").await.ok();
+        let head = self.head_of(real).await?;
         let next = match head {
             Some(_) => "Agents can work in worktrees of it.",
             None => "Push a first commit to it, then agents can work in worktrees of it.",
@@ -165,7 +165,7 @@ impl Git {
         root: &Path,
     ) -> crate::error::Result<FolderReport> {
         let branch = self.current_branch(&found.top).await?;
-        let head = self.commit_of(&found.top, "HEAD").await.ok();
+        let head = self.head_of(&found.top).await?;
         let (sentence, next) = words(&found.top, &kind, root, branch.as_deref(), head.is_some());
         Ok(FolderReport {
             top: Some(shown(&found.top)),

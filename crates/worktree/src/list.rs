@@ -74,6 +74,22 @@ impl Git {
         }
     }
 
+    /// The commit that is checked out; `None` before the first one. A branch whose commit is not there
+    /// is no beginning, but a broken repository.
+    pub(crate) async fn head_of(&self, dir: &Path) -> Result<Option<String>> {
+        if let Ok(commit) = self.commit_of(dir, "HEAD").await {
+            return Ok(Some(commit));
+        }
+        let named = self.ask(dir, &["rev-parse", "--verify", "--quiet", "HEAD"]).answer().await?;
+        match named.code {
+            0 => {
+                let said = format!("its commit {} is missing.", named.line());
+                Err(WorktreeError::Broken { path: dir.to_owned(), said })
+            }
+            _ => Ok(None),
+        }
+    }
+
     /// The commit that a name stands for.
     pub(crate) async fn commit_of(&self, dir: &Path, name: &str) -> Result<String> {
         let call = self.ask(dir, &["rev-parse", "--verify", "--quiet", "--end-of-options"]);

@@ -178,3 +178,16 @@ async fn a_folder_that_may_not_be_read_says_so() {
     assert_eq!(report.kind, wanted);
     std::fs::set_permissions(&shut, std::fs::Permissions::from_mode(0o700)).unwrap();
 }
+
+#[tokio::test]
+async fn a_repository_that_lost_its_objects_is_broken_and_not_new() {
+    let repo = Repo::new();
+    let objects = repo.root.join(".git/objects");
+    std::fs::remove_dir_all(&objects).unwrap();
+    std::fs::create_dir(&objects).unwrap();
+    let report = look(&repo, &repo.root).await;
+    assert_eq!((&report.kind, report.usable), (&FolderKind::Unusable, false), "{report:?}");
+    assert!(report.sentence.contains("cannot be read"), "{report:?}");
+    let error = repo.git.create(repo.wanted("x")).await.unwrap_err();
+    assert!(!matches!(error, musher_worktree::WorktreeError::NoCommits(_)), "{error}");
+}
