@@ -8,7 +8,7 @@
 mod world;
 
 use std::{
-    path::PathBuf,
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -50,11 +50,11 @@ fn ran(world: &World, live: &Live, scenario: &str, more: &[&str]) -> Vec<EventEn
 }
 
 fn results(events: &[EventEnvelope]) -> Vec<&ToolResult> {
-    let result = |event| match event {
-        &AgentEvent::ToolResult(ref result) => Some(result),
+    let result = events.iter().filter_map(|envelope| match &envelope.event {
+        AgentEvent::ToolResult(result) => Some(result),
         _ => None,
-    };
-    events.iter().filter_map(|envelope| result(&envelope.event)).collect()
+    });
+    result.collect()
 }
 
 /// What the model was offered at last.
@@ -145,7 +145,7 @@ fn a_plan_that_is_agreed_to_opens_the_tools() {
 }
 
 /// Processes of the run's commands, by the marks of their folders.
-fn commands(run_dir: &PathBuf, run: &str) -> Vec<u32> {
+fn commands(run_dir: &Path, run: &str) -> Vec<u32> {
     let folders = std::fs::read_dir(run_dir.join("tools")).into_iter().flatten().flatten();
     let mark = |name: std::ffi::OsString| format!("{run}.{}", name.to_string_lossy());
     folders.flat_map(|it| proof::alive_with_mark(&mark(it.file_name()))).collect()
