@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use crate::{
     ask::{Asked, Open},
+    held::Held,
     print,
     reach::Reach,
 };
@@ -37,7 +38,7 @@ pub async fn to_its_end(reach: &Reach, run: &RunSummary, json: bool) -> Result<E
         ended = watch => ended,
         () = crate::serve::interrupted() => {
             eprintln!("stopping");
-            let _: RunSummary = reach.call("run_stop", &RunParams { run: run.id.clone() }).await?;
+            crate::runs::stopped(reach, &run.id).await?;
             Ok(ExitCode::from(4))
         }
     }
@@ -100,6 +101,7 @@ pub async fn questions_of(
 struct Follower<'a> {
     reach: &'a Reach,
     run: RunId,
+    held: Held<'a>,
     json: bool,
     outcome: Option<RunOutcome>,
     open: Open,
@@ -107,7 +109,8 @@ struct Follower<'a> {
 
 impl<'a> Follower<'a> {
     fn new(reach: &'a Reach, run: &RunId, json: bool) -> Self {
-        Self { reach, run: run.clone(), json, outcome: None, open: Open::default() }
+        let held = Held::new(reach, run);
+        Self { reach, run: run.clone(), held, json, outcome: None, open: Open::default() }
     }
 
     async fn batch(&self, from_seq: u64, wait_ms: u32) -> Result<Batch, ApiError> {
@@ -120,7 +123,7 @@ impl<'a> Follower<'a> {
     async fn follow(&mut self, from: u64, answer: bool) -> Result<ExitCode, ApiError> {
         let mut next = from;
         loop {
-            let batch = self.batch(next, WAIT_MS).await?;
+            let batch = self.held.during(self.batch(next, WAIT_MS)).await?;
             next = batch.next_seq;
             let mut asked = false;
             for event in &batch.events {

@@ -8,6 +8,7 @@ mod args;
 mod ask;
 mod doctor;
 mod follow;
+mod held;
 mod keys;
 mod mcp;
 mod print;

@@ -79,6 +79,9 @@ pub fn summary(run: &RunSummary, as_json: bool) {
     let state = state_of(run);
     let (id, title) = (&run.id, &run.title);
     line(&format!("{id}  {state:<28}  {:<12}  {title}", run.agent_name));
+    if let (Some(detail), None) = (&run.detail, &run.outcome) {
+        line(&format!("    {detail}"));
+    }
 }
 
 fn state_of(run: &RunSummary) -> String {

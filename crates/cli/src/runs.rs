@@ -4,7 +4,7 @@ use std::{io::Read, path::Path, process::ExitCode};
 
 use musher_protocol::*;
 
-use crate::{args, follow, print, reach::Reach};
+use crate::{args, follow, held::Held, print, reach::Reach};
 
 pub async fn run(data_dir: &Path, json: bool, wanted: args::Run) -> Result<ExitCode, ApiError> {
     let params = params_of(wanted)?;
@@ -94,10 +94,17 @@ pub async fn answer(
 pub async fn stop(data_dir: &Path, json: bool, run: &str) -> Result<ExitCode, ApiError> {
     let reach = Reach::open(data_dir).await?;
     let run = reach.find_run(run).await?.id;
-    let summary: RunSummary = reach.call("run_stop", &RunParams { run }).await?;
+    let summary = stopped(&reach, &run).await?;
     print::summary(&summary, json);
     reach.close().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Stops the run, and tells what its end waits for.
+pub async fn stopped(reach: &Reach, run: &RunId) -> Result<RunSummary, ApiError> {
+    let params = RunParams { run: run.clone() };
+    let held = Held::new(reach, run).or_else("The agent is given time to end");
+    held.during(reach.call("run_stop", &params)).await
 }
 
 /// A refusal is told, and ends with 1.

@@ -2,6 +2,7 @@
 
 use std::{path::Path, process::ExitCode};
 
+use musher_engine::EngineConfig;
 use musher_protocol::*;
 
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
 pub async fn runs(data_dir: &Path, json: bool) -> Result<ExitCode, ApiError> {
     let mut runs: Vec<RunSummary> = Vec::new();
     // A look makes nothing.
-    if data_dir.exists() {
+    if musher_engine::is_there(data_dir)? {
         let reach = Reach::open(data_dir).await?;
         runs = reach.call("run_list", &Empty {}).await?;
         reach.close().await;
@@ -32,7 +33,7 @@ pub async fn events(
     from: u64,
     follow: bool,
 ) -> Result<ExitCode, ApiError> {
-    if !data_dir.exists() {
+    if !musher_engine::is_there(data_dir)? {
         return Err(no_run(run));
     }
     let reach = Reach::open(data_dir).await?;
@@ -43,17 +44,14 @@ pub async fn events(
 }
 
 pub async fn worktrees(data_dir: &Path, json: bool, dir: &Path) -> Result<ExitCode, ApiError> {
-    let reach = Reach::open(data_dir).await?;
-    let project: Project = reach.call("project_add", &PathParams { path: absolute(dir)? }).await?;
-    let params = ProjectParams { project: project.id };
-    let worktrees: Vec<Worktree> = reach.call("project_worktrees", &params).await?;
+    let config = EngineConfig::new(data_dir.to_owned());
+    let worktrees = musher_engine::worktrees_of(&config, &absolute(dir)?).await?;
     for worktree in &worktrees {
         match json {
             true => print::json(worktree),
             false => print::line(&described(worktree)),
         }
     }
-    reach.close().await;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,5 +1,7 @@
 //! What is well and what is not, for `musher doctor` and the first start.
 
+use std::path::Path;
+
 use musher_process::{LoginPath, PathSource, keeper_program};
 use musher_protocol::*;
 use musher_runtime::Registry;
@@ -15,10 +17,37 @@ impl Engine {
     }
 
     fn check_data_dir(&self) -> DoctorCheck {
-        let dir = self.data_dir().display();
+        let dir = self.data_dir();
         let live = self.core.runs.all().len();
-        good("data", format!("Everything is kept in {dir}; {live} runs are live."))
+        let kept = format!("Everything is kept in {}; {live} runs are live.", dir.display());
+        match rustix::fs::statvfs(dir) {
+            Ok(disk) => check_room(dir, disk.f_bavail.saturating_mul(disk.f_frsize), kept),
+            Err(_) => good("data", kept),
+        }
     }
+}
+
+/// The database and a transcript need this much to go on at all.
+const NO_ROOM: u64 = 1 << 20;
+/// With less no worktree is made.
+const LITTLE_ROOM: u64 = 200 << 20;
+
+fn check_room(dir: &Path, free: u64, kept: String) -> DoctorCheck {
+    let dir = dir.display();
+    if free < NO_ROOM {
+        let sentence = format!("The disk that holds {dir} is full: {} KiB are free.", free >> 10);
+        return bad("data", sentence, "Free some space there: a run that waits goes on by itself.");
+    }
+    if free >= LITTLE_ROOM {
+        return good("data", kept);
+    }
+    let (free, needed) = (free >> 20, LITTLE_ROOM >> 20);
+    let hint = format!(
+        "The disk that holds it has {free} MiB free: free some space there, a new worktree needs \
+         {needed} MiB."
+    );
+    let state = CheckState::Notice;
+    DoctorCheck { name: "data".into(), state, sentence: kept, hint: Some(hint) }
 }
 
 /// The same where no engine could open its data; `trouble` says why.
@@ -93,4 +122,23 @@ fn good(name: &str, sentence: String) -> DoctorCheck {
 fn bad(name: &str, sentence: String, hint: &str) -> DoctorCheck {
     let hint = Some(hint.to_owned());
     DoctorCheck { name: name.into(), state: CheckState::Bad, sentence, hint }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_that_is_left_is_looked_at() {
+        for (free, state) in [
+            (0, CheckState::Bad),
+            (NO_ROOM, CheckState::Notice),
+            (LITTLE_ROOM - 1, CheckState::Notice),
+            (LITTLE_ROOM, CheckState::Good),
+        ] {
+            let check = check_room(Path::new("/data"), free, "Kept in /data.".into());
+            assert_eq!(check.state, state, "{free} bytes are free: {check:?}");
+            assert_eq!(check.hint.is_some(), state != CheckState::Good);
+        }
+    }
 }

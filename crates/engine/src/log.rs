@@ -9,7 +9,10 @@ use musher_store::{
 };
 use tokio::sync::watch;
 
-use crate::{core::Core, settings::DISK_FULL_RETRY};
+use crate::{
+    core::Core,
+    settings::{DISK_FULL_RETRY, WAITS_FOR_SPACE},
+};
 
 /// The one writer of a run's state.
 pub(crate) struct RunLog {
@@ -118,7 +121,7 @@ impl RunLog {
     /// The fold cannot say that the disk is full, since that could not be stored: the list says it.
     async fn wait_for_space(&mut self) {
         let mut summary = self.summary.clone();
-        summary.detail = Some("The disk is full: this run waits for space".into());
+        summary.detail = Some(WAITS_FOR_SPACE.into());
         self.publish(summary);
         tokio::time::sleep(DISK_FULL_RETRY).await;
     }

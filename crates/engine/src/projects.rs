@@ -7,7 +7,7 @@ use musher_store::TrustAnswer;
 use musher_worktree::{Git, RemoveWorktree, TrustItems, slug};
 
 use crate::{
-    Engine,
+    Engine, EngineConfig,
     core::{Core, conflict, not_found},
     runs::{story_of, summary_of},
 };
@@ -129,15 +129,7 @@ impl Engine {
 
     /// A folder that an agent can work in, or the sentence that says why not.
     pub(crate) async fn usable_folder(&self, path: &str) -> Result<FolderReport, ApiError> {
-        let report = self.core.git().await.inspect(Path::new(path)).await;
-        if report.usable {
-            return Ok(report);
-        }
-        let code = match report.kind {
-            FolderKind::Missing => ErrorCode::NotFound,
-            _ => ErrorCode::NotARepository,
-        };
-        Err(ApiError::new(code, report.sentence).with_hint(report.next))
+        usable(self.core.git().await.inspect(Path::new(path)).await)
     }
 
     /// The path of a repository named in a command; makes the throw-away one when it is that.
@@ -173,6 +165,28 @@ impl Engine {
         let git = self.core.git().await.trusting(trust.decision == Some(TrustDecision::Trusted));
         Ok((git, worktree, story.base_commit))
     }
+}
+
+/// The worktrees of the repository that `dir` is in. Only looks: no engine is needed, and nothing is
+/// made or remembered.
+pub async fn worktrees_of(config: &EngineConfig, dir: &str) -> Result<Vec<Worktree>, ApiError> {
+    let login = (config.login)().await;
+    let git = Git::new(&login.path);
+    let folder = usable(git.inspect(Path::new(dir)).await)?;
+    let root = folder.root.unwrap_or(folder.path);
+    Ok(git.worktrees(Path::new(&root), &config.data_dir.join("worktrees")).await?)
+}
+
+/// A folder that an agent can work in, or the sentence that says why not.
+fn usable(folder: FolderReport) -> Result<FolderReport, ApiError> {
+    if folder.usable {
+        return Ok(folder);
+    }
+    let code = match folder.kind {
+        FolderKind::Missing => ErrorCode::NotFound,
+        _ => ErrorCode::NotARepository,
+    };
+    Err(ApiError::new(code, folder.sentence).with_hint(folder.next))
 }
 
 pub(crate) fn worktree_gone(worktree: &Path) -> ApiError {

@@ -18,6 +18,8 @@ pub const CHANGES_SETTLE: Duration = Duration::from_millis(300);
 /// How long the end of a run waits for git's last word about the worktree.
 pub const CHANGES_AT_END: Duration = Duration::from_secs(5);
 
+/// What the list says of a run that cannot store what happens in it.
+pub const WAITS_FOR_SPACE: &str = "The disk is full: this run waits for space";
 /// How long a batch that found the disk full waits before it is tried again.
 pub const DISK_FULL_RETRY: Duration = Duration::from_secs(1);
 

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{Access, FlockOperation, flock};
 
 use crate::{StoreError, StoreErrorKind};
 
@@ -110,6 +110,24 @@ pub fn prepare_data_dir(dir: &Path) -> Result<Vec<String>, StoreError> {
         .map_err(|e| StoreError::io("make private", dir, &e))?;
     let told = format!("Others could write to the data directory {}; not any more.", dir.display());
     Ok(if empty { Vec::new() } else { vec![told] })
+}
+
+/// Whether there is a data directory, for who only looks: nothing is made. An error where it cannot be
+/// seen, or could not be made.
+pub fn is_there(dir: &Path) -> Result<bool, StoreError> {
+    match fs::metadata(dir) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            may_be_made(dir).map(|()| false)
+        }
+        Err(error) => Err(StoreError::io("look into", dir, &error)),
+    }
+}
+
+fn may_be_made(dir: &Path) -> Result<(), StoreError> {
+    let Some(nearest) = dir.ancestors().find(|above| above.is_dir()) else { return Ok(()) };
+    rustix::fs::access(nearest, Access::WRITE_OK | Access::EXEC_OK)
+        .map_err(|error| StoreError::io("make the folder", dir, &error.into()))
 }
 
 /// A file where the directory, or one above it, should be.

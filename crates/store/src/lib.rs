@@ -17,7 +17,7 @@ pub mod fold;
 pub mod keys;
 mod transcript;
 
-pub use data_dir::{DataDirLock, prepare_data_dir};
+pub use data_dir::{DataDirLock, is_there, prepare_data_dir};
 pub use database::{Store, TrustAnswer};
 pub use error::{StoreError, StoreErrorKind};
 pub use transcript::{
