@@ -74,6 +74,8 @@ pub(crate) fn open(runtime: &Handle, data_dir: PathBuf, folders: Vec<String>) ->
 
 /// Whoever holds the lock for the duration of a command only is waited for.
 const HOLDER_LIMIT: Duration = Duration::from_secs(3);
+/// How long a command that gives way may take to let go of its runs.
+const GIVES_WAY_WITHIN: Duration = Duration::from_secs(10);
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 async fn open_or_hand_over(
@@ -81,7 +83,8 @@ async fn open_or_hand_over(
     folders: Vec<String>,
     locked: Arc<AtomicBool>,
 ) -> Opened {
-    let deadline = tokio::time::Instant::now() + HOLDER_LIMIT;
+    let begun = tokio::time::Instant::now();
+    let mut limit = HOLDER_LIMIT;
     loop {
         let error = match Engine::open(EngineConfig::new(data_dir.clone()), registry(&data_dir))
             .await
@@ -91,24 +94,39 @@ async fn open_or_hand_over(
             Err(error) => {
                 locked.store(true, Ordering::Relaxed);
                 match hand_over(&data_dir, &folders).await {
-                    Ok(true) => return Opened::HandedOver,
-                    Ok(false) => error,
+                    Ok(Holder::CameForward) => return Opened::HandedOver,
+                    Ok(Holder::GivesWay) => {
+                        limit = GIVES_WAY_WITHIN;
+                        error
+                    }
+                    Ok(Holder::Silent) => error,
                     Err(refusal) => refusal,
                 }
             }
         };
-        if tokio::time::Instant::now() > deadline {
+        if begun.elapsed() > limit {
             return Opened::Failed(error);
         }
         tokio::time::sleep(ASK_AGAIN).await;
     }
 }
 
-/// False when nobody answers on the socket: the holder is just starting, or just ending.
-async fn hand_over(data_dir: &Path, folders: &[String]) -> Result<bool, ApiError> {
-    let Some(client) = Client::connect(data_dir).await? else { return Ok(false) };
-    client.show(folders).await?;
-    Ok(true)
+/// What whoever has the data directory does for us.
+enum Holder {
+    CameForward,
+    /// A command in a terminal lets go soon, and goes on with our engine.
+    GivesWay,
+    /// Nobody answers on the socket: it is just starting, or just ending.
+    Silent,
+}
+
+async fn hand_over(data_dir: &Path, folders: &[String]) -> Result<Holder, ApiError> {
+    let Some(client) = Client::connect(data_dir).await? else { return Ok(Holder::Silent) };
+    match client.show(folders).await {
+        Err(error) if error.code == ErrorCode::Unsupported => {}
+        shown => return shown.map(|()| Holder::CameForward),
+    }
+    client.give_way().await.map(|()| Holder::GivesWay)
 }
 
 fn registry(data_dir: &Path) -> Registry {

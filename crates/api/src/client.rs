@@ -54,6 +54,15 @@ impl Client {
         Ok(())
     }
 
+    /// Asks the program that has the engine for a command only to let go of it; it does soon.
+    pub async fn give_way(&self) -> Result<(), ApiError> {
+        match self.post("give_way", "{}").await {
+            // It went before its answer came.
+            Ok(_) | Err(Failure::NoAnswer) => Ok(()),
+            Err(Failure::Refused(error)) => Err(error),
+        }
+    }
+
     /// A command with its types.
     async fn typed<T: DeserializeOwned>(
         &self,
@@ -118,7 +127,8 @@ const REPEATABLE: [&str; 6] =
     ["app_info", "project_list", "run_events", "run_get", "run_list", "run_stop"];
 
 fn lost(error: reqwest::Error, path: &str) -> Failure {
-    let repeatable = path.strip_prefix("rpc/").is_some_and(|name| REPEATABLE.contains(&name));
+    let repeatable = path == "give_way"
+        || path.strip_prefix("rpc/").is_some_and(|name| REPEATABLE.contains(&name));
     if error.is_timeout() {
         return Failure::Refused(silent());
     }

@@ -26,6 +26,14 @@ pub trait Host: Send + Sync {
 
     /// Comes forward and takes these folders as if they were dropped on it.
     async fn show(&self, folders: Vec<String>) -> Result<(), ApiError>;
+
+    /// Lets go of the engine soon, and goes on with the next one. Only a command does.
+    async fn give_way(&self) -> Result<(), ApiError> {
+        let what = "Another Musher that stays holds this data directory.";
+        Err(ApiError::new(ErrorCode::Unsupported, what).with_hint(
+            "Use that one (`musher serve` has a page), or end it first: its agents go on.",
+        ))
+    }
 }
 
 /// A host without a window: `musher` in a terminal, or `musher serve`.

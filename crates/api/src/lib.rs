@@ -25,7 +25,7 @@ use std::{pin::Pin, sync::Arc};
 use async_trait::async_trait;
 use futures::Stream;
 use musher_engine::Engine;
-use musher_protocol::{ApiError, News};
+use musher_protocol::{ApiError, ErrorCode, News};
 
 /// News as they come; ends with the engine.
 pub type NewsStream = Pin<Box<dyn Stream<Item = News> + Send>>;
@@ -41,6 +41,9 @@ pub trait Api: Send + Sync {
 
     /// Another start of the program asks this one to come forward and take these folders.
     async fn show(&self, folders: Vec<String>) -> Result<(), ApiError>;
+
+    /// A Musher that stays asks the one that holds the data directory for a command only to let go.
+    async fn give_way(&self) -> Result<(), ApiError>;
 }
 
 /// An engine with the host it runs in.
@@ -64,6 +67,17 @@ impl Api for EngineApi {
 
     async fn show(&self, folders: Vec<String>) -> Result<(), ApiError> {
         self.host.show(folders).await
+    }
+
+    async fn give_way(&self) -> Result<(), ApiError> {
+        match self.engine.bound_runs().first() {
+            None => self.host.give_way().await,
+            Some(run) => Err(ApiError::new(
+                ErrorCode::Conflict,
+                format!("The agent of run {run} lives in a `musher` in a terminal and would end with it."),
+            )
+            .with_hint(format!("Wait for its end there, or stop it with `musher stop {run}`."))),
+        }
     }
 }
 

@@ -15,6 +15,9 @@ use crate::{
 
 const WAIT_MS: u32 = 25_000;
 
+/// What a shell says of a program that the end of its terminal ended.
+const HUNG_UP: u8 = 129;
+
 /// Nobody can answer what the run asks.
 const NEEDS_ANSWER: u8 = 5;
 
@@ -27,7 +30,8 @@ struct Batch {
 }
 
 /// Prints a run from its first event to its end, and says with its exit code how it ended. Ctrl-C,
-/// or the signal that ends services, stops the run.
+/// or the signal that ends services, stops the run; the end of the terminal stops it only when its agent
+/// lives in this process.
 pub async fn to_its_end(reach: &Reach, run: &RunSummary, json: bool) -> Result<ExitCode, ApiError> {
     if !json {
         eprintln!("run {}", run.id);
@@ -40,6 +44,10 @@ pub async fn to_its_end(reach: &Reach, run: &RunSummary, json: bool) -> Result<E
             eprintln!("stopping");
             crate::runs::stopped(reach, &run.id).await?;
             Ok(ExitCode::from(4))
+        }
+        () = crate::serve::hung_up() => {
+            reach.let_go().await;
+            Ok(ExitCode::from(HUNG_UP))
         }
     }
 }
@@ -138,7 +146,10 @@ impl<'a> Follower<'a> {
                 return Ok(ExitCode::from(code));
             }
             if asked && answer && !self.answer_what_waits().await? {
-                return Ok(ExitCode::from(NEEDS_ANSWER));
+                if !self.reach.is_bound(&self.run) {
+                    return Ok(ExitCode::from(NEEDS_ANSWER));
+                }
+                eprintln!("note: its agent lives in this process, which waits for the answer.");
             }
         }
     }

@@ -6,20 +6,30 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use musher_api::{
-    Api, Client, EngineApi, TerminalHost,
+    Api, Client, EngineApi, Host, OpenTarget, TerminalHost,
     serve::{Serving, serve_socket},
 };
 use musher_engine::{Engine, EngineConfig};
-use musher_protocol::{ApiError, DoctorReport, ErrorCode, HostKind, RunSummary};
+use musher_protocol::{
+    ApiError, DoctorReport, ErrorCode, HostKind, RunEventsParams, RunId, RunSummary,
+};
 use musher_runtime::{
     Registry,
     claude::{ClaudeCode, Demo},
 };
 use serde::{Serialize, de::DeserializeOwned};
+use tokio_util::sync::CancellationToken;
 
 /// An engine that just started answers within this, or the lock's holder is no engine.
 const HOLDER_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
+/// A Musher that asked for the engine opens it within this, or something ended it.
+const TAKES_OVER_WITHIN: Duration = Duration::from_secs(10);
+/// The command that waits long: what it waits for, the next engine tells as well.
+const LONG: &str = "run_events";
+/// How often a guest's end is looked for, if nothing tells it.
+const GUEST_LOOK_MS: u32 = 1_000;
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 /// An engine, near or far. When the one that was asked ends (it was another command's own), the next
@@ -32,6 +42,8 @@ pub struct Reach {
 enum At {
     Far(Client),
     Own(Own),
+    /// A Musher that stays takes over.
+    GivenWay,
 }
 
 /// An engine for the duration of a command. Others reach it through its socket meanwhile.
@@ -39,6 +51,38 @@ pub struct Own {
     pub engine: Engine,
     pub api: Arc<EngineApi>,
     serving: Serving,
+    /// Cancelled when a Musher that stays asks for the engine.
+    way: CancellationToken,
+}
+
+/// The host of a command: the person is at the terminal, and nothing stays when it ends.
+struct CommandHost {
+    terminal: TerminalHost,
+    way: CancellationToken,
+}
+
+#[async_trait]
+impl Host for CommandHost {
+    fn kind(&self) -> HostKind {
+        self.terminal.kind()
+    }
+
+    async fn pick_folders(&self) -> Result<Vec<String>, ApiError> {
+        self.terminal.pick_folders().await
+    }
+
+    async fn open_external(&self, target: OpenTarget) -> Result<(), ApiError> {
+        self.terminal.open_external(target).await
+    }
+
+    async fn show(&self, folders: Vec<String>) -> Result<(), ApiError> {
+        self.terminal.show(folders).await
+    }
+
+    async fn give_way(&self) -> Result<(), ApiError> {
+        self.way.cancel();
+        Ok(())
+    }
 }
 
 /// The runtimes of this program.
@@ -65,11 +109,14 @@ impl Reach {
         let params = serde_json::to_string(params).map_err(|error| unreadable(&error))?;
         let text = loop {
             let at = self.at();
-            match at.call(name, &params).await {
+            let answer = tokio::select! {
+                answer = at.call(name, &params) => answer,
+                () = at.asked_to_give_way(), if name == LONG => self.give_way(&at).await,
+            };
+            match answer {
                 Err(error) if error.code == ErrorCode::EngineGone => {
                     drop(at);
-                    let next = Arc::new(At::open(&self.data_dir).await?);
-                    *self.at.lock().unwrap_or_else(PoisonError::into_inner) = next;
+                    self.set(self.next().await?);
                 }
                 other => break other?,
             }
@@ -81,8 +128,52 @@ impl Reach {
         self.at.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Lets go of an engine of our own; its agents live on in their keepers.
+    fn set(&self, at: At) {
+        *self.at.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(at);
+    }
+
+    /// The engine after one that is gone: that of who asked for the way, if it comes.
+    async fn next(&self) -> Result<At, ApiError> {
+        let deadline = tokio::time::Instant::now() + TAKES_OVER_WITHIN;
+        while matches!(*self.at(), At::GivenWay) && tokio::time::Instant::now() < deadline {
+            if let Some(client) = Client::connect(&self.data_dir).await? {
+                return Ok(At::Far(client));
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+        At::open(&self.data_dir).await
+    }
+
+    /// Lets go of an engine of our own; the answer is that it is gone.
+    async fn give_way(&self, at: &At) -> Result<String, ApiError> {
+        if let At::Own(own) = at {
+            own.engine.shutdown().await;
+            self.set(At::GivenWay);
+        }
+        Err(given_way())
+    }
+
+    /// Whether the run's agent lives in this process and would end with it.
+    pub fn is_bound(&self, run: &RunId) -> bool {
+        matches!(&*self.at(), At::Own(own) if own.engine.bound_runs().contains(run))
+    }
+
+    /// Lets go of an engine of our own at once.
+    pub async fn let_go(&self) {
+        if let At::Own(own) = &*self.at() {
+            own.engine.shutdown().await;
+        }
+    }
+
+    /// Lets go of an engine of our own. Agents in keepers live on; those that live in this process,
+    /// begun by other commands, are waited for, or ended by Ctrl-C.
     pub async fn close(self) {
+        if let At::Own(own) = &*self.at() {
+            tokio::select! {
+                () = own.without_guests() => {}
+                () = crate::serve::interrupted() => {}
+            }
+        }
         let at = self.at.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Ok(At::Own(own)) = Arc::try_unwrap(at) {
             own.close().await;
@@ -145,6 +236,14 @@ impl At {
         match self {
             At::Far(client) => client.call(name, params).await,
             At::Own(own) => own.api.call(name, params).await,
+            At::GivenWay => Err(given_way()),
+        }
+    }
+
+    async fn asked_to_give_way(&self) {
+        match self {
+            At::Own(own) => own.way.cancelled().await,
+            At::Far(_) | At::GivenWay => std::future::pending().await,
         }
     }
 }
@@ -156,16 +255,69 @@ impl Own {
         let config = EngineConfig { begins_runs, ..EngineConfig::new(data_dir.to_owned()) };
         let engine = Engine::open(config, registry(data_dir)).await?;
         engine.notices().iter().for_each(|notice| eprintln!("note: {notice}"));
-        let host = Arc::new(TerminalHost(kind));
+        let (way, terminal) = (CancellationToken::new(), TerminalHost(kind));
+        let host: Arc<dyn Host> = match kind {
+            HostKind::Terminal => Arc::new(CommandHost { terminal, way: way.clone() }),
+            _ => Arc::new(terminal),
+        };
         let api = Arc::new(EngineApi { engine: engine.clone(), host });
         let serving = serve_socket(api.clone(), data_dir)?;
-        Ok(Self { engine, api, serving })
+        Ok(Self { engine, api, serving, way })
+    }
+
+    /// Opens it for as long as this program runs; a command that holds it gives way.
+    pub async fn open_to_stay(data_dir: &Path) -> Result<Self, ApiError> {
+        let deadline = tokio::time::Instant::now() + TAKES_OVER_WITHIN;
+        loop {
+            let locked = match Self::open(data_dir, HostKind::Server).await {
+                Err(error) if error.code == ErrorCode::DataDirLocked => error,
+                opened => return opened,
+            };
+            let Some(client) = Client::connect(data_dir).await? else { return Err(locked) };
+            match client.give_way().await {
+                Err(error) if error.code == ErrorCode::Unsupported => return Err(locked),
+                asked => asked?,
+            }
+            if tokio::time::Instant::now() > deadline {
+                return Err(locked);
+            }
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    }
+
+    async fn without_guests(&self) {
+        let mut told = false;
+        while let Some(run) = self.engine.bound_runs().first() {
+            if !told {
+                eprintln!(
+                    "note: the agent of run {run} lives in this process, which waits for its end."
+                );
+                eprintln!(
+                    "hint: `musher serve` in a terminal of its own spares that; Ctrl-C ends it."
+                );
+                told = true;
+            }
+            let over = RunEventsParams {
+                run: run.clone(),
+                from_seq: u64::MAX,
+                max_bytes: None,
+                wait_ms: Some(GUEST_LOOK_MS),
+            };
+            // A run that cannot be asked is looked for again.
+            if self.engine.run_events(over).await.is_err() {
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+        }
     }
 
     pub async fn close(self) {
         self.serving.end().await;
         self.engine.shutdown().await;
     }
+}
+
+fn given_way() -> ApiError {
+    ApiError::new(ErrorCode::EngineGone, "Another Musher takes over.")
 }
 
 fn unreadable(error: &serde_json::Error) -> ApiError {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use musher_api::serve::serve_tcp;
-use musher_protocol::{ApiError, ErrorCode, HostKind};
+use musher_protocol::{ApiError, ErrorCode};
 
 use crate::{print, reach::Own};
 
@@ -17,7 +17,7 @@ pub async fn serve(
     page: Option<PathBuf>,
 ) -> Result<ExitCode, ApiError> {
     let page = port.map(|_| page_dir(page)).transpose()?;
-    let own = Own::open(data_dir, HostKind::Server).await?;
+    let own = Own::open_to_stay(data_dir).await?;
     print::line(&format!("socket {}", data_dir.join("engine.sock").display()));
     let tcp = match port.zip(page) {
         Some((port, page)) => {
@@ -59,6 +59,19 @@ fn own_pages(exe: std::io::Result<PathBuf>) -> Vec<PathBuf> {
     let checkout = prefix.parent().filter(|_| prefix.ends_with("target"));
     let built = checkout.map(|checkout| checkout.join("ui/dist"));
     [packaged].into_iter().chain(built).collect()
+}
+
+/// Waits for the end of the terminal.
+pub async fn hung_up() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut hangup) = signal(SignalKind::hangup()) {
+            hangup.recv().await;
+            return;
+        }
+    }
+    std::future::pending().await
 }
 
 /// Waits for Ctrl-C, or for the signal that ends services.

@@ -7,7 +7,10 @@
 
 mod world;
 
-use std::time::Duration;
+use std::{
+    io::{BufRead, BufReader},
+    time::Duration,
+};
 
 use musher_protocol::*;
 use musher_testkit::proof;
@@ -288,4 +291,27 @@ fn what_cannot_start_says_why_and_leaves_nothing() {
     assert_eq!(ran.code, 1);
     assert!(ran.stderr.starts_with("error: /no/such/program is no program that can be run.\n"));
     assert_eq!(world.repo.git(["branch", "--list", "musher/*"]).unwrap(), "");
+}
+
+/// A command has the engine only until a Musher that stays asks for it, and follows its run there.
+#[test]
+fn a_command_gives_way_to_a_musher_that_stays() {
+    let world = World::new();
+    let mut following = world.follow("slow", &[]);
+    let run = following.until(|e| matches!(e, AgentEvent::Session(_))).run;
+    let mut serve = world.musher(&["serve"]).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(serve.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("socket "), "{line}");
+    assert!(world.runs().iter().all(|run| run.phase != RunPhase::Done), "the agent goes on");
+    let stopped = world.call(&["stop", run.as_str()]);
+    assert_eq!(stopped.code, 0, "{}", stopped.stderr);
+    assert_eq!(following.end(), 4, "it heard the end from the other engine");
+    rustix::process::kill_process(
+        rustix::process::Pid::from_child(&serve),
+        rustix::process::Signal::TERM,
+    )
+    .unwrap();
+    assert!(serve.wait().unwrap().success());
+    nothing_left(&run);
 }

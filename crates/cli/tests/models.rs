@@ -227,14 +227,15 @@ fn a_crash_in_the_middle_of_a_command_is_resumed_without_running_it_twice() {
         }
         following.kill_hard();
 
-        let ended = world.call(&["--json", "runs"]);
-        assert_eq!(ended.code, 0, "{}", ended.stderr);
-        let outcome = world.runs()[0].outcome.clone();
-        assert_eq!(outcome, Some(RunOutcome::Stopped { by: StoppedBy::Engine }), "{dialect:?}");
-        assert!(
-            proof::wait_none_with_mark(&run.to_string(), world::SOON).is_empty(),
-            "nothing of it is left"
-        );
+        // With a look between, and without.
+        if dialect == Dialect::ALL[0] {
+            let outcome = world.runs()[0].outcome.clone();
+            assert_eq!(outcome, Some(RunOutcome::Stopped { by: StoppedBy::Engine }));
+            assert!(
+                proof::wait_none_with_mark(&run.to_string(), world::SOON).is_empty(),
+                "nothing of it is left"
+            );
+        }
 
         let (_, variable) = runtime(dialect);
         let mut resume = world.musher(&["--json", "resume", &run.to_string()]);
@@ -243,4 +244,55 @@ fn a_crash_in_the_middle_of_a_command_is_resumed_without_running_it_twice() {
         endpoint.check().unwrap();
         assert_eq!(times_run(&world), 1, "{dialect:?}: no call runs twice");
     }
+}
+
+/// An agent that lives in its command is asked and answered there, by whoever answers.
+#[test]
+fn a_command_waits_for_the_answer_that_its_agent_needs() {
+    let world = world();
+    let script = Script::by(|asked| match asked.says("so it was done") {
+        true => Answer::text("Done."),
+        false => Answer::call("run_command", &json!({"command": "echo so it was done"})),
+    });
+    let endpoint = Offer::new(Dialect::Chat).key(KEY).start(script).unwrap();
+    let mut following = Following::of(command(&world, &endpoint, &[]));
+    let asked = following.until(|event| matches!(event, AgentEvent::PermissionRequest(_)));
+    let AgentEvent::PermissionRequest(request) = &asked.event else { panic!("{asked:?}") };
+    let answered = world.call(&["answer", asked.run.as_str(), &request.request, "allow"]);
+    assert_eq!(answered.code, 0, "{}", answered.stderr);
+    assert_eq!(following.end(), 0, "the agent was there to hear it");
+}
+
+/// The first command has the engine; the second one's agent lives in it too.
+#[test]
+fn a_command_stays_for_the_agents_of_others() {
+    let world = world();
+    let script = |millis| {
+        let pause = std::time::Duration::from_millis(millis);
+        Script::by(move |_| {
+            Answer::Oddly(Message::new([Item::Text("So it is.".repeat(20))]), Oddity::Slowly(pause))
+        })
+    };
+    let first = Offer::new(Dialect::Chat).key(KEY).start(script(100)).unwrap();
+    let second = Offer::new(Dialect::Chat).key(KEY).start(script(400)).unwrap();
+    let mut host = Following::of(command(&world, &first, &[]));
+    host.until(|event| matches!(event, AgentEvent::MessageSent { .. }));
+    let mut guest = Following::of(command(&world, &second, &[]));
+    let outcome = guest.until(|event| matches!(event, AgentEvent::Done { .. })).event;
+    assert_eq!(outcome, AgentEvent::Done { outcome: RunOutcome::Completed });
+    assert_eq!((guest.end(), host.end()), (0, 0));
+}
+
+#[test]
+fn the_end_of_the_terminal_leaves_nothing_of_an_agent_that_lives_there() {
+    let world = world();
+    let script =
+        Script::by(|_| Answer::call("run_command", &json!({"command": "echo > ran; sleep 600"})));
+    let endpoint = Offer::new(Dialect::Chat).key(KEY).start(script).unwrap();
+    let mut following = Following::of(command(&world, &endpoint, &["--permission-mode", "bypass"]));
+    let run = following.until(|event| matches!(event, AgentEvent::ToolCall(_))).run;
+    let child = rustix::process::Pid::from_child(&following.child);
+    rustix::process::kill_process(child, rustix::process::Signal::HUP).unwrap();
+    assert_eq!(following.end(), 129);
+    assert!(proof::wait_none_with_mark(run.as_str(), world::SOON).is_empty());
 }

@@ -162,6 +162,8 @@ pub(crate) struct RunHandle {
     /// Cancelled once what was said while no engine lived is taken in, and what follows from it is
     /// done.
     pub caught_up: CancellationToken,
+    /// Its agent lived in an earlier engine and died with it: it is brought to its end, no more.
+    pub left_over: bool,
 }
 
 /// The runs that have an actor. The actor alone removes itself, after its last event.

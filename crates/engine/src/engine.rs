@@ -92,7 +92,10 @@ impl Engine {
     /// program that looks once and ends; a window shows it as it comes.
     pub async fn settle(&self) {
         let runs = self.core.runs.all();
-        let settled = runs.iter().map(|(_, handle)| handle.caught_up.cancelled());
+        let settled = runs.iter().map(|(_, handle)| match handle.left_over {
+            true => handle.gone.cancelled(),
+            false => handle.caught_up.cancelled(),
+        });
         let all = futures::future::join_all(settled);
         if tokio::time::timeout(SETTLE_WITHIN, all).await.is_err() {
             tracing::debug!("some runs are still being taken in");
@@ -102,6 +105,17 @@ impl Engine {
     /// What was put right while the data was opened.
     pub fn notices(&self) -> &[String] {
         &self.notices
+    }
+
+    /// Runs whose agents live in this process, and would end with the engine.
+    pub fn bound_runs(&self) -> Vec<RunId> {
+        let lives_here = |summary: &RunSummary| {
+            let kind = self.core.registry.get(&summary.runtime);
+            summary.phase != RunPhase::Done && kind.is_some_and(|kind| kind.needs_tools())
+        };
+        let runs = self.core.runs.all();
+        let bound = runs.into_iter().filter(|(_, handle)| lives_here(&handle.summary.borrow()));
+        bound.map(|(run, _)| run).collect()
     }
 
     /// Lets go: agents live on in their keepers, and the next engine goes on with them.

@@ -5,7 +5,7 @@ mod read;
 mod retell;
 mod start;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use musher_protocol::*;
 use tokio::sync::oneshot;
@@ -22,6 +22,10 @@ use start::GoOn;
 #[cfg(test)]
 pub(crate) use start::new_summary;
 pub(crate) use start::spawn_actor;
+
+/// How long the end of a run that died with its engine may take to be stored: commands that it left
+/// are ended first.
+const ENDS_WITHIN: Duration = Duration::from_secs(30);
 
 impl Engine {
     pub async fn run_list(&self) -> Result<Vec<RunSummary>, ApiError> {
@@ -105,6 +109,10 @@ impl Engine {
         if !headers.is_empty() {
             let story = summary_of(&self.core, &run).await?.story;
             self.core.headers_of(&story, headers);
+        }
+        if let Some(ending) = self.core.runs.get(&run).filter(|handle| handle.left_over) {
+            // Its end is being stored. Should that be held up, what follows says so.
+            let _ = tokio::time::timeout(ENDS_WITHIN, ending.gone.cancelled()).await;
         }
         let more = env.clone();
         let Some(begun) = self.post(&run, |reply| Mail::Begin { env: more, reply }).await else {

@@ -38,8 +38,8 @@ struct Behind {
     cancel: CancellationToken,
 }
 
-/// All routes behind `door`. Without a page only the commands, the news and `/show`; `/show` only
-/// where no page is served, for only another start of the program may ask for it.
+/// All routes behind `door`. Without a page the commands, the news, `/show` and
+/// `/give_way`; these two only where no page is served, for only another start of the program may ask.
 pub(super) fn router(
     api: Arc<dyn Api>,
     door: Door,
@@ -50,7 +50,10 @@ pub(super) fn router(
     let mut router = Router::new().route("/rpc/{name}", post(rpc)).route("/news", get(news));
     router = match page {
         Some(page) => router.fallback_service(get(serve_file).with_state(Arc::new(page))),
-        None => router.route("/show", post(show)).fallback(nothing_here),
+        None => router
+            .route("/show", post(show))
+            .route("/give_way", post(give_way))
+            .fallback(nothing_here),
     };
     router
         .method_not_allowed_fallback(wrong_method)
@@ -192,7 +195,15 @@ async fn show(State(behind): State<Behind>, headers: HeaderMap, body: Body) -> R
             format!("The parameters do not fit: {error}."),
         )),
     };
-    match shown {
+    done(shown)
+}
+
+async fn give_way(State(behind): State<Behind>) -> Response {
+    done(behind.api.give_way().await)
+}
+
+fn done(result: Result<(), ApiError>) -> Response {
+    match result {
         Ok(()) => json_text("{}".to_owned()),
         Err(error) => failed(&error),
     }

@@ -230,6 +230,8 @@ pub(crate) fn spawn_actor(
 ) {
     let run = log.summary().id.clone();
     let (mailbox, mails) = mpsc::channel(MAILBOX);
+    let kind = engine.core.registry.get(&story.settings.runtime);
+    let lived_here = kind.is_some_and(|kind| kind.needs_tools());
     let handle = RunHandle {
         mailbox,
         summary: log.watch(),
@@ -238,6 +240,7 @@ pub(crate) fn spawn_actor(
         stopping: CancellationToken::new(),
         followed: Arc::default(),
         caught_up: CancellationToken::new(),
+        left_over: lived_here && matches!(beginning, Beginning::Attach { .. }),
     };
     let actor = RunActor::new(engine.core.clone(), story, project_root, log, mails, &handle);
     let listed = Listed::new(engine.core.clone(), claim, handle);
