@@ -92,6 +92,11 @@ pub trait Reader: Send {
     /// Whether the provider said that the answer is whole: nothing after this counts.
     fn is_done(&self) -> bool;
 
+    /// Whether the answer is whole when nothing more comes, although more may come.
+    fn may_end(&self) -> bool {
+        self.is_done()
+    }
+
     /// All that was said. Without the provider's own end the finish is [`Finish::Cut`].
     fn answer(self: Box<Self>) -> Answer;
 }

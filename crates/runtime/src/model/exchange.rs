@@ -29,6 +29,8 @@ use super::{
 /// about half a megabyte of text; each token may come in an event of its own of 200 to 500 bytes.
 const MAX_EVENT: usize = 8 << 20;
 const MAX_ANSWER: usize = 256 << 20;
+/// How long a server that may be at its end is waited for: what follows is on its way already.
+const AFTER_END: Duration = Duration::from_secs(2);
 /// How much of an error's body is read.
 const MAX_ERROR: usize = 64 << 10;
 
@@ -118,9 +120,13 @@ impl Exchange {
         let held = Arc::new(AtomicUsize::new(0));
         let mut events = std::pin::pin!(SseByteStream::new(capped(bytes, held.clone())));
         while !reader.is_done() {
-            let event = match timeout(between, events.next()).await {
+            let may_end = reader.may_end();
+            let patience = if may_end { between.min(AFTER_END) } else { between };
+            let event = match timeout(patience, events.next()).await {
                 Ok(Some(Ok(event))) => event,
                 Ok(None) => break,
+                // All was said: what goes wrong behind it takes nothing back.
+                Err(_) | Ok(Some(Err(_))) if may_end => break,
                 Ok(Some(Err(error))) => return Ok(failed(reader, broken(&error))),
                 Err(_) => return Ok(failed(reader, silent(between, "more").fault)),
             };

@@ -205,15 +205,18 @@ fn a_blocked_prompt_is_refused() {
 }
 
 #[test]
-fn no_candidates_are_no_end() {
+fn no_candidates_are_an_empty_answer() {
     for nothing in [
-        json!({}),
         json!({ "candidates": [] }),
+        json!({ "candidates": [], "usageMetadata": { "promptTokenCount": 7 } }),
         json!({ "usageMetadata": {} }),
         json!({ "promptFeedback": {} }),
     ] {
-        assert_eq!(chunks(std::slice::from_ref(&nothing)).finish, Finish::Cut, "{nothing}");
+        assert_eq!(chunks(std::slice::from_ref(&nothing)).finish, Finish::Empty, "{nothing}");
     }
+    assert_eq!(chunks(&[json!({})]).finish, Finish::Cut);
+    let begun = [chunk(json!([{ "text": "We" }])), json!({ "usageMetadata": {} })];
+    assert_eq!(chunks(&begun).finish, Finish::Cut);
     assert_eq!(chunks(&[end("STOP")]).finish, Finish::Empty);
 }
 
@@ -228,6 +231,21 @@ fn an_error_in_the_stream_ends_it() {
         assert_eq!(fault.message, "Overloaded.");
         assert_eq!(words(&answer), "We");
     }
+}
+
+#[test]
+fn what_follows_a_reason_is_read() {
+    let said = |words: &str| {
+        let mut chunk = chunk(json!([{ "text": words }]));
+        chunk["candidates"][0]["finishReason"] = "STOP".into();
+        chunk
+    };
+    let usage = json!({ "usageMetadata": { "promptTokenCount": 7, "candidatesTokenCount": 3 } });
+    let answer = chunks(&[said("Hello "), said("wide "), said("world."), usage]);
+    assert_eq!((words(&answer).as_str(), &answer.finish), ("Hello wide world.", &Finish::Done));
+    assert_eq!(answer.usage, Some(Usage { input: 7, output: 3, ..Usage::default() }));
+    let refused = chunks(&[said("Hello "), end("SAFETY"), said("world.")]);
+    assert_eq!(refused.finish, Finish::Refused("SAFETY".to_owned()));
 }
 
 #[test]

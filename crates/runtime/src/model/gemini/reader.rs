@@ -20,6 +20,11 @@ pub(super) struct GeminiReader {
     parts: Vec<Value>,
     ids: CallIds,
     finish: Option<Finish>,
+    /// Nothing after this counts: an error, or OpenAI's word for the end.
+    over: bool,
+    /// Whether there was a candidate, and whether a chunk came without any.
+    candidate: bool,
+    without: bool,
     usage: Option<Usage>,
     model: Option<String>,
 }
@@ -30,23 +35,33 @@ impl Reader for GeminiReader {
     }
 
     fn read(&mut self, data: &str) -> Result<Vec<Piece>, String> {
-        if self.is_done() || data.trim().is_empty() || data.trim() == "[DONE]" {
+        if data.trim() == "[DONE]" {
+            self.over |= self.finish.is_some();
+        }
+        if self.over || data.trim().is_empty() || data.trim() == "[DONE]" {
             return Ok(Vec::new());
         }
         let chunk = speech::json(data)?;
         if chunk.get("error").or_else(|| chunk.pointer("/0/error")).is_some() {
             self.finish = Some(Finish::Failed(faults::said(Dialect::Gemini, &chunk)));
+            self.over = true;
             return Ok(Vec::new());
         }
         Ok(self.chunk(&chunk))
     }
 
+    /// Google says no end: a chunk with a reason may be followed by more, and by the usage.
     fn is_done(&self) -> bool {
+        self.over
+    }
+
+    fn may_end(&self) -> bool {
         self.finish.is_some()
     }
 
     fn answer(self: Box<Self>) -> Answer {
-        let finish = self.finish.unwrap_or(Finish::Cut);
+        let nothing = if self.without && !self.candidate { Finish::Empty } else { Finish::Cut };
+        let finish = self.finish.unwrap_or(nothing);
         self.speech.answer(self.parts, finish, self.usage, self.model)
     }
 }
@@ -62,15 +77,24 @@ impl GeminiReader {
         let candidates = chunk.get("candidates").and_then(Value::as_array);
         let Some(candidate) = candidates.into_iter().flatten().find(|it| tokens(it, "/index") == 0)
         else {
-            self.finish = blocked(chunk);
+            let told = ["candidates", "usageMetadata", "promptFeedback"];
+            self.without |= told.iter().any(|member| chunk.get(member).is_some());
+            if let Some(blocked) = blocked(chunk) {
+                self.finish = Some(blocked);
+            }
             return Vec::new();
         };
+        self.candidate = true;
         let mut pieces = Vec::new();
         for part in candidate["content"]["parts"].as_array().into_iter().flatten() {
             pieces.extend(self.part(part));
         }
         if let Some(reason) = text(candidate, "finishReason").filter(|it| !it.is_empty()) {
-            self.finish = Some(finish_of(reason, text(candidate, "finishMessage")));
+            let finish = finish_of(reason, text(candidate, "finishMessage"));
+            // Only a good end can still turn into another one.
+            if matches!(self.finish, None | Some(Finish::Done)) {
+                self.finish = Some(finish);
+            }
         }
         pieces
     }
