@@ -30,6 +30,11 @@ const SHORTEST_SECRET: usize = 6;
 pub enum EndpointError {
     #[error("{0} is no address of a model server. Give one like http://127.0.0.1:11434/v1.")]
     Address(String),
+    #[error(
+        "{0} was given with a name, a password, a query or a fragment in it. Give the address \
+         without them, and keep a key with `musher keys`."
+    )]
+    Laden(String),
     #[error("The header {0} cannot be sent as it is. Headers are printable ASCII.")]
     Header(String),
     #[error("The key holds characters that no key has. Copy it again.")]
@@ -46,14 +51,17 @@ impl Endpoint {
     }
 
     pub fn new(base: &str, dialect: Dialect) -> Result<Self, EndpointError> {
-        let wrong = || EndpointError::Address(base.to_owned());
+        let wrong = || EndpointError::Address(shown(base));
         let mut url = Url::parse(base).map_err(|_| wrong())?;
+        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() {
+            return Err(wrong());
+        }
         let is_plain = url.query().is_none()
             && url.fragment().is_none()
             && url.username() == ""
             && url.password().is_none();
-        if !matches!(url.scheme(), "http" | "https") || url.host().is_none() || !is_plain {
-            return Err(wrong());
+        if !is_plain {
+            return Err(EndpointError::Laden(shown(base)));
         }
         let path = url.path().trim_end_matches('/').to_owned();
         url.set_path(&path);
@@ -125,6 +133,11 @@ impl Endpoint {
         self.headers.clone()
     }
 
+    /// What is sent there can be read on its way through networks of others.
+    pub(super) fn is_overheard(&self) -> bool {
+        self.base.scheme() == "http" && !super::near::is_near(&self.base)
+    }
+
     /// On this machine: what runs there costs nothing.
     pub fn is_local(&self) -> bool {
         match self.base.host() {
@@ -133,6 +146,24 @@ impl Endpoint {
             Some(url::Host::Domain(name)) => name == "localhost",
             None => false,
         }
+    }
+}
+
+/// An address without what may be a secret in it.
+fn shown(base: &str) -> String {
+    let hides = base.contains(['@', '?', '#']);
+    match Url::parse(base) {
+        _ if !hides => base.to_owned(),
+        Ok(mut url) if url.host().is_some() => {
+            url.set_query(None);
+            url.set_fragment(None);
+            match url.set_username("").and_then(|()| url.set_password(None)) {
+                Ok(()) => url.into(),
+                Err(()) => "What was given".to_owned(),
+            }
+        }
+        // Where the parts of it begin is not known.
+        _ => "What was given".to_owned(),
     }
 }
 
@@ -167,6 +198,41 @@ impl Default for Patience {
             first_byte: Duration::from_secs(300),
             between: Duration::from_secs(120),
             backoff: Duration::from_secs(1),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_refusal_repeats_no_secret() {
+        for base in [
+            "http://u:PASSWORD@host/v1",
+            "http://PASSWORD@host/v1",
+            "https://host/v1?key=PASSWORD",
+            "https://host/v1#PASSWORD",
+            "http://u:PASS?WORD@host/v1",
+            "ftp://u:PASSWORD@host",
+            "u:PASSWORD@host",
+            "host?key=PASSWORD",
+        ] {
+            let why = Endpoint::new(base, Dialect::OpenAiChat).unwrap_err().to_string();
+            assert!(!why.contains("PASS") && !why.contains("WORD"), "{base}: {why}");
+        }
+        let why = Endpoint::new("http://u:p@host/v1?k=s", Dialect::OpenAiChat).unwrap_err();
+        assert!(why.to_string().starts_with("http://host/v1 was given with"), "{why}");
+    }
+
+    #[test]
+    fn plain_http_to_machines_of_others_is_overheard() {
+        let is_overheard =
+            |base: &str| Endpoint::new(base, Dialect::OpenAiChat).unwrap().is_overheard();
+        assert!(is_overheard("http://api.example.com/v1") && is_overheard("http://8.8.8.8/v1"));
+        for base in ["https://api.example.com/v1", "http://127.0.0.1:1/v1", "http://gpu.lan/v1"] {
+            assert!(!is_overheard(base), "{base}");
         }
     }
 }

@@ -131,13 +131,11 @@ impl ModelKind {
         settings: &EndpointSettings,
         secrets: &BTreeMap<String, SecretString>,
     ) -> Result<Endpoint, String> {
-        let dialect = self.dialect(settings)?;
-        wishes::check(dialect, settings)?;
-        let base = settings.base_url.as_deref().unwrap_or(Endpoint::default_base(dialect));
         let wrong = |error: EndpointError| error.to_string();
-        let mut endpoint = Endpoint::new(base, dialect).map_err(wrong)?;
-        if let Some(key) = self.key(settings.base_url.as_deref(), secrets).await {
-            endpoint = endpoint.with_key(&key).map_err(wrong)?;
+        let mut endpoint = self.bare(settings)?;
+        if let Some(found) = self.key(settings.base_url.as_deref(), secrets).await {
+            found.check(&endpoint)?;
+            endpoint = endpoint.with_key(&found.key).map_err(wrong)?;
         }
         for (name, value) in &settings.headers {
             endpoint = endpoint.with_header(name, value).map_err(wrong)?;
@@ -154,22 +152,51 @@ impl ModelKind {
         Ok(endpoint)
     }
 
+    /// Where it is, before anything opens it: what is wrong with it is told without a look at keys.
+    fn bare(&self, settings: &EndpointSettings) -> Result<Endpoint, String> {
+        let dialect = self.dialect(settings)?;
+        wishes::check(dialect, settings)?;
+        let base = settings.base_url.as_deref().unwrap_or(Endpoint::default_base(dialect));
+        Endpoint::new(base, dialect).map_err(|error| error.to_string())
+    }
+
     /// The key that was named for this run, else the stored one, else the one of the environment. An
     /// address of the user's gets the environment's key too: who names both means them together.
     async fn key(
         &self,
         base: Option<&str>,
         secrets: &BTreeMap<String, SecretString>,
-    ) -> Option<SecretString> {
+    ) -> Option<Found> {
+        let meant = |key| Found { key, variable: None };
         let given = self.variables().iter().find_map(|name| secrets.get(*name));
         if let Some(given) = given {
-            return Some(given.clone());
+            return Some(meant(given.clone()));
         }
         if let Some(stored) = self.keys.key(base.unwrap_or(self.name())).await {
-            return Some(stored);
+            return Some(meant(stored));
         }
-        let set = |name: &&str| std::env::var(name).ok().filter(|key| !key.trim().is_empty());
-        self.variables().iter().find_map(set).map(SecretString::from)
+        self.variables().iter().find_map(|name| {
+            let key = std::env::var(name).ok().filter(|key| !key.trim().is_empty())?;
+            Some(Found { key: SecretString::from(key), variable: Some(*name) })
+        })
+    }
+}
+
+/// A key, and the variable of the environment that it is from: nobody named it for this very address.
+struct Found {
+    key: SecretString,
+    variable: Option<&'static str>,
+}
+
+impl Found {
+    fn check(&self, endpoint: &Endpoint) -> Result<(), String> {
+        match self.variable {
+            Some(name) if endpoint.is_overheard() => Err(format!(
+                "The key of {name} would go to {endpoint} for everybody on the way to read: give an \
+                 address that begins with https://."
+            )),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -208,7 +235,7 @@ impl RuntimeKind for ModelKind {
     }
 
     fn check_endpoint(&self, wanted: &EndpointSettings) -> Result<(), String> {
-        wishes::check(self.dialect(wanted)?, wanted)
+        self.bare(wanted).map(drop)
     }
 
     async fn probe(&self, wanted: &EndpointProbeParams) -> Option<EndpointReport> {
@@ -226,5 +253,24 @@ impl RuntimeKind for ModelKind {
     /// The run had begun, and its engine is gone.
     fn left_something(&self, run_dir: &Path) -> bool {
         run_dir.join(TOOLS).exists()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_environment_s_key_goes_nowhere_that_it_can_be_read() {
+        let check = |base: &str, variable| {
+            let endpoint = Endpoint::new(base, Dialect::OpenAiChat).unwrap();
+            Found { key: SecretString::from("k"), variable }.check(&endpoint)
+        };
+        let why = check("http://api.example.com/v1", Some("OPENAI_API_KEY")).unwrap_err();
+        assert!(why.contains("OPENAI_API_KEY") && why.contains("https://"), "{why}");
+        check("https://api.example.com/v1", Some("OPENAI_API_KEY")).unwrap();
+        check("http://127.0.0.1:8080/v1", Some("OPENAI_API_KEY")).unwrap();
+        check("http://api.example.com/v1", None).unwrap();
     }
 }

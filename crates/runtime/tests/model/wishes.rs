@@ -105,3 +105,16 @@ async fn nonsense_ends_before_a_request(dialect: Dialect) {
         assert_eq!(endpoint.requests().len(), 0);
     }
 }
+
+/// Before a worktree is made, and without what may be a secret in it.
+#[tokio::test]
+async fn an_address_that_is_none_is_refused_at_once() {
+    let endpoint = endpoint(Dialect::Chat);
+    let mut setup = Setup::new(&endpoint);
+    for base in ["foo", "ftp://host/v1", "http://u:PASSWORD@host/v1", "http://host/v1?key=PASSWORD"]
+    {
+        setup.context.endpoint.base_url = Some(base.to_owned());
+        let why = setup.kind().check_endpoint(&setup.context.endpoint).unwrap_err();
+        assert!(!why.contains("PASSWORD"), "{why}");
+    }
+}
