@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use musher_protocol::PermissionMode;
-use musher_runtime::{Call, Intent, ToolHost, ToolOutcome, ToolSpec, Verdict};
+use musher_runtime::{Call, Intent, ToolHost, ToolOutcome, ToolSpec, Verdict, model::MOST_CALLS};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -26,8 +26,9 @@ use crate::{
     site::Site,
 };
 
-/// Judgements that may wait for their calls: more than a model calls at once.
-const MOST_JUDGED: usize = 512;
+/// Judgements that may wait for their calls: those of one answer, which are all judged before any of
+/// them runs, and as many that were never called.
+const MOST_JUDGED: usize = 2 * MOST_CALLS;
 
 /// What the tools of one run are made of. It has no `Debug`: `env` may hold secrets.
 #[derive(Clone)]

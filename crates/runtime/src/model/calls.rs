@@ -19,6 +19,10 @@ use crate::{Call, Effect, Intent, Sourced, ToolOutcome, Verdict};
 /// The code of warnings about what brings the tools.
 pub(super) const TOOL_SERVER: &str = "tool_server";
 
+/// The calls of one answer that are looked at. Tools keep what they judged until it is called: they
+/// must have room for as many.
+pub const MOST_CALLS: usize = 256;
+
 /// What a call is answered with that was not begun.
 const NOT_RUN: &str = "Not run: the turn was ended before.";
 
@@ -67,7 +71,8 @@ impl Run<'_> {
             };
             let call = Call { id, name, input };
             let intent = match broken {
-                Some(why) => Err(format!("The arguments are no JSON object: {why}.")),
+                _ if planned.len() >= MOST_CALLS => Err(too_many()),
+                Some(why) => Err(format!("{} Nothing was done. Call it again.", why.trim_end())),
                 None if call.name == ask_user::NAME => Ok(question_intent(&call)),
                 None => self.intent(&call).await,
             };
@@ -321,6 +326,13 @@ impl Run<'_> {
         }
         Ok(answer?.ok())
     }
+}
+
+fn too_many() -> String {
+    format!(
+        "Not done: one answer may have {MOST_CALLS} calls, and this one has more. Make the rest of \
+         them in your next answer."
+    )
 }
 
 fn question_intent(call: &Call) -> Intent {

@@ -46,6 +46,7 @@ use musher_protocol::{
 };
 use tokio::time::Instant;
 
+pub use calls::MOST_CALLS;
 pub use endpoint::{Endpoint, EndpointError, Patience};
 pub use kind::{Keys, ModelKind};
 pub use near::is_near;
@@ -157,6 +158,7 @@ impl ModelRuntime {
             left: Vec::new(),
             taken: BTreeSet::new(),
             room: Room::Whole,
+            since_shorter: 0,
             backoff,
         })
     }

@@ -1,5 +1,6 @@
 //! A conversation that no longer fits: summed up once by the model, then cut, then given up. It never
-//! goes round: each step makes it shorter, and there are two.
+//! goes round: each step makes it shorter, and there are two, until the agent has done work again in
+//! what room there was.
 
 use std::fmt::Write;
 
@@ -21,6 +22,10 @@ const OF_ENTRY: usize = 2_000;
 const KEPT: usize = 8;
 /// Of the person's words, in a cut's place holder.
 const OF_TASK: usize = 4_000;
+
+/// Steps with calls that have to fit before a conversation that was made shorter counts as a whole one.
+/// Fewer, and a model that can hold next to nothing would sum up for ever.
+const PROGRESS: u32 = 3;
 
 const ASK: &str = "The conversation below has become too long to go on with. Write what whoever goes \
                    on with the work must know: the task in the person's own words, what was decided \
@@ -45,6 +50,14 @@ impl Run<'_> {
             Room::Cut => {
                 Err(given_up("The conversation is too long for this model, also when it is cut"))
             }
+        }
+    }
+
+    /// A step was asked for, answered and done. Enough of them, and a long task may be summed up anew.
+    pub(super) fn progressed(&mut self) {
+        self.since_shorter += 1;
+        if self.since_shorter >= PROGRESS {
+            self.room = Room::Whole;
         }
     }
 
@@ -87,6 +100,7 @@ impl Run<'_> {
         let event = AgentEvent::Summary { text: summary.clone(), kept: kept as u32 };
         self.sink.commit(vec![event.into()]).await?;
         self.talk.shorten(summary, kept);
+        self.since_shorter = 0;
         Ok(())
     }
 }

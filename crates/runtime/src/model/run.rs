@@ -47,6 +47,8 @@ pub(super) struct Run<'a> {
     /// The ids of all calls so far: a call's id is its own in the whole story.
     pub taken: BTreeSet<String>,
     pub room: Room,
+    /// Steps that were done since the conversation was made shorter.
+    pub since_shorter: u32,
     pub backoff: Duration,
 }
 
@@ -194,6 +196,7 @@ impl Run<'_> {
                     let planned = self.guarded(self.plan(&answer)).await?;
                     self.commit(&answer, &planned).await?;
                     self.run_calls(planned).await?;
+                    self.progressed();
                     bad = 0;
                 }
                 Finish::Done => {

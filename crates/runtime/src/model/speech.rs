@@ -145,7 +145,7 @@ pub(super) fn arguments(text: &str) -> Result<Value, String> {
             _ => Err(not_an_object("a string")),
         },
         Ok(value) => object(value),
-        Err(error) => Err(format!("The arguments are no JSON: {error}.")),
+        Err(error) => Err(format!("The arguments are no JSON ({error}).")),
     }
 }
 

@@ -2,6 +2,7 @@
 //! order, and one that goes wrong ends by itself.
 
 use musher_protocol::*;
+use musher_runtime::model::MOST_CALLS;
 use musher_testkit::dialects::{Answer, Dialect, Item};
 use serde_json::json;
 
@@ -12,6 +13,7 @@ each_dialect! {
     changes_run_alone_and_in_order,
     a_tool_that_breaks_ends_its_call_alone,
     what_cannot_be_called_is_told,
+    calls_beyond_the_most_are_told_and_not_begun,
     what_a_person_should_know_is_told_before_the_result,
 }
 
@@ -25,6 +27,18 @@ async fn reads_run_side_by_side(dialect: Dialect) {
     endpoint.check().unwrap();
     let texts: Vec<String> = over.results().into_iter().map(|it| it.text).collect();
     assert_eq!(texts, ["met", "met"]);
+}
+
+async fn calls_beyond_the_most_are_told_and_not_begun(dialect: Dialect) {
+    let names = vec!["read_file"; MOST_CALLS + 3];
+    let endpoint = serves(dialect, [together(names), Answer::text("Done.")]);
+    let over = Setup::new(&endpoint).start().finish().await;
+    endpoint.check().unwrap();
+    let results = over.results();
+    assert_eq!(results.len(), MOST_CALLS + 3);
+    let beyond: Vec<_> = results.iter().filter(|it| it.is_error).collect();
+    assert_eq!(beyond.len(), 3, "{beyond:?}");
+    assert!(beyond[0].text.contains("in your next answer"), "{beyond:?}");
 }
 
 async fn changes_run_alone_and_in_order(dialect: Dialect) {

@@ -8,6 +8,8 @@ use super::{harness::*, stops::*};
 each_dialect! {
     is_summed_up_once_then_cut_then_given_up,
     goes_on_from_the_summary,
+    is_summed_up_anew_after_work_that_fitted,
+    does_not_go_round_when_little_fits,
     a_summary_is_an_answer_too,
     is_given_up_at_once_when_there_is_nothing_to_leave_out,
 }
@@ -74,6 +76,43 @@ async fn goes_on_from_the_summary(dialect: Dialect) {
     endpoint.check().unwrap();
     assert_eq!(resumed.result.outcome, RunOutcome::Completed);
     assert!(endpoint.turns()[5].body.to_string().contains(SUMMARY), "it is in the transcript");
+}
+
+/// How often a task of many steps is too long after so many steps, and how it ends.
+async fn overflows_after(dialect: Dialect, steps: usize) -> (Over, usize) {
+    let since = std::sync::atomic::AtomicUsize::new(0);
+    let script = Script::by(move |asked| {
+        use std::sync::atomic::Ordering::SeqCst;
+        match since.fetch_add(1, SeqCst) {
+            _ if asked.number > 60 => Answer::text("Done."),
+            _ if asked.says("has become too long") => {
+                since.store(0, SeqCst);
+                Answer::text(SUMMARY)
+            }
+            done if done < steps => calls("change"),
+            _ => {
+                since.store(0, SeqCst);
+                too_long(dialect)
+            }
+        }
+    });
+    let endpoint = ScriptedEndpoint::start(dialect, script).unwrap();
+    let over = Setup::new(&endpoint).start().finish().await;
+    endpoint.check().unwrap();
+    let asked = endpoint.turns().len();
+    (over, asked)
+}
+
+async fn is_summed_up_anew_after_work_that_fitted(dialect: Dialect) {
+    let (over, _) = overflows_after(dialect, 4).await;
+    assert_eq!(over.result.outcome, RunOutcome::Completed);
+    assert!(summaries(&over).len() > 4, "{:?}", summaries(&over));
+}
+
+async fn does_not_go_round_when_little_fits(dialect: Dialect) {
+    let (over, asked) = overflows_after(dialect, 2).await;
+    assert!(matches!(over.result.outcome, RunOutcome::Failed { .. }), "{:?}", over.result);
+    assert!(summaries(&over).len() == 2 && asked < 20, "{asked}");
 }
 
 async fn a_summary_is_an_answer_too(dialect: Dialect) {
