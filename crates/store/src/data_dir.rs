@@ -57,6 +57,7 @@ impl DataDirLock {
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "nobody tells when a lock is free again")]
 fn lock(file: &File) -> Result<(), rustix::io::Errno> {
     let until = Instant::now() + LETTING_GO;
     loop {

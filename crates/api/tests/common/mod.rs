@@ -46,6 +46,10 @@ impl Api for Echo {
         Ok(Box::pin(futures::stream::iter([first]).chain(never)))
     }
 
+    async fn give_way(&self) -> Result<(), ApiError> {
+        Ok(())
+    }
+
     async fn show(&self, folders: Vec<String>) -> Result<(), ApiError> {
         self.shown.lock().unwrap().extend(folders);
         Ok(())
