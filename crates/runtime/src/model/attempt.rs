@@ -9,7 +9,7 @@ use chrono::Utc;
 use musher_protocol::{AgentEvent, RunOutcome, RunPhase, RuntimeStatus};
 
 use super::{
-    codec::{Answer, Ask, Fault, FaultKind, Finish, Piece},
+    codec::{Answer, Ask, Dialect, Fault, FaultKind, Finish, Piece},
     conversation::Conversation,
     exchange::{Trouble, at},
     run::{Over, Run},
@@ -138,6 +138,17 @@ impl Run<'_> {
         Ok(self.sink.say(AgentEvent::Status { status, phase, detail, until }).await?)
     }
 
+    /// Most servers that are not OpenAI's have no `/responses`.
+    fn not_found(&self) -> &'static str {
+        match self.dialect() {
+            Dialect::OpenAiResponses => {
+                "Check the model's name and the address. A server that only has chat completions \
+                 needs `--dialect openai-chat`."
+            }
+            _ => "Check the model's name and the address.",
+        }
+    }
+
     /// The outcome of a fault that no further try mends, told in the provider's words.
     async fn give_up(&self, trouble: Trouble) -> Result<Over, RuntimeError> {
         let Fault { kind, message } = trouble.fault;
@@ -153,16 +164,29 @@ impl Run<'_> {
                 let outcome = RunOutcome::AuthenticationRequired { message: message.clone() };
                 ("authentication", "Check the key: `musher doctor` shows what is known.", outcome)
             }
-            FaultKind::NotFound => {
-                ("not_found", "Check the model's name and the address.", failed(&message))
-            }
-            _ => {
-                ("model_failed", "Send it a message to go on from the last step.", failed(&message))
-            }
+            FaultKind::NotFound => ("not_found", self.not_found(), failed(&message)),
+            _ => ("model_failed", next_step(kind), failed(&message)),
         };
         let (code, hint) = (code.to_owned(), Some(hint.to_owned()));
         self.sink.say(AgentEvent::Error { code, message, hint }).await?;
         Ok(Over::Outcome(outcome))
+    }
+}
+
+/// What a person does about a fault that ended the turn.
+fn next_step(kind: FaultKind) -> &'static str {
+    match kind {
+        FaultKind::Unreachable => {
+            "Start the model server, or mend the address; then send it a message to go on."
+        }
+        FaultKind::NoStream => {
+            "Start the model server, or mend the address: `musher doctor` shows who answers there. \
+             Then send it a message to go on."
+        }
+        FaultKind::Refused => {
+            "Mend what the server names, then send it a message to go on from the last step."
+        }
+        _ => "Send it a message to go on from the last step.",
     }
 }
 
@@ -185,7 +209,7 @@ fn ended(answer: Answer) -> Result<Answer, Fault> {
 /// How long to wait before the next try; `None` when none would help.
 fn wait_for(trouble: &Trouble, made: u32, backoff: Duration, jitter: f64) -> Option<Duration> {
     let said = match trouble.fault.kind {
-        FaultKind::Transient => trouble.retry_after,
+        FaultKind::Transient | FaultKind::Unreachable => trouble.retry_after,
         FaultKind::RateLimited { retry_at } => trouble
             .retry_after
             .or_else(|| retry_at.map(|at| (at - Utc::now()).to_std().unwrap_or_default())),
@@ -235,6 +259,15 @@ mod tests {
         let limited = FaultKind::RateLimited { retry_at: None };
         assert_eq!(wait_for(&trouble(limited, Some(7)), 1, SECOND, 0.0), Some(7 * SECOND));
         assert_eq!(wait_for(&trouble(limited, Some(3600)), 1, SECOND, 0.0), None);
+    }
+
+    #[test]
+    fn each_trouble_has_a_next_step_that_fits() {
+        assert!(next_step(FaultKind::Unreachable).starts_with("Start the model server"));
+        assert!(next_step(FaultKind::NoStream).contains("mend the address"));
+        assert!(next_step(FaultKind::Transient).starts_with("Send it a message"));
+        assert!(wait_for(&trouble(FaultKind::Unreachable, None), 1, SECOND, 0.0).is_some());
+        assert_eq!(wait_for(&trouble(FaultKind::NoStream, None), 1, SECOND, 0.0), None);
     }
 
     #[test]

@@ -19,9 +19,36 @@ pub(super) struct Budget {
     usage: TokenUsage,
     /// An answer whose cost is not known: then the sum is not either.
     unpriced: bool,
+    /// An answer whose tokens nobody counted.
+    uncounted: bool,
     context: u64,
     told: bool,
     told_blind: bool,
+}
+
+/// Why a limit on money or tokens cannot end the run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Blind {
+    /// The server does not say how many tokens an answer took.
+    Uncounted,
+    /// Nobody knows what this model costs.
+    Unpriced,
+}
+
+impl Blind {
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Uncounted => {
+                "The server does not report how many tokens an answer took, so neither tokens nor \
+                 money can be counted, and limits on them cannot end the run. Set a limit of \
+                 answers, of tool calls or of time."
+            }
+            Self::Unpriced => {
+                "What this model costs is not known, so the limit on money cannot end the run. Add \
+                 its price to prices.toml, or set a limit of tokens."
+            }
+        }
+    }
 }
 
 impl Budget {
@@ -33,6 +60,7 @@ impl Budget {
             calls: 0,
             usage: TokenUsage::default(),
             unpriced: false,
+            uncounted: false,
             context: 0,
             told: false,
             told_blind: false,
@@ -43,7 +71,7 @@ impl Budget {
     pub fn answered(&mut self, usage: Option<Usage>, price: Option<Price>) {
         self.turns += 1;
         let Some(used) = usage else {
-            self.unpriced = true;
+            (self.unpriced, self.uncounted) = (true, true);
             return;
         };
         self.usage.input_tokens += used.input;
@@ -83,10 +111,15 @@ impl Budget {
         (!std::mem::replace(&mut self.told, true)).then_some(near)
     }
 
-    /// Once, when there is a limit on money and nobody knows what was spent.
-    pub fn is_blind(&mut self) -> bool {
-        let blind = self.unpriced && self.limits.max_cost_microdollars.is_some();
-        blind && !std::mem::replace(&mut self.told_blind, true)
+    /// Once, when there is a limit that cannot hold: why.
+    pub fn blind(&mut self) -> Option<Blind> {
+        let money = self.limits.max_cost_microdollars.is_some();
+        let why = match (self.uncounted, self.unpriced) {
+            (true, _) if money || self.limits.max_tokens.is_some() => Blind::Uncounted,
+            (false, true) if money => Blind::Unpriced,
+            _ => return None,
+        };
+        (!std::mem::replace(&mut self.told_blind, true)).then_some(why)
     }
 
     /// What is left of the time, if there is a limit.
@@ -170,6 +203,25 @@ mod tests {
         assert_eq!(budget.usage().cost_source, CostSource::Estimated);
         budget.answered(Some(used), None);
         assert_eq!(budget.usage().cost_source, CostSource::Unknown);
+    }
+
+    #[test]
+    fn a_limit_that_cannot_hold_is_told_once_with_its_reason() {
+        let money = RunLimits { max_cost_microdollars: Some(9), ..RunLimits::default() };
+        let tokens = RunLimits { max_tokens: Some(9), ..RunLimits::default() };
+        let used = Usage { input: 1, ..Usage::default() };
+        let price = Price { input: 1, cached: 1, output: 1 };
+        let blind = |limits: &RunLimits, used, price| {
+            let mut budget = budget(limits.clone());
+            budget.answered(used, price);
+            (budget.blind(), budget.blind())
+        };
+        assert_eq!(blind(&money, None, Some(price)), (Some(Blind::Uncounted), None));
+        assert_eq!(blind(&tokens, None, Some(price)), (Some(Blind::Uncounted), None));
+        assert_eq!(blind(&money, Some(used), None), (Some(Blind::Unpriced), None));
+        assert_eq!(blind(&tokens, Some(used), None), (None, None));
+        assert_eq!(blind(&money, Some(used), Some(price)), (None, None));
+        assert!(Blind::Uncounted.in_words().contains("does not report"));
     }
 
     #[test]

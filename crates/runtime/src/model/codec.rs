@@ -187,6 +187,10 @@ pub enum FaultKind {
     Authentication,
     /// More than the model can hold.
     ContextTooLong,
+    /// Nobody is there at this address. May pass: a server that is starting.
+    Unreachable,
+    /// Who is there does not speak this dialect: a web page, nothing at all, anything but events.
+    NoStream,
     NotFound,
     /// Anything else that a second try does not mend.
     Refused,

@@ -118,6 +118,9 @@ impl Exchange {
     {
         let between = self.patience.between;
         let held = Arc::new(AtomicUsize::new(0));
+        let begins = Arc::new(AtomicUsize::new(NOTHING));
+        let bytes = noting(bytes, begins.clone());
+        let mut heard = false;
         let mut events = std::pin::pin!(SseByteStream::new(capped(bytes, held.clone())));
         while !reader.is_done() {
             let may_end = reader.may_end();
@@ -131,6 +134,7 @@ impl Exchange {
                 Err(_) => return Ok(failed(reader, silent(between, "more").fault)),
             };
             held.store(0, Ordering::Relaxed);
+            heard |= event.data.is_some();
             let Some(data) = event.data.map(|data| self.harmless(data)) else { continue };
             match reader.read(&data) {
                 Ok(pieces) if pieces.is_empty() => {}
@@ -145,7 +149,19 @@ impl Exchange {
                 }
             }
         }
-        Ok(reader.answer())
+        match begins.load(Ordering::Relaxed) {
+            began if !heard && (began == NOTHING || began == usize::from(b'<')) => {
+                Err(self.not_events(began))
+            }
+            _ => Ok(reader.answer()),
+        }
+    }
+
+    /// What claims to be a stream of events and is none; asking again gives the same.
+    fn not_events(&self, began: usize) -> Trouble {
+        let what = if began == NOTHING { "nothing at all" } else { "a web page" };
+        let message = format!("{} answered with {what}, and not as a model does.", self.endpoint);
+        Trouble::new(FaultKind::NoStream, message)
     }
 
     /// An error in the stream may repeat what was sent; whole, so that no cut leaves half of it.
@@ -199,7 +215,7 @@ impl Exchange {
             "{} answered with {kind} where a stream of events was asked for. Is the address right?",
             self.endpoint
         );
-        Trouble::new(FaultKind::Refused, message)
+        Trouble::new(FaultKind::NoStream, message)
     }
 
     async fn error_body(&self, response: Response) -> String {
@@ -228,6 +244,22 @@ enum ByteError {
     Http(#[from] reqwest::Error),
     #[error("the answer does not end")]
     TooLong,
+}
+
+/// What a body begins with of which nothing has come.
+const NOTHING: usize = usize::MAX;
+
+/// The bytes as they are; `begins` is set to the first that is no white space.
+fn noting(
+    bytes: impl Stream<Item = Result<bytes::Bytes, ByteError>>,
+    begins: Arc<AtomicUsize>,
+) -> impl Stream<Item = Result<bytes::Bytes, ByteError>> {
+    bytes.inspect_ok(move |bytes| {
+        let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+        if let (Some(first), NOTHING) = (first, begins.load(Ordering::Relaxed)) {
+            begins.store(usize::from(*first), Ordering::Relaxed);
+        }
+    })
 }
 
 /// The bytes, until more of them are held back than an event may have: `held` is set to 0 by whoever
@@ -262,7 +294,11 @@ fn broken(error: &sse_stream::Error) -> Fault {
 }
 
 fn unreachable_server(endpoint: &Endpoint, error: &reqwest::Error) -> Trouble {
-    let kind = if error.is_builder() { FaultKind::Refused } else { FaultKind::Transient };
+    let kind = match error.is_builder() {
+        true => FaultKind::Refused,
+        false if error.is_connect() => FaultKind::Unreachable,
+        false => FaultKind::Transient,
+    };
     Trouble::new(kind, format!("{endpoint} cannot be reached: {}.", cause(error)))
 }
 

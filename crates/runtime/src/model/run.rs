@@ -208,7 +208,7 @@ impl Run<'_> {
                     self.sink.say(self.usage()).await?;
                     bad += 1;
                     if let Some(why) = hopeless(&finish, bad) {
-                        return self.ended_badly(why).await;
+                        return self.ended_badly(why, hint(&finish)).await;
                     }
                     self.mend_ending(&answer, has_calls).await?;
                 }
@@ -219,10 +219,8 @@ impl Run<'_> {
     /// Before each request: a limit that is used up ends the run, one that nearly is is told.
     async fn check_budget(&mut self) -> Result<(), Over> {
         self.check_reached()?;
-        if self.budget.is_blind() {
-            let message = "What this model costs is not known, so the limit on money cannot end the \
-                           run. Add its price to prices.toml, or set a limit of tokens.";
-            self.warn("cost_unknown", message).await?;
+        if let Some(blind) = self.budget.blind() {
+            self.warn("cost_unknown", blind.in_words()).await?;
         }
         if let Some(near) = self.budget.wind_down(Instant::now()) {
             let text = format!(
@@ -345,9 +343,9 @@ impl Run<'_> {
         self.instruct(text.to_owned()).await
     }
 
-    async fn ended_badly(&mut self, why: String) -> Result<TurnEnd, Over> {
+    async fn ended_badly(&mut self, why: String, hint: &str) -> Result<TurnEnd, Over> {
         let outcome = failed(&why);
-        let (code, hint) = ("model_ended".to_owned(), None);
+        let (code, hint) = ("model_ended".to_owned(), Some(hint.to_owned()));
         self.sink.say(AgentEvent::Error { code, message: why.clone(), hint }).await?;
         Ok(TurnEnd { reason: Some(why), outcome })
     }
@@ -380,6 +378,21 @@ fn hopeless(finish: &Finish, bad: u32) -> Option<String> {
         _ => "The model says nothing.".to_owned(),
     };
     (bad > BAD_ENDINGS).then_some(why)
+}
+
+/// What a person does about an ending that is the end.
+fn hint(finish: &Finish) -> &'static str {
+    match finish {
+        Finish::Refused(_) => "Put the task in other words, or choose another model.",
+        Finish::Length => {
+            "Allow longer answers (`--max-answer-tokens`), or send it a message that asks for smaller \
+             parts."
+        }
+        Finish::Malformed(_) => {
+            "Send it a message to try again, or choose a model that can use tools."
+        }
+        _ => "Send it a message to try again, or choose another model.",
+    }
 }
 
 fn stopped() -> Over {

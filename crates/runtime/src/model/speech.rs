@@ -181,6 +181,19 @@ pub(super) fn grow(text: &mut Value, more: &str) {
     }
 }
 
+/// What was counted, at a path of members: 0 where nothing is said; `None` where it is no count.
+pub(super) fn counted(value: &Value, path: &str) -> Option<u64> {
+    match value.pointer(path) {
+        None | Some(Value::Null) => Some(0),
+        Some(said) => said.as_u64(),
+    }
+}
+
+/// The same of a count without which the others mean nothing: it has to be said.
+pub(super) fn must_count(value: &Value, path: &str) -> Option<u64> {
+    value.pointer(path)?.as_u64()
+}
+
 /// A number of tokens, at a path of members; 0 where there is none.
 pub(super) fn tokens(value: &Value, path: &str) -> u64 {
     value.pointer(path).and_then(Value::as_u64).unwrap_or_default()

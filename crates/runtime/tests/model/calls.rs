@@ -3,7 +3,7 @@
 
 use musher_protocol::*;
 use musher_runtime::model::MOST_CALLS;
-use musher_testkit::dialects::{Answer, Dialect, Item};
+use musher_testkit::dialects::{Answer, Dialect, Header, Item, Message};
 use serde_json::json;
 
 use super::{harness::*, stops::*};
@@ -13,6 +13,8 @@ each_dialect! {
     changes_run_alone_and_in_order,
     a_tool_that_breaks_ends_its_call_alone,
     what_cannot_be_called_is_told,
+    what_is_no_stream_is_asked_once_and_told_with_a_next_step,
+    a_refusal_and_a_server_that_is_gone_name_a_next_step,
     calls_beyond_the_most_are_told_and_not_begun,
     what_a_person_should_know_is_told_before_the_result,
 }
@@ -39,6 +41,43 @@ async fn calls_beyond_the_most_are_told_and_not_begun(dialect: Dialect) {
     let beyond: Vec<_> = results.iter().filter(|it| it.is_error).collect();
     assert_eq!(beyond.len(), 3, "{beyond:?}");
     assert!(beyond[0].text.contains("in your next answer"), "{beyond:?}");
+}
+
+fn errors(over: &Over) -> Vec<(String, String)> {
+    let all = over.events.iter().filter_map(|it| match it {
+        AgentEvent::Error { message, hint, .. } => {
+            Some((message.clone(), hint.clone().unwrap_or_default()))
+        }
+        _ => None,
+    });
+    all.collect()
+}
+
+async fn what_is_no_stream_is_asked_once_and_told_with_a_next_step(dialect: Dialect) {
+    for (body, told) in [("", "nothing at all"), ("<html>\nSign in\n</html>\n", "a web page")] {
+        let headers = vec![Header::is("content-type", "text/event-stream")];
+        let answer = Answer::Raw { status: 200, headers, body: body.into() };
+        let endpoint = serves(dialect, [answer, Answer::text("Never asked.")]);
+        let over = Setup::new(&endpoint).start().finish().await;
+        let errors = errors(&over);
+        assert!(errors[0].0.contains(told), "{errors:?}");
+        assert!(errors[0].1.contains("mend the address"), "{errors:?}");
+        assert_eq!(endpoint.turns().len(), 1);
+    }
+}
+
+async fn a_refusal_and_a_server_that_is_gone_name_a_next_step(dialect: Dialect) {
+    let reason = if dialect == Dialect::Gemini { "SAFETY" } else { "content_filter" };
+    let refusal = Answer::Says(Message::new([Item::text("No.")]).ending(reason));
+    let endpoint = serves(dialect, [refusal]);
+    let refused = errors(&Setup::new(&endpoint).start().finish().await);
+    assert!(refused[0].1.contains("in other words"), "{refused:?}");
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let setup = Setup::new(&endpoint).with(|context| {
+        context.endpoint.base_url = Some(format!("http://{nobody}/v1"));
+    });
+    let gone = errors(&setup.start().finish().await);
+    assert!(gone[0].1.starts_with("Start the model server"), "{gone:?}");
 }
 
 async fn changes_run_alone_and_in_order(dialect: Dialect) {

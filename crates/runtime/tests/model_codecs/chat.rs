@@ -404,10 +404,10 @@ fn tokens_are_counted_as_each_server_counts_them() {
             "total_tokens": 18 }),
             Usage { input: 6, cached: 4, output: 8, reasoning: 3 },
         ),
-        (json!({ "prompt_tokens": null }), Usage::default()),
         // More than there were.
         (
-            json!({ "prompt_tokens": 1, "prompt_tokens_details": { "cached_tokens": 4 } }),
+            json!({ "prompt_tokens": 1, "prompt_tokens_details": { "cached_tokens": 4 },
+            "completion_tokens": 0 }),
             Usage { input: 0, cached: 4, output: 0, reasoning: 0 },
         ),
     ] {

@@ -9,7 +9,7 @@ use super::{
     super::{
         codec::{Answer, Dialect, Finish, Piece, Reader, Usage},
         faults,
-        speech::{self, CallIds, Speech, Voice, grow, text, tokens},
+        speech::{self, CallIds, Speech, Voice, counted, grow, must_count, text, tokens},
     },
     calls::Calls,
     tags::Apart,
@@ -53,7 +53,7 @@ impl Reader for ChatReader {
             self.model = Some(model.to_owned());
         }
         if let Some(usage) = chunk.get("usage").filter(|it| it.is_object()) {
-            self.usage = Some(usage_of(usage));
+            self.usage = usage_of(usage);
         }
         let choices = chunk.get("choices").and_then(Value::as_array);
         let first = choices.into_iter().flatten().find(|it| tokens(it, "/index") == 0);
@@ -216,20 +216,20 @@ fn finish_of(reason: &str, native: Option<&str>, has_calls: bool) -> Finish {
 
 /// Cached tokens are part of the prompt's. xAI counts thoughts beside the completion, all others in
 /// it: the total tells which.
-fn usage_of(usage: &Value) -> Usage {
-    let prompt = tokens(usage, "/prompt_tokens");
-    let cached = match tokens(usage, "/prompt_tokens_details/cached_tokens") {
-        0 => tokens(usage, "/prompt_cache_hit_tokens"),
+fn usage_of(usage: &Value) -> Option<Usage> {
+    let prompt = must_count(usage, "/prompt_tokens")?;
+    let cached = match counted(usage, "/prompt_tokens_details/cached_tokens")? {
+        0 => counted(usage, "/prompt_cache_hit_tokens")?,
         cached => cached,
     };
-    let completion = tokens(usage, "/completion_tokens");
-    let reasoning = tokens(usage, "/completion_tokens_details/reasoning_tokens");
+    let completion = must_count(usage, "/completion_tokens")?;
+    let reasoning = counted(usage, "/completion_tokens_details/reasoning_tokens")?;
     let both = completion.saturating_add(reasoning);
     let beside = reasoning > 0 && tokens(usage, "/total_tokens") == prompt.saturating_add(both);
-    Usage {
+    Some(Usage {
         input: prompt.saturating_sub(cached),
         cached,
         output: if beside { both } else { completion },
         reasoning,
-    }
+    })
 }

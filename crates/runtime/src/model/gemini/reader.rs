@@ -9,7 +9,7 @@ use super::{
     super::{
         codec::{Answer, Dialect, Fault, FaultKind, Finish, Piece, Reader, Usage},
         faults,
-        speech::{self, CallIds, Speech, Voice, grow, object, text, tokens},
+        speech::{self, CallIds, Speech, Voice, counted, grow, must_count, object, text, tokens},
     },
     OUR_ID, is_thought,
 };
@@ -72,7 +72,7 @@ impl GeminiReader {
             self.model = Some(model.to_owned());
         }
         if let Some(usage) = chunk.get("usageMetadata").filter(|it| it.is_object()) {
-            self.usage = Some(usage_of(usage));
+            self.usage = usage_of(usage);
         }
         let candidates = chunk.get("candidates").and_then(Value::as_array);
         let Some(candidate) = candidates.into_iter().flatten().find(|it| tokens(it, "/index") == 0)
@@ -154,18 +154,18 @@ fn is_nothing(part: &Value) -> bool {
 }
 
 /// Cached tokens are part of the prompt's; thoughts and what Google's own tools read are beside.
-fn usage_of(usage: &Value) -> Usage {
-    let cached = tokens(usage, "/cachedContentTokenCount");
-    let prompt = tokens(usage, "/promptTokenCount");
-    let reasoning = tokens(usage, "/thoughtsTokenCount");
-    Usage {
+fn usage_of(usage: &Value) -> Option<Usage> {
+    let cached = counted(usage, "/cachedContentTokenCount")?;
+    let prompt = must_count(usage, "/promptTokenCount")?;
+    let reasoning = counted(usage, "/thoughtsTokenCount")?;
+    Some(Usage {
         input: prompt
-            .saturating_add(tokens(usage, "/toolUsePromptTokenCount"))
+            .saturating_add(counted(usage, "/toolUsePromptTokenCount")?)
             .saturating_sub(cached),
         cached,
-        output: tokens(usage, "/candidatesTokenCount").saturating_add(reasoning),
+        output: counted(usage, "/candidatesTokenCount")?.saturating_add(reasoning),
         reasoning,
-    }
+    })
 }
 
 /// A prompt that is blocked has no candidates.

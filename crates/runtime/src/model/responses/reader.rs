@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::{
     codec::{Answer, Dialect, Finish, Piece, Reader, Usage},
     faults,
-    speech::{self, CallIds, Speech, Voice, arguments, grow, text, tokens},
+    speech::{self, CallIds, Speech, Voice, arguments, counted, grow, must_count, text},
 };
 
 /// Calls of tools that nobody offered; their results would be missing.
@@ -103,7 +103,7 @@ impl ResponsesReader {
             self.model = Some(model.to_owned());
         }
         if let Some(usage) = response.get("usage").filter(|it| it.is_object()) {
-            self.usage = Some(usage_of(usage));
+            self.usage = usage_of(usage);
         }
     }
 
@@ -220,14 +220,14 @@ impl ResponsesReader {
     }
 }
 
-fn usage_of(usage: &Value) -> Usage {
-    let cached = tokens(usage, "/input_tokens_details/cached_tokens");
-    Usage {
-        input: tokens(usage, "/input_tokens").saturating_sub(cached),
+fn usage_of(usage: &Value) -> Option<Usage> {
+    let cached = counted(usage, "/input_tokens_details/cached_tokens")?;
+    Some(Usage {
+        input: must_count(usage, "/input_tokens")?.saturating_sub(cached),
         cached,
-        output: tokens(usage, "/output_tokens"),
-        reasoning: tokens(usage, "/output_tokens_details/reasoning_tokens"),
-    }
+        output: must_count(usage, "/output_tokens")?,
+        reasoning: counted(usage, "/output_tokens_details/reasoning_tokens")?,
+    })
 }
 
 /// Codes with which the provider declines, rather than fails.

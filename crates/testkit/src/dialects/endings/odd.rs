@@ -34,18 +34,22 @@ fn broken(dialect: Dialect) -> Vec<Ending> {
     };
     let start = before_text(dialect);
     let in_text = start + 2;
-    vec![
+    let mut all = vec![
         first("reset before the headers", Answer::Reset),
         first("stall before the headers", Answer::Stall),
         before("reset before the text", Oddity::ResetAfter(start)),
         before("stall before the text", Oddity::StallAfter(start)),
-        before("end before the text", Oddity::EndAfter(start)),
         after("reset after text", Oddity::ResetAfter(in_text)),
         after("stall between bytes", Oddity::StallAfter(in_text)),
         after("no final event", Oddity::EndAfter(in_text)),
         after("half a chunk", Oddity::HalfChunkAfter(in_text)),
         after("invalid UTF-8", Oddity::InvalidUtf8After(in_text)),
-    ]
+    ];
+    // Where the text comes first, this is nothing with 200.
+    if start > 0 {
+        all.push(before("end before the text", Oddity::EndAfter(start)));
+    }
+    all
 }
 
 /// Answers that are none.
@@ -69,7 +73,12 @@ fn wrong(dialect: Dialect) -> Vec<Ending> {
             raw(200, "text/html", "<html>Sign in to the hotel's network</html>"),
         ),
         stops("JSON with 200", raw(200, "application/json", "{\"status\":\"fine\"}")),
-        stops("nothing with 200", raw(200, "text/event-stream", "")),
+        stops("nothing with 200", raw(200, "text/event-stream", "")).up_to(1),
+        stops(
+            "HTML as events",
+            raw(200, "text/event-stream", "\n<html>\n<p>Sign in</p>\n</html>\n"),
+        )
+        .up_to(1),
         stops("no JSON in the events", raw(200, "text/event-stream", "data: {oops\n\n")),
         stops(
             "an event without end",
