@@ -82,7 +82,7 @@ fn generation(ask: &Ask<'_>) -> Option<Value> {
         thinking.insert("includeThoughts".to_owned(), true.into());
     }
     if let Some(effort) = ask.manner.effort {
-        let (name, value) = thinking_effort(ask.model, effort);
+        let (name, value) = thinking_effort(ask.model, effort, ask.manner.max_tokens);
         thinking.insert(name.to_owned(), value);
     }
     let mut config = Map::new();
@@ -97,7 +97,8 @@ fn generation(ask: &Ask<'_>) -> Option<Value> {
 
 /// Gemini 3 and later take a level, those before a budget of tokens: what Google's own OpenAI dialect
 /// makes of the same words (<https://ai.google.dev/gemini-api/docs/openai#thinking>, November 2026).
-fn thinking_effort(model: &str, effort: Effort) -> (&'static str, Value) {
+/// Thoughts count as part of the answer: half of what it may have is kept for its words.
+fn thinking_effort(model: &str, effort: Effort, most: Option<u32>) -> (&'static str, Value) {
     let name = model.rsplit('/').next().unwrap_or(model);
     if !["gemini-1", "gemini-2"].iter().any(|old| name.starts_with(old)) {
         return ("thinkingLevel", word(effort).to_uppercase().into());
@@ -107,7 +108,8 @@ fn thinking_effort(model: &str, effort: Effort) -> (&'static str, Value) {
         Effort::Medium => 8_192,
         Effort::High => 24_576,
     };
-    ("thinkingBudget", budget.into())
+    let most = most.map_or(budget, |most| most / 2);
+    ("thinkingBudget", budget.min(most).into())
 }
 
 /// The models that cannot think refuse the question for thoughts.

@@ -121,8 +121,12 @@ impl ModelRuntime {
         budget: Budget,
     ) -> Result<Run<'a>, (RunOutcome, Budget)> {
         let made = async {
-            let prices = self.kind.prices()?;
             let endpoint = self.kind.endpoint(context).await?;
+            // What costs nothing needs no prices.
+            let prices = match self.kind.prices() {
+                Err(_) if endpoint.is_local() => Prices::built_in(),
+                prices => prices?,
+            };
             let mut patience = self.kind.patience();
             if let Some(secs) = std::num::NonZeroU64::new(context.inactivity_timeout_secs) {
                 let silence = std::time::Duration::from_secs(secs.get());

@@ -89,8 +89,7 @@ impl Prices {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(prices),
             Err(error) => return Err(format!("{} cannot be read: {error}.", file.display())),
         };
-        let own: Self = toml::from_str(&text)
-            .map_err(|error| format!("{}: {}", file.display(), error.message()))?;
+        let own: Self = toml::from_str(&text).map_err(|error| misread(file, &text, &error))?;
         prices.models.extend(own.models);
         prices.as_of = own.as_of;
         Ok(prices)
@@ -101,13 +100,40 @@ impl Prices {
         if let Some(known) = self.models.get(model) {
             return Some(*known);
         }
-        let dated = |name: &&String| {
-            model.strip_prefix(name.as_str()).and_then(|rest| rest.strip_prefix('-')).is_some_and(
-                |date| date.len() >= 4 && date.chars().all(|c| c.is_ascii_digit() || c == '-'),
-            )
-        };
+        let dated = |name: &&String| is_dated(model, name);
         self.models.keys().filter(dated).max_by_key(|name| name.len()).map(|name| self.models[name])
     }
+
+    /// Of an answer: what the model costs that gave it. One that is not known costs what the one costs
+    /// that was asked for only if it is the same, or a dated version of it: a router may have taken
+    /// any.
+    pub fn of_answer(&self, answered: Option<&str>, asked: &str) -> Option<Known> {
+        let own = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
+        let Some(answered) = answered else { return self.of(asked) };
+        let same = own(answered) == own(asked) || is_dated(&own(answered), &own(asked));
+        self.of(answered).or_else(|| self.of(asked).filter(|_| same))
+    }
+}
+
+/// `gpt-5-2025-08-07` of `gpt-5`.
+fn is_dated(model: &str, of: &str) -> bool {
+    model
+        .strip_prefix(of)
+        .and_then(|rest| rest.strip_prefix('-'))
+        .is_some_and(|date| date.len() >= 4 && date.chars().all(|c| c.is_ascii_digit() || c == '-'))
+}
+
+/// What is wrong with a file of prices, where, and how it is written.
+fn misread(file: &Path, text: &str, error: &toml::de::Error) -> String {
+    let at = error.span().map_or(0, |span| span.start.min(text.len()));
+    let line = text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count() + 1;
+    format!(
+        "{}, line {line}: {}. Write it as: as_of = \"2026-11-01\" on the first line, then for each \
+         model [models.\"its-name\"] and price = {{ input = 1000000, cached = 100000, output = 5000000 \
+         }} (micro-dollars for a million tokens); or remove the file.",
+        file.display(),
+        error.message().trim_end_matches('.')
+    )
 }
 
 #[cfg(test)]
@@ -152,5 +178,22 @@ mod tests {
         assert!(prices.of("gpt-5").is_some());
         std::fs::write(&file, "models = 3").unwrap();
         assert!(Prices::with_file(&file).unwrap_err().contains("prices.toml"));
+        let undated = "[models.\"my-model\"]\nprice = { input = 1, cached = 1, output = 2 }\n";
+        std::fs::write(&file, undated).unwrap();
+        let why = Prices::with_file(&file).unwrap_err();
+        assert!(why.contains("line 1") && why.contains("as_of = \"2026-11-01\""), "{why}");
+        std::fs::write(&file, "as_of = \"2026-11-01\"\n\nmodels = 3").unwrap();
+        assert!(Prices::with_file(&file).unwrap_err().contains("line 3"));
+    }
+
+    #[test]
+    fn an_answer_of_an_unknown_model_is_not_priced_as_the_one_asked_for() {
+        let prices = Prices::built_in();
+        let known = prices.of("gpt-5");
+        assert_eq!(prices.of_answer(None, "gpt-5"), known);
+        assert_eq!(prices.of_answer(Some("gpt-5-2025-08-07"), "gpt-5"), known);
+        assert_eq!(prices.of_answer(Some("openai/gpt-5"), "gpt-5"), known);
+        assert_eq!(prices.of_answer(Some("of-nobody"), "gpt-5"), None);
+        assert_eq!(prices.of_answer(Some("gpt-5"), "of-nobody"), known);
     }
 }

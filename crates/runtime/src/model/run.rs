@@ -275,8 +275,7 @@ impl Run<'_> {
 
     pub(super) fn count(&mut self, answer: &Answer) {
         let local = self.exchange.endpoint().is_local();
-        let known = self.prices.of(answer.model.as_deref().unwrap_or(&self.model));
-        let known = known.or_else(|| self.prices.of(&self.model));
+        let known = self.prices.of_answer(answer.model.as_deref(), &self.model);
         let price = match (local, answer.usage, known) {
             (true, ..) => Some(Price::FREE),
             (_, Some(usage), Some(known)) => Some(known.price(usage)),

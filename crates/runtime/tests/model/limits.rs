@@ -10,6 +10,7 @@ use serde_json::json;
 use super::{harness::*, stops::*};
 
 each_dialect! {
+    prices_that_cannot_be_read_do_not_stop_a_local_model,
     turns,
     tool_calls,
     tool_calls_of_one_answer,
@@ -147,4 +148,11 @@ async fn what_does_not_stand_is_paid_for(dialect: Dialect) {
     });
     let used = told.expect("what was used is told");
     assert_eq!(used.input_tokens + used.cache_read_input_tokens + used.output_tokens, TOKENS);
+}
+
+async fn prices_that_cannot_be_read_do_not_stop_a_local_model(dialect: Dialect) {
+    let endpoint = serves(dialect, [Answer::text("Done.")]);
+    let undated = "[models.\"mine\"]\nprice = { input = 1, cached = 1, output = 1 }\n";
+    let over = Setup::new(&endpoint).price(undated).start().finish().await;
+    assert_eq!(over.result.outcome, RunOutcome::Completed);
 }

@@ -292,3 +292,23 @@ fn a_tool_without_parameters_has_no_schema() {
     assert!(tools[1]["parametersJsonSchema"].get("$schema").is_none());
     assert!(tools[2].get("parametersJsonSchema").is_none());
 }
+
+#[test]
+fn thoughts_leave_room_for_words() {
+    let budget = |effort, max_tokens| {
+        let conversation = talk([user("Go.")]);
+        let manner = musher_runtime::model::Manner { effort, max_tokens, is_local: false };
+        let body = GEMINI.codec().body(&musher_runtime::model::codec::Ask {
+            model: "gemini-2.5-pro",
+            instructions: "",
+            conversation: &conversation,
+            tools: &[],
+            manner,
+        });
+        body["generationConfig"]["thinkingConfig"]["thinkingBudget"].as_u64()
+    };
+    let high = Some(musher_protocol::Effort::High);
+    assert_eq!(budget(high, Some(1_000)), Some(500));
+    assert_eq!(budget(high, Some(100_000)), Some(24_576));
+    assert_eq!(budget(high, None), Some(24_576));
+}
