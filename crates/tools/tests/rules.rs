@@ -87,6 +87,8 @@ const ALLOWED: &[(&str, &str)] = &[
     ("echo a#b", "allow run echo *"),
     ("echo ''", "allow run echo *"),
     ("cat src/main.rs", "allow run cat src/*"),
+    ("cat src/*.rs", "allow run cat src/*"),
+    ("cat src/'.?'/x", "allow run cat src/*"),
     ("echo hi > src/new.rs", "allow run echo * and allow edit src/**"),
     ("echo hi >> README.md", "allow run echo * and allow edit *.md"),
     ("echo hi >|src/new.rs", "allow run echo * and allow edit src/**"),
@@ -98,7 +100,7 @@ const ALLOWED: &[(&str, &str)] = &[
 /// Command, and what the reason holds.
 const ASKED: &[(&str, &str)] = &[
     // No rule.
-    ("make", "no rule allows `make`"),
+    ("frob", "no rule allows `frob`"),
     ("cargo", "no rule allows `cargo`"),
     ("cargo build", "no rule"),
     ("cargo check --all", "no rule"),
@@ -111,12 +113,12 @@ const ASKED: &[(&str, &str)] = &[
     ("'cargo test'", "no rule"),
     ("cargo\\ test", "no rule"),
     ("gitlog", "no rule"),
-    ("cargo test && make", "no rule allows `make`"),
-    ("make; cargo test", "no rule"),
+    ("cargo test && frob", "no rule allows `frob`"),
+    ("frob; cargo test", "no rule"),
     ("cargo test | tee x", "no rule"),
-    ("cargo test & make", "no rule"),
-    ("cargo test\nmake", "no rule"),
-    ("cargo test &&\nmake", "no rule"),
+    ("cargo test & frob", "no rule"),
+    ("cargo test\nfrob", "no rule"),
+    ("cargo test &&\nfrob", "no rule"),
     ("cat /etc/passwd", "no rule"),
     ("cat src", "no rule"),
     ("cat src/a /etc/passwd", "no rule"),
@@ -124,6 +126,14 @@ const ASKED: &[(&str, &str)] = &[
     ("cat src/..", "no rule"),
     ("cd /tmp && cargo test", "no rule allows `cd /tmp`"),
     ("find . -name x", "no rule"),
+    // What the shell makes names of may lead out, or become what the rule does not name.
+    ("cat src/.?/.env", "no rule"),
+    ("cat src/.*/x", "no rule"),
+    ("cat src/.[.]/x", "no rule"),
+    ("cat src/[.][.]/x", "no rule"),
+    ("cat src/*/.?/x", "no rule"),
+    ("cat s[r]c/x", "no rule"),
+    ("npm run lin?", "no rule"),
     // Redirections.
     ("echo hi > build.rs", "no rule allows this edit"),
     ("echo hi > /tmp/x", "leads out"),
@@ -185,6 +195,10 @@ const ASKED: &[(&str, &str)] = &[
     ("find . -exec cargo test ;", "`find` runs"),
     ("find . -exec cargo test \\;", "`find` runs"),
     ("find . -ok cargo test \\;", "`find` runs"),
+    ("fakeroot cargo test", "`fakeroot` runs"),
+    ("x86_64 cargo test", "`x86_64` runs"),
+    ("/lib64/ld-linux-x86-64.so.2 /bin/cargo test", "runs other"),
+    ("start-stop-daemon -S -x /bin/cargo", "runs other"),
     ("eval cargo test", "`eval` changes"),
     ("source src/x", "`source` changes"),
     (". src/x", "`.` changes"),
@@ -276,6 +290,21 @@ const DENIED: &[(&str, &str)] = &[
     ("/bin/rm -rf x", "deny run rm *"),
     ("ls | rm x", "deny run rm *"),
     ("curl", "deny run curl"),
+    ("curl http://x", "deny run curl"),
+    ("cargo test --danger now", "deny run cargo test --danger"),
+    ("git -C . push", "deny run git push*"),
+    ("git --no-pager push", "deny run git push*"),
+    ("/bin/git -c a=b --git-dir x push -f", "deny run git push*"),
+    ("sudo git -C . push", "deny run git push*"),
+    ("fakeroot git push", "deny run git push*"),
+    ("git pus?", "deny run git push*"),
+    ("git [p]ush", "deny run git push*"),
+    ("sudo git *ush", "deny run git push*"),
+    ("python3 -c \"import os; os.system('git push')\"", "deny run git push*"),
+    ("awk 'BEGIN { system(\"rm x\") }'", "deny run rm *"),
+    ("git -c 'alias.x=!rm y' x", "deny run rm *"),
+    ("tar -xf a --to-command='rm x'", "deny run rm *"),
+    ("sed '1e rm x' a", "deny run rm *"),
     // In what is not understood, too.
     ("echo $(rm x)", "deny run rm *"),
     ("echo `git push`", "deny run git push*"),
@@ -340,6 +369,39 @@ async fn what_is_asked() {
         let allowed =
             matches!(&verdict, Verdict::Allow { reason } if reason == "the mode is bypass");
         assert_eq!(allowed, by_rules, "{command:?}: {verdict:?}");
+    }
+}
+
+/// What runs anything is allowed by its own name only, where something is denied.
+#[test]
+fn what_runs_the_unread_is_asked_where_something_is_denied() {
+    let verdict = |rules: &str, text: &str, mode| {
+        let script = Script::look(text, |_| Err(String::new()));
+        Rules::parse(rules).unwrap().judge(&Demand::Run(script), mode)
+    };
+    for text in ["make all", "python3 -c 'print(1)'", "gdb -p 1", "git -c alias.x=!y x"] {
+        let asked = |rules, mode| matches!(verdict(rules, text, mode), Verdict::Ask { .. });
+        let denying = "allow run\ndeny run git push*";
+        assert!(asked(denying, Ask) && asked(denying, Bypass), "{text}");
+        assert!(!asked("allow run", Ask) && !asked("allow run", Bypass), "{text}");
+    }
+    let named = "allow run make *\ndeny run git push*";
+    assert!(matches!(verdict(named, "make all", Ask), Verdict::Allow { .. }));
+}
+
+/// A word that the shell makes names of may be what a rule denies.
+#[test]
+fn a_pattern_is_denied_where_it_may_become_what_is() {
+    let rules = Rules::parse("allow run cat *\ndeny run cat .env*\ndeny run cp a b").unwrap();
+    let denied = |text: &str| {
+        let script = Script::look(text, |_| Err(String::new()));
+        matches!(rules.judge(&Demand::Run(script), Ask), Verdict::Deny { .. })
+    };
+    for text in ["cat .e?v", "cat .*", "cat .[e]nv", "cat [.]env", "cp [ab]", "cp ? b"] {
+        assert!(denied(text), "{text}");
+    }
+    for text in ["cat src/*", "cat '.e?v'", "cat .e\\?v", "cat b*", "cp [ab]c"] {
+        assert!(!denied(text), "{text}");
     }
 }
 
@@ -425,6 +487,11 @@ fn rules_are_read_whole_or_not_at_all() {
         ("deny walk x", "about none"),
         ("deny read [", "cannot be used"),
         ("allow edit a{b", "cannot be used"),
+        ("deny run a && b", "one rule for each part: `deny run a`, `deny run b`"),
+        ("allow run a; b", "one rule for each part: `allow run a`, `allow run b`"),
+        ("deny fetch http://evil.com/x", "the host alone: `deny fetch evil.com`"),
+        ("allow fetch docs.rs:443", "the host alone: `allow fetch docs.rs`"),
+        ("allow fetch *docs.rs", "the host alone"),
     ] {
         let error = Rules::parse(&format!("allow run x\n{line}")).unwrap_err().to_string();
         assert!(error.contains(why) && error.contains(line), "{error}");
@@ -458,6 +525,7 @@ fn every_rule_is_a_sentence() {
     for (rule, sentence) in [
         ("allow run git status", "`git status` may run unasked."),
         ("deny run", "No command may run."),
+        ("deny run rm", "No command that begins with `rm` may run."),
         ("deny read .env", "`.env` may never be read."),
         ("allow edit src/**", "`src/**` may be changed unasked."),
         ("allow fetch docs.rs", "Pages of `docs.rs` may be fetched unasked."),

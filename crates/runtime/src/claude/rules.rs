@@ -61,7 +61,11 @@ fn command(rule: &Rule) -> Result<Vec<String>, &'static str> {
     if rule.allow && is_wider {
         return Err("its `*` would stand for more than one word there");
     }
-    Ok(vec![format!("Bash({pattern})")])
+    // What denies is about all that begins with its words.
+    match rule.allow || pattern.ends_with('*') {
+        true => Ok(vec![format!("Bash({pattern})")]),
+        false => Ok(vec![format!("Bash({pattern} *)")]),
+    }
 }
 
 fn path(rule: &Rule, tool: &str, all: &[&str]) -> Result<Vec<String>, &'static str> {
@@ -138,6 +142,7 @@ mod tests {
             ("allow run cargo test*", vec!["Bash(cargo test*)"]),
             ("allow run cargo *", vec!["Bash(cargo *)"]),
             ("deny run", vec!["Bash"]),
+            ("deny run rm", vec!["Bash(rm *)"]),
             ("deny run git * --force*", vec!["Bash(git * --force*)"]),
             ("deny read .env", vec!["Read(.env)"]),
             ("deny read", vec!["Read", "Glob", "Grep"]),

@@ -3,6 +3,7 @@
 
 use super::{
     Access, Spot,
+    hidden::{past_options, runs_unread},
     pattern::CommandPattern,
     shell::{self, Redirect, Simple},
 };
@@ -15,31 +16,52 @@ const CARRIERS: &[&str] = &[
     "bash",
     "batch",
     "busybox",
+    "bwrap",
+    "catchsegv",
+    "choom",
     "chroot",
+    "chrt",
     "csh",
     "dash",
     "doas",
     "entr",
     "env",
     "expect",
+    "fakeroot",
+    "faketime",
+    "firejail",
     "fish",
     "flock",
+    "gosu",
+    "i386",
     "ionice",
     "ksh",
+    "linux32",
+    "linux64",
+    "ltrace",
     "mksh",
     "nice",
     "nohup",
     "nsenter",
+    "numactl",
+    "openvt",
     "parallel",
     "pkexec",
+    "prlimit",
+    "proot",
     "rbash",
+    "run-parts",
+    "runcon",
     "runuser",
+    "screen",
     "script",
     "setarch",
     "setpriv",
     "setsid",
+    "sg",
     "sh",
     "ssh",
+    "start-stop-daemon",
     "stdbuf",
     "strace",
     "su",
@@ -51,10 +73,15 @@ const CARRIERS: &[&str] = &[
     "timeout",
     "tmux",
     "toybox",
+    "uclampset",
+    "unbuffer",
     "unshare",
+    "valgrind",
     "watch",
+    "x86_64",
     "xargs",
     "xonsh",
+    "xvfb-run",
     "yash",
     "zsh",
 ];
@@ -103,7 +130,7 @@ const DEEPEST: usize = 8;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Script {
     text: String,
-    commands: Vec<Vec<String>>,
+    commands: Vec<Simple>,
     opens: Vec<(Access, Spot)>,
     unclear: Option<String>,
 }
@@ -138,7 +165,7 @@ impl Script {
             } else if CHANGERS.contains(&name) || names_variable(name, &command.words) {
                 self.doubt(format!("`{name}` changes what the shell does"));
             }
-            self.commands.push(command.words);
+            self.commands.push(command);
         }
     }
 
@@ -178,7 +205,17 @@ impl Script {
     }
 
     pub fn commands(&self) -> impl Iterator<Item = &[String]> {
-        self.commands.iter().map(Vec::as_slice)
+        self.commands.iter().map(|command| command.words.as_slice())
+    }
+
+    /// Each command: as it is written, and its loose words.
+    pub fn parts(&self) -> impl Iterator<Item = (&[String], &[String])> {
+        self.commands.iter().map(|command| (command.words.as_slice(), command.loose.as_slice()))
+    }
+
+    /// The first program in it that runs what no rule can read.
+    pub fn unread(&self) -> Option<&str> {
+        self.commands().find(|words| runs_unread(words))?.first().map(String::as_str)
     }
 
     pub fn opens(&self) -> impl Iterator<Item = (Access, &Spot)> {
@@ -187,13 +224,18 @@ impl Script {
 
     /// Whether it runs what a denying rule is about. Where it is not understood, whether it looks so.
     pub fn may_run(&self, pattern: &CommandPattern) -> bool {
-        if self.commands().any(|words| pattern.denies_exactly(words)) {
+        if self.commands.iter().any(|command| denies(pattern, &command.loose)) {
             return true;
         }
-        self.unclear.is_some()
-            && (self.commands().any(|words| carries(pattern, words, DEEPEST))
+        (self.unclear.is_some() || self.unread().is_some())
+            && (self.commands.iter().any(|command| carries(pattern, &command.loose, DEEPEST))
                 || looks_like(&self.text, pattern))
     }
+}
+
+/// Options before what the program is to do make no difference.
+fn denies(pattern: &CommandPattern, words: &[String]) -> bool {
+    pattern.denies(words) || past_options(words).is_some_and(|words| pattern.denies(&words))
 }
 
 /// What makes `find` run something.
@@ -214,18 +256,20 @@ fn names_variable(name: &str, words: &[String]) -> bool {
 /// Versions are part of some names (`bash5`, `zsh-5.9`).
 fn is_carrier(name: &str) -> bool {
     let plain = name.trim_end_matches(|char: char| char.is_ascii_digit() || "-.".contains(char));
-    CARRIERS.contains(&name) || CARRIERS.contains(&plain)
+    // The loader runs the program that it is given.
+    let is_loader = ["ld-linux", "ld-musl", "ld.so"].iter().any(|start| name.starts_with(start));
+    is_loader || CARRIERS.contains(&name) || CARRIERS.contains(&plain)
 }
 
 /// Whether a command that runs others runs such a one: one that begins at any of its words, or that is
 /// written in one of them.
 fn carries(pattern: &CommandPattern, words: &[String], depth: usize) -> bool {
-    (0..words.len()).any(|at| pattern.denies_exactly(&words[at..]))
+    (0..words.len()).any(|at| denies(pattern, &words[at..]))
         || words.iter().any(|word| {
             depth > 0 && word.contains(char::is_whitespace) && {
                 match shell::split(word) {
                     Ok(inner) => {
-                        inner.iter().any(|inner| carries(pattern, &inner.words, depth - 1))
+                        inner.iter().any(|inner| carries(pattern, &inner.loose, depth - 1))
                     }
                     Err(_) => looks_like(word, pattern),
                 }
@@ -238,5 +282,5 @@ fn looks_like(text: &str, pattern: &CommandPattern) -> bool {
     let borders = |char: char| char.is_whitespace() || "\"'`$(){};|&<>\\=!".contains(char);
     let words: Vec<String> =
         text.split(borders).filter(|word| !word.is_empty()).map(str::to_owned).collect();
-    (0..words.len()).any(|at| pattern.denies(&words[at..]))
+    (0..words.len()).any(|at| denies(pattern, &words[at..]))
 }

@@ -11,6 +11,9 @@
 //! deny  tool github__*      tools by name
 //! ```
 //!
+//! One that denies commands is about all that begin with its words, whatever options the program has
+//! before them (`git -C x push`).
+//!
 //! Without a pattern it is about all of them. Lines that are empty or begin with `#` say nothing.
 //!
 //! What holds:
@@ -18,12 +21,15 @@
 //! - `plan` denies whatever is not reading. `bypass` allows all else, except that a command which cannot
 //!   be taken apart is asked for where a rule denies commands: the rule could not be kept.
 //! - A compound command is allowed when each of its parts is, each redirection judged as the reading
-//!   or the edit that it is. What [`shell`] does not understand wholly no rule allows.
+//!   or the edit that it is. A word that the shell makes names of (`src/*`) counts as all that it may
+//!   become. What [`shell`] does not understand wholly no rule allows.
 //! - Every verdict names the rule as it is written, or the mode.
 
 mod always;
 pub mod command;
+mod hidden;
 mod pattern;
+mod refuse;
 pub mod shell;
 
 use std::{fmt, str::FromStr};
@@ -90,10 +96,12 @@ enum About {
 
 /// A line that is no rule.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{line}` is no rule: {why}; write for example `allow run cargo test*`")]
+#[error("`{line}` is no rule: {why}; write {form}")]
 pub struct RuleError {
     line: String,
     why: String,
+    /// What would be one.
+    form: String,
 }
 
 impl fmt::Display for Rule {
@@ -106,7 +114,10 @@ impl FromStr for Rule {
     type Err = RuleError;
 
     fn from_str(line: &str) -> Result<Self, RuleError> {
-        let refuse = |why: String| RuleError { line: line.to_owned(), why };
+        let refuse = |why: String| {
+            let form = "for example `allow run cargo test*`".to_owned();
+            RuleError { line: line.to_owned(), why, form }
+        };
         let mut words = line.split_whitespace();
         let allow = match words.next() {
             Some("allow") => true,
@@ -116,6 +127,9 @@ impl FromStr for Rule {
         let about = words.next().unwrap_or_default();
         let rest: Vec<&str> = words.collect();
         let pattern = rest.join(" ");
+        if let Some((why, form)) = refuse::never_fits(allow, about, &rest) {
+            return Err(RuleError { line: line.to_owned(), why: why.to_owned(), form });
+        }
         let path = |access| -> Result<About, String> {
             let glob = (!pattern.is_empty()).then(|| pattern::rule_glob(&pattern, !allow));
             Ok(About::Path(access, glob.transpose()?))
@@ -233,18 +247,18 @@ impl Rules {
         }
         let unclear = script.unclear();
         let denies_some = self.0.iter().any(|rule| !rule.allow && rule.is_about_commands());
-        match (mode, unclear) {
-            (PermissionMode::Bypass, Some(why)) if denies_some => {
-                return ask(format!("{why}, so that the rules that deny cannot be kept"));
-            }
-            _ => {}
+        let unread = || script.unread().map(runs_unread);
+        if let (PermissionMode::Bypass, true, Some(why)) =
+            (mode, denies_some, unclear.map(str::to_owned).or_else(unread))
+        {
+            return ask(format!("{why}, so that the rules that deny cannot be kept"));
         }
         if let Some(verdict) = of_mode(mode) {
             return verdict;
         }
         match unclear {
             Some(why) => ask(why),
-            None => self.judge_parts(script, mode),
+            None => self.judge_parts(script, mode, denies_some),
         }
     }
 
@@ -262,16 +276,24 @@ impl Rules {
     }
 
     /// Every part needs a rule of its own, every redirection leave.
-    fn judge_parts(&self, script: &Script, mode: PermissionMode) -> Verdict {
+    fn judge_parts(&self, script: &Script, mode: PermissionMode, denies_some: bool) -> Verdict {
         let mut rules: Vec<String> = Vec::new();
-        for words in script.commands() {
-            let rule = self.0.iter().find(|rule| match &rule.about {
-                About::Run(pattern) => rule.allow && pattern.allows(words),
-                _ => false,
-            });
+        for (words, loose) in script.parts() {
+            // What runs anything could break a rule that denies: only by its name is it allowed.
+            let by_name = denies_some && hidden::runs_unread(words);
+            let allows = |pattern: &CommandPattern| {
+                pattern.allows(loose) && (!by_name || pattern.names_program())
+            };
+            let rule = self.0.iter().find(
+                |rule| matches!(&rule.about, About::Run(pattern) if rule.allow && allows(pattern)),
+            );
             match rule.map(Rule::reason) {
                 Some(rule) if rules.contains(&rule) => {}
                 Some(rule) => rules.push(rule),
+                None if by_name => {
+                    let why = runs_unread(&words[0]);
+                    return ask(format!("{why}, and no rule allows it by name"));
+                }
                 None => {
                     let part = crate::show::visible(&words.join(" "));
                     return ask(format!("no rule allows `{part}`"));
@@ -333,6 +355,10 @@ impl Rule {
             false if self.pattern.is_empty() => {
                 format!("{} may {may}.", what.replacen("Any", "No", 1))
             }
+            // Whatever the words behind these, but for those that the rule itself leaves open.
+            false if self.is_about_commands() => {
+                format!("No command that begins with {what} may {may}.")
+            }
             false => format!("{what} may never {may}."),
         }
     }
@@ -350,6 +376,10 @@ impl Rule {
     fn is_about_commands(&self) -> bool {
         matches!(self.about, About::Run(_))
     }
+}
+
+fn runs_unread(program: &str) -> String {
+    format!("`{}` runs what cannot be read in its words", crate::show::visible(program))
 }
 
 /// What the mode alone says of a call that does more than read.

@@ -2,6 +2,7 @@
 
 use globset::{Glob, GlobBuilder, GlobMatcher};
 
+use super::shell::{ANY, ANY_NAME};
 use crate::paths::Relative;
 
 /// A glob over paths: `*` stays within a name, `**` goes over folders. Without a `/` it is about
@@ -67,38 +68,44 @@ impl CommandPattern {
         Self(words.iter().map(|word| (*word).to_owned()).collect())
     }
 
-    /// Whether an allowing rule is about this command.
+    /// Whether an allowing rule is about this command, whatever its loose words become.
     pub fn allows(&self, words: &[String]) -> bool {
         let Some(program) = words.first() else { return false };
         // A path stays one path: `cat src/*` allows neither a second word nor a way out of `src`.
         let one_path = self.0.last().is_some_and(|last| last.contains('/'));
         let ends = words.len() <= self.0.len() || !one_path && self.takes_end(words.len());
         let leaves = self.0.iter().zip(words).any(|(pattern, word)| {
-            pattern.contains('*')
-                && pattern.contains('/')
-                && word.split('/').any(|part| part == "..")
+            pattern.contains('*') && pattern.contains('/') && word.split('/').any(leads_up)
         });
-        ends && !leaves && self.fits(words, program, Case::Same)
+        // Before the last word of the rule, the many that one becomes would be read as others.
+        let before_last = self.0.len().saturating_sub(1).min(words.len());
+        let moves = words[..before_last].iter().any(|word| is_loose(word));
+        ends && !leaves && !moves && self.fits(words, program)
     }
 
     /// Whether a denying rule is about it, or about what it begins with; the program's folder, and
-    /// capital and small letters, make no difference.
+    /// capital and small letters, make no difference. A loose word is whatever the rule is about.
     pub fn denies(&self, words: &[String]) -> bool {
         let Some(program) = words.first() else { return false };
         let name = program.rsplit('/').next().unwrap_or_default();
-        self.fits(words, name, Case::Any) || self.fits(words, program, Case::Any)
+        let pattern: Vec<String> = self.0.iter().map(|word| word.to_lowercase()).collect();
+        let mut words: Vec<String> =
+            words.iter().take(self.0.len()).map(|word| word.to_lowercase()).collect();
+        let whole = begins(&pattern, &words);
+        words[0] = name.to_lowercase();
+        whole || begins(&pattern, &words)
     }
 
-    /// Whether a rule for exactly these words, or for more, is kept.
-    pub fn denies_exactly(&self, words: &[String]) -> bool {
-        self.denies(words) && self.takes_end(words.len())
+    /// Whether it says by name which program it is about.
+    pub fn names_program(&self) -> bool {
+        self.0.first().is_some_and(|first| !first.contains('*'))
     }
 
-    fn fits(&self, words: &[String], program: &str, case: Case) -> bool {
+    fn fits(&self, words: &[String], program: &str) -> bool {
         let enough = words.len() >= self.0.len()
             || words.len() + 1 == self.0.len() && self.0.last().is_some_and(|last| last == "*");
         let words = [program].into_iter().chain(words.iter().skip(1).map(String::as_str));
-        enough && self.0.iter().zip(words).all(|(pattern, word)| fits_word(pattern, word, case))
+        enough && self.0.iter().zip(words).all(|(pattern, word)| fits_word(pattern, word))
     }
 
     fn takes_end(&self, words: usize) -> bool {
@@ -106,19 +113,64 @@ impl CommandPattern {
     }
 }
 
-#[derive(Clone, Copy)]
-enum Case {
-    Same,
-    Any,
+fn is_loose(word: &str) -> bool {
+    word.contains([ANY, ANY_NAME])
+}
+
+/// Whether a name of a path is `..`, or may become it.
+fn leads_up(name: &str) -> bool {
+    name == ".." || !name.starts_with(ANY_NAME) && is_loose(name) && may_be("..", name)
+}
+
+/// Whether words begin with those of a pattern. A loose word may become several.
+fn begins(pattern: &[String], words: &[String]) -> bool {
+    match (pattern, words) {
+        ([], _) => true,
+        ([last], []) => last == "*",
+        (_, []) => false,
+        ([pattern, rest @ ..], [word, words @ ..]) => {
+            may_be(pattern, word)
+                && (begins(rest, words)
+                    || is_loose(word)
+                        && begins(rest, &[std::slice::from_ref(word), words].concat()))
+        }
+    }
+}
+
+/// Whether there is a text that both a pattern's word and a loose word stand for: each row says how far
+/// into the word one may be after so much of the pattern.
+fn may_be(pattern: &str, word: &str) -> bool {
+    if !is_loose(word) {
+        return fits_word(pattern, word);
+    }
+    let word: Vec<char> = word.chars().collect();
+    let any = |char: &char| [ANY, ANY_NAME].contains(char);
+    let skip = |row: &mut [bool]| {
+        for at in 0..word.len() {
+            row[at + 1] |= row[at] && any(&word[at]);
+        }
+    };
+    let mut row = vec![false; word.len() + 1];
+    row[0] = true;
+    skip(&mut row);
+    for char in pattern.chars() {
+        let mut next = vec![false; word.len() + 1];
+        for at in (0..=word.len()).filter(|at| row[*at]) {
+            match (char, word.get(at)) {
+                ('*', _) => next[at..].fill(true),
+                (_, Some(own)) if any(own) => next[at] = true,
+                (_, Some(own)) => next[at + 1] |= *own == char,
+                (_, None) => {}
+            }
+        }
+        skip(&mut next);
+        row = next;
+    }
+    row[word.len()]
 }
 
 /// `*` is any text; nothing else is special.
-fn fits_word(pattern: &str, word: &str, case: Case) -> bool {
-    let fold = |text: &str| match case {
-        Case::Same => text.to_owned(),
-        Case::Any => text.to_lowercase(),
-    };
-    let (pattern, word) = (fold(pattern), fold(word));
+fn fits_word(pattern: &str, word: &str) -> bool {
     let mut pieces = pattern.split('*');
     let Some(rest) = pieces.next().and_then(|first| word.strip_prefix(first)) else { return false };
     let mut rest = rest;
@@ -175,8 +227,25 @@ mod tests {
             ("*.rs", "x.rs", true),
             ("a**b", "ab", true),
         ] {
-            assert_eq!(fits_word(pattern, word, Case::Same), fits, "{pattern} {word}");
+            assert_eq!(fits_word(pattern, word), fits, "{pattern} {word}");
         }
+    }
+
+    #[test]
+    fn what_a_loose_word_may_be() {
+        for (pattern, word, may) in [
+            (".env*", ".\u{1}nv", true),
+            (".env*", "\u{1}", true),
+            (".env", ".en\0", true),
+            ("a*c", "a\0b", false),
+            ("a*b", "c\0", false),
+            ("src/x", "src/\u{1}y", false),
+            ("a*", "\u{1}b", true),
+        ] {
+            assert_eq!(may_be(pattern, word), may, "{pattern} {word:?}");
+        }
+        assert!(leads_up(".\u{1}") && leads_up(".\0") && leads_up("\0.") && leads_up(".."));
+        assert!(!leads_up("\u{1}") && !leads_up("a\u{1}") && !leads_up("."));
     }
 
     #[test]

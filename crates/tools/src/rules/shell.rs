@@ -17,6 +17,9 @@ use crate::show::is_invisible;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Simple {
     pub words: Vec<String>,
+    /// The same, with [`ANY`] or [`ANY_NAME`] wherever the shell may put other text: a word with one
+    /// may also become several.
+    pub loose: Vec<String>,
     pub redirects: Vec<Redirect>,
     /// The program's name is a pattern (`/bin/r*`): the shell runs what it finds.
     pattern_first: bool,
@@ -28,6 +31,11 @@ pub struct Redirect {
     pub writes: bool,
     pub target: String,
 }
+
+/// Stands for the text that a `[` and what follows it may become, in a loose word.
+pub const ANY: char = '\0';
+/// The same for `*` and `?`, which never become a name's first dot.
+pub const ANY_NAME: char = '\u{1}';
 
 /// Why a line is not understood: a clause, for a person.
 pub type Unclear = &'static str;
@@ -85,6 +93,7 @@ struct Reader<'a> {
 #[derive(Default)]
 struct Word {
     text: String,
+    loose: String,
     /// Some of it was quoted: it is no keyword, no number of a descriptor.
     quoted: bool,
     /// It has `*`, `?` or `[` outside of quotes.
@@ -141,6 +150,11 @@ impl<'a> Reader<'a> {
         let word = self.word.get_or_insert_default();
         word.pattern |= matches!(char, '*' | '?' | '[');
         word.text.push(char);
+        word.loose.push(match char {
+            '*' | '?' => ANY_NAME,
+            '[' => ANY,
+            char => char,
+        });
     }
 
     fn quoted(&mut self) -> &mut Word {
@@ -149,14 +163,19 @@ impl<'a> Reader<'a> {
         word
     }
 
+    fn quote(&mut self, char: char) {
+        let word = self.quoted();
+        word.text.push(char);
+        word.loose.push(char);
+    }
+
     fn single(&mut self) -> Result<(), Unclear> {
-        let word = self.word.get_or_insert_default();
-        word.quoted = true;
-        for char in self.chars.by_ref() {
+        self.quoted();
+        while let Some(char) = self.chars.next() {
             if char == '\'' {
                 return Ok(());
             }
-            word.text.push(char);
+            self.quote(char);
         }
         Err("a quote is not closed")
     }
@@ -168,11 +187,11 @@ impl<'a> Reader<'a> {
                 '"' => return Ok(()),
                 '$' | '`' => return Err("it has a substitution in it"),
                 '\\' => match self.chars.next() {
-                    Some(next @ ('$' | '`' | '"' | '\\')) => self.quoted().text.push(next),
+                    Some(next @ ('$' | '`' | '"' | '\\')) => self.quote(next),
                     Some('\n') | None => return Err("it has a continued line in it"),
-                    Some(next) => self.quoted().text.extend(['\\', next]),
+                    Some(next) => ['\\', next].into_iter().for_each(|char| self.quote(char)),
                 },
-                char => self.quoted().text.push(char),
+                char => self.quote(char),
             }
         }
         Err("a quote is not closed")
@@ -182,7 +201,7 @@ impl<'a> Reader<'a> {
         match self.chars.next() {
             Some('\n') | None => Err("it has a continued line in it"),
             Some(char) => {
-                self.quoted().text.push(char);
+                self.quote(char);
                 Ok(())
             }
         }
@@ -295,6 +314,7 @@ impl<'a> Reader<'a> {
             first(&word)?;
             self.command.pattern_first = word.pattern;
         }
+        self.command.loose.push(loosened(&word.loose));
         self.command.words.push(word.text);
         Ok(())
     }
@@ -314,6 +334,17 @@ impl<'a> Reader<'a> {
         self.commands.push(command);
         Ok(())
     }
+}
+
+/// From a `[` on, up to the last `]` of the same name, all is one of the shell's own making.
+fn loosened(word: &str) -> String {
+    let name = |name: &str| {
+        let ends = name.find(ANY).zip(name.rfind(']')).filter(|(from, to)| from < to);
+        ends.map_or(name.to_owned(), |(from, to)| {
+            format!("{}{ANY}{}", &name[..from], &name[to + 1..])
+        })
+    };
+    word.split('/').map(name).collect::<Vec<_>>().join("/")
 }
 
 /// What a command may begin with.
