@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use musher_protocol::{ApiError, RunLimits, RunPlace, RunSettings};
 
-use crate::{core::bad_request, settings::MAX_PROMPT_BYTES};
+use crate::{core::bad_request, rules::rules_of, settings::MAX_PROMPT_BYTES};
 
 pub(super) fn check_prompt(text: &str) -> Result<(), ApiError> {
     if text.trim().is_empty() {
@@ -28,6 +28,11 @@ pub(super) fn check_settings(settings: &RunSettings) -> Result<(), ApiError> {
     check_variables(&settings.env)?;
     check_headers(&settings.endpoint.headers)?;
     check_limits(&settings.limits)
+}
+
+/// The run's own rules, where Musher's tools are what the agent has: other agents have words of their own.
+pub(super) fn check_rules(settings: &RunSettings) -> Result<(), ApiError> {
+    rules_of(&[], settings).map(drop)
 }
 
 pub(super) fn check_model(model: Option<&str>) -> Result<(), ApiError> {
@@ -76,5 +81,23 @@ fn check_limits(limits: &RunLimits) -> Result<(), ApiError> {
                 .with_hint("Give a number above 0, or leave the limit out."))
         }
         None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// A run that is refused later leaves a worktree behind.
+    #[test]
+    fn what_is_no_rule_is_refused_before_anything_is_made() {
+        let settings = |rule: &str| RunSettings {
+            allowed_tools: vec![rule.to_owned()],
+            ..RunSettings::default()
+        };
+        let error = check_rules(&settings("rm")).unwrap_err();
+        assert!(error.message.contains("`allow rm`"), "{}", error.message);
+        check_rules(&settings("run rm")).unwrap();
     }
 }

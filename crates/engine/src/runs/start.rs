@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    check::{check_place, check_prompt, check_settings},
+    check::{check_place, check_prompt, check_rules, check_settings},
     story_of, summary_of,
 };
 use crate::{
@@ -69,6 +69,9 @@ impl Engine {
             return Err(unknown_runtime(&settings.runtime));
         };
         kind.check_endpoint(&settings.endpoint).map_err(bad_request)?;
+        if kind.needs_tools() {
+            check_rules(settings)?;
+        }
         if let Some(command) = &settings.command {
             return match musher_process::find_program(command, &self.core.login().await.path) {
                 Some(_) => Ok(()),
