@@ -61,7 +61,9 @@ async fn a_program_is_ended_while_the_disk_is_full_and_all_it_said_is_stored_bef
     let talkative = |settings: &mut RunSettings| {
         settings.runtime = "demo".into();
         settings.command = Some(agent.to_string_lossy().into_owned());
-        settings.args = ["--demo-script", "big", "--demo-speed", "fast"].map(Into::into).into();
+        // More than the disk could ever hold, so that it never comes to its end.
+        let endless = ["--demo-script", "big", "--demo-speed", "fast", "--bytes", "100000000000"];
+        settings.args = endless.map(Into::into).into();
     };
     let run = world.start(talkative).await.id;
     let run_dir = disk.join("data/runs").join(run.as_str());

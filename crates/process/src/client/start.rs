@@ -11,7 +11,7 @@ use tokio::{
     process::{Child, Command},
 };
 
-use super::{Keeper, link::Link};
+use super::{Keeper, attach, link::Link};
 use crate::{
     ProcessError, SpawnSpec,
     files::{self, EXIT_FILE, KEEPER_FILE},
@@ -50,22 +50,18 @@ pub async fn start(keeper: &Path, run_dir: &Path, spec: SpawnSpec) -> Result<Kee
             return failed(child, ProcessError::Keeper(why)).await;
         }
     };
-    let link = link_to(run_dir, child).await?;
+    let link = link_to(run_dir, child).await;
     Ok(Keeper { dir: run_dir.to_owned(), child: Some(pid), link: link.into() })
 }
 
-/// A child can have ended, and its keeper with it, before we get here.
-async fn link_to(run_dir: &Path, mut child: Child) -> Result<Link, ProcessError> {
-    match socket::connect(run_dir) {
-        Ok(stream) => Ok(Link::open(run_dir.to_owned(), stream, Some(child))),
-        Err(error) => {
-            let _ = tokio::time::timeout(START_LIMIT, child.wait()).await;
-            let record = files::read_json(run_dir, EXIT_FILE);
-            record
-                .map(Link::over)
-                .ok_or_else(|| ProcessError::io("reaching the agent's keeper")(error))
-        }
-    }
+/// A child can have ended, and its keeper with it, before we get here; or the keeper was killed, and
+/// what the child was begun with is ended here.
+async fn link_to(run_dir: &Path, mut child: Child) -> Link {
+    let Ok(stream) = socket::connect(run_dir) else {
+        let _ = tokio::time::timeout(START_LIMIT, child.wait()).await;
+        return Link::over(attach::end_of(run_dir.to_owned()).await);
+    };
+    Link::open(run_dir.to_owned(), stream, Some(child))
 }
 
 fn prepare(run_dir: &Path, spec: &SpawnSpec) -> Result<Vec<u8>, ProcessError> {
