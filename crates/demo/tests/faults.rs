@@ -5,7 +5,6 @@ mod common;
 
 use std::{
     io::{BufRead, BufReader, Write},
-    path::Path,
     process::{Command, Stdio},
     thread,
     time::Instant,
