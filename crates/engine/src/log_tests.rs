@@ -65,3 +65,17 @@ async fn a_row_that_cannot_be_kept_is_told_at_the_end() {
     log.flush().await.unwrap_err();
     assert_eq!(log.summary().last_seq, 2, "the transcript has it");
 }
+
+#[tokio::test]
+async fn an_event_is_told_only_once_lists_show_what_it_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_engine, mut log) = log_in(dir.path()).await;
+    log.say(warning()).await.unwrap();
+    let before = log.watch().borrow().clone();
+    log.say(warning()).await.unwrap();
+    let shown = log.watch().borrow().clone();
+    for (summary, next) in [(before, 2), (shown, 3)] {
+        let read = crate::runs::read_shown(&log.index(), &summary, 1, 1 << 20).await;
+        assert_eq!(read.unwrap().0.next_seq, next);
+    }
+}

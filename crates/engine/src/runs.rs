@@ -18,6 +18,8 @@ use crate::{
 };
 use check::{check_headers, check_model, check_prompt, check_variables};
 pub(crate) use read::event_stream;
+#[cfg(test)]
+pub(crate) use read::read_shown;
 use start::GoOn;
 #[cfg(test)]
 pub(crate) use start::new_summary;

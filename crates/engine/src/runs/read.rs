@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures::stream;
 use musher_protocol::*;
 use musher_runtime::EventStream;
-use musher_store::StoredBatch;
+use musher_store::{StoredBatch, TranscriptIndex};
 
 use super::summary_of;
 use crate::{
@@ -48,12 +48,19 @@ async fn read_events(
         // The time running out is no error: the batch is empty then.
         let _ = tokio::time::timeout(wait, news).await;
     }
-    let (last, done) = {
-        let summary = handle.summary.borrow();
-        (summary.last_seq, summary.phase == RunPhase::Done)
-    };
-    let batch = handle.index.read(from_seq, max_bytes).await?;
-    let end = done && batch.next_seq > last;
+    let shown = handle.summary.borrow().clone();
+    read_shown(&handle.index, &shown, from_seq, max_bytes).await
+}
+
+/// As far as lists show the run: who was told of a request finds it waiting.
+pub(crate) async fn read_shown(
+    index: &TranscriptIndex,
+    shown: &RunSummary,
+    from_seq: u64,
+    max_bytes: usize,
+) -> Result<(StoredBatch, bool), ApiError> {
+    let batch = index.read(from_seq..shown.last_seq.saturating_add(1), max_bytes).await?;
+    let end = shown.phase == RunPhase::Done && batch.next_seq > shown.last_seq;
     Ok((batch, end))
 }
 

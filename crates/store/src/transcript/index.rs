@@ -1,6 +1,7 @@
 //! The sparse index of one transcript: where some lines begin, and how far it may be read.
 
 use std::{
+    ops::Range,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
@@ -59,30 +60,29 @@ impl TranscriptIndex {
         mark_before(&self.state().marks, seq)
     }
 
-    /// Stored events from `from_seq` on, at most `max_bytes` of them, but at least one.
-    pub async fn read(&self, from_seq: u64, max_bytes: usize) -> Result<StoredBatch, StoreError> {
-        let tail = self.state().tail.from(from_seq);
+    /// Stored events with a number in `seqs`, at most `max_bytes` of them, but at least one if there is one.
+    pub async fn read(
+        &self,
+        seqs: Range<u64>,
+        max_bytes: usize,
+    ) -> Result<StoredBatch, StoreError> {
+        let tail = self.state().tail.from(seqs.start);
         if let Some(tail) = tail {
-            return Ok(tail.read(from_seq, max_bytes));
+            return Ok(tail.read(seqs, max_bytes));
         }
-        let request = self.request(from_seq, max_bytes);
+        let request = self.request(seqs, max_bytes);
         let path = self.path.clone();
         tokio::task::spawn_blocking(move || read_request(&path, &request))
             .await
             .map_err(|_| StoreError::closed())?
     }
 
-    /// The same, on the thread that calls.
-    pub fn read_now(&self, from_seq: u64, max_bytes: usize) -> Result<StoredBatch, StoreError> {
-        read_request(&self.path, &self.request(from_seq, max_bytes))
-    }
-
-    fn request(&self, from_seq: u64, max_bytes: usize) -> Request {
+    fn request(&self, seqs: Range<u64>, max_bytes: usize) -> Request {
         let state = self.state();
         Request {
-            hint: mark_before(&state.marks, from_seq),
-            from_seq,
-            limit_seq: state.next_seq,
+            hint: mark_before(&state.marks, seqs.start),
+            from_seq: seqs.start,
+            limit_seq: state.next_seq.min(seqs.end),
             last_seq: 0,
             max_bytes,
             checked: self.damaged,

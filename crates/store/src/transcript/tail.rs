@@ -1,6 +1,6 @@
 //! The last lines of a transcript that is being written, so that who follows it reads no file.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, ops::Range, sync::Arc};
 
 use super::{
     LineBatch,
@@ -40,14 +40,12 @@ impl Tail {
         Some(Self { pieces, size: 0 })
     }
 
-    /// The lines from `from_seq` on, at most `max_bytes` of them, but at least one.
-    pub fn read(&self, from_seq: u64, max_bytes: usize) -> StoredBatch {
+    /// The lines with a number in `seqs`, at most `max_bytes` of them, but at least one if there is one.
+    pub fn read(&self, seqs: Range<u64>, max_bytes: usize) -> StoredBatch {
+        let (first_seq, mut next_seq) = (seqs.start, seqs.start);
         let mut json = vec![b'['];
-        let mut next_seq = from_seq;
-        for (seq, line) in self.pieces.iter().flat_map(Piece::lines) {
-            if seq < from_seq {
-                continue;
-            }
+        let lines = self.pieces.iter().flat_map(Piece::lines);
+        for (seq, line) in lines.filter(|(seq, _)| seqs.contains(seq)) {
             if json.len() > 1 {
                 if json.len() + line.len() > max_bytes {
                     break;
@@ -58,7 +56,7 @@ impl Tail {
             next_seq = seq + 1;
         }
         json.push(b']');
-        StoredBatch { json: text(json), first_seq: from_seq, next_seq, count: next_seq - from_seq }
+        StoredBatch { json: text(json), first_seq, next_seq, count: next_seq - first_seq }
     }
 }
 
@@ -106,10 +104,12 @@ mod tests {
         }
         assert!(tail.from(2).is_none(), "line 2 is only in the file");
         for from in 3..=8 {
-            let read = tail.from(from).unwrap().read(from, usize::MAX);
-            assert_eq!(numbers(&read), (from..8).collect::<Vec<_>>());
+            for end in [from, 7, u64::MAX] {
+                let read = tail.from(from).unwrap().read(from..end, usize::MAX);
+                assert_eq!(numbers(&read), (from..end.min(8)).collect::<Vec<_>>());
+            }
         }
-        let one = tail.from(4).unwrap().read(4, 1);
+        let one = tail.from(4).unwrap().read(4..8, 1);
         assert_eq!(numbers(&one), [4], "at least one, however small the limit");
     }
 
@@ -122,6 +122,6 @@ mod tests {
         assert!(tail.size <= KEPT && tail.from(20).is_some() && tail.from(1).is_none());
         tail.push(&batch(21, 1, KEPT));
         assert_eq!(tail.pieces.len(), 1);
-        assert_eq!(numbers(&tail.from(21).unwrap().read(21, 1)), [21]);
+        assert_eq!(numbers(&tail.from(21).unwrap().read(21..22, 1)), [21]);
     }
 }
