@@ -6,7 +6,10 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use ts_rs::TS;
 
-use crate::{RunId, RunOutcome, RunPhase, RuntimeStatus};
+use crate::{
+    AnsweredBy, ModelStep, PermissionDecision, PermissionRequest, PlanEntry, Question, RunId,
+    RunOutcome, RunPhase, RuntimeStatus, ToolCall, ToolDecision, ToolResult,
+};
 
 /// One event as it is stored and sent: one line of a transcript.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
@@ -182,7 +185,7 @@ pub enum AgentEvent {
     Unknown,
 }
 
-fn is_false(value: &bool) -> bool {
+pub(crate) fn is_false(value: &bool) -> bool {
     !*value
 }
 
@@ -234,213 +237,6 @@ pub enum Delivery {
     Steer,
     #[serde(other)]
     Unknown,
-}
-
-/// What a tool does, for the icon and the words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
-#[ts(export_to = "contract.ts")]
-pub enum ToolKind {
-    Read,
-    Edit,
-    Run,
-    Search,
-    Fetch,
-    Plan,
-    /// A sub-agent.
-    Agent,
-    #[serde(other)]
-    Other,
-}
-
-/// The agent uses a tool.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export_to = "contract.ts")]
-pub struct ToolCall {
-    pub id: String,
-    /// The runtime's name of the tool.
-    pub name: String,
-    pub kind: ToolKind,
-    /// One line: the path, the command, the pattern.
-    pub title: String,
-    #[ts(type = "unknown")]
-    pub input: Value,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parent: Option<String>,
-}
-
-/// What came of a tool call.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export_to = "contract.ts")]
-pub struct ToolResult {
-    /// Of its call.
-    pub id: String,
-    pub text: String,
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub is_error: bool,
-    /// The edit as hunks, for tools that change files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub edit: Option<EditDiff>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parent: Option<String>,
-}
-
-/// What a model answered to one request, in its provider's own words. The next request repeats the
-/// items as they are: signatures and encrypted thoughts in them are lost otherwise. A step is
-/// committed by this event; a tool of it runs only once it is stored.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export_to = "contract.ts")]
-pub struct ModelStep {
-    /// `openai-responses`, `openai-chat`, `gemini`: how `items` are to be read.
-    pub dialect: String,
-    /// Whose opaque items these are; they are worth nothing to another model.
-    pub model: String,
-    #[ts(type = "unknown[]")]
-    pub items: Vec<Value>,
-}
-
-/// How a tool call was judged before it ran.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export_to = "contract.ts")]
-pub struct ToolDecision {
-    pub tool_call: String,
-    pub verdict: ToolVerdict,
-    /// One clause: the rule as it is written, or the mode.
-    pub reason: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
-#[ts(export_to = "contract.ts")]
-pub enum ToolVerdict {
-    Allowed,
-    Asked,
-    #[serde(other)]
-    Denied,
-}
-
-/// What an edit changed in one file.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export_to = "contract.ts")]
-pub struct EditDiff {
-    pub path: String,
-    pub created: bool,
-    pub hunks: Vec<Hunk>,
-}
-
-/// A hunk of a unified diff; `lines` begin with ` `, `+` or `-`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export_to = "contract.ts")]
-pub struct Hunk {
-    pub old_start: u32,
-    pub old_lines: u32,
-    pub new_start: u32,
-    pub new_lines: u32,
-    pub lines: Vec<String>,
-}
-
-/// A step of the agent's plan.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export_to = "contract.ts")]
-pub struct PlanEntry {
-    pub text: String,
-    pub state: PlanState,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
-#[ts(export_to = "contract.ts")]
-pub enum PlanState {
-    Pending,
-    InProgress,
-    #[serde(other)]
-    Done,
-}
-
-/// The agent wants leave for something. The whole of `input` is shown to the person.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export_to = "contract.ts")]
-pub struct PermissionRequest {
-    /// The runtime's id of the request.
-    pub request: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tool_call: Option<String>,
-    pub tool: String,
-    pub kind: ToolKind,
-    /// The whole command, the path, or what else is asked for; never shortened.
-    pub title: String,
-    #[ts(type = "unknown")]
-    pub input: Value,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
-    /// Why it is not allowed already.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub why: Option<String>,
-    /// For the approval of a plan: the plan, as Markdown.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub plan: Option<String>,
-    /// When it denies itself. Set by the engine.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<DateTime<Utc>>,
-    /// The rules that would allow just this in every run of the project, where rules can say it. Set by
-    /// the engine.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[ts(as = "Option<Vec<String>>", optional)]
-    pub always: Vec<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
-#[ts(export_to = "contract.ts")]
-pub enum PermissionDecision {
-    Allow,
-    #[serde(other)]
-    Deny,
-}
-
-/// Who gave an answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "snake_case")]
-#[ts(export_to = "contract.ts")]
-pub enum AnsweredBy {
-    User,
-    /// The answer that was chosen for the whole run at its start.
-    Policy,
-    /// Nobody answered in time.
-    Expiry,
-    /// The agent took the request back, or the run ended.
-    Withdrawn,
-    #[serde(other)]
-    Unknown,
-}
-
-/// The agent asks the person something.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export_to = "contract.ts")]
-pub struct Question {
-    pub request: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tool_call: Option<String>,
-    pub questions: Vec<QuestionItem>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<DateTime<Utc>>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export_to = "contract.ts")]
-pub struct QuestionItem {
-    pub header: String,
-    pub question: String,
-    pub multi_select: bool,
-    pub options: Vec<QuestionOption>,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, TS)]
-#[ts(export_to = "contract.ts")]
-pub struct QuestionOption {
-    pub label: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
 }
 
 /// Tokens and money of a run. Input tokens do not include the cached ones.

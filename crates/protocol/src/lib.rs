@@ -7,6 +7,7 @@
 //! - Times are UTC, RFC 3339 on the wire; money is whole micro-dollars; sizes are bytes.
 //! - TypeScript of every type here is generated into `ui/src/contract/` (`cargo xtask generate`).
 
+mod ask;
 mod commands;
 mod error;
 mod event;
@@ -16,7 +17,9 @@ mod model;
 mod models;
 mod outcome;
 mod status;
+mod tool;
 
+pub use ask::*;
 pub use commands::*;
 pub use error::*;
 pub use event::*;
@@ -26,6 +29,7 @@ pub use model::*;
 pub use models::*;
 pub use outcome::*;
 pub use status::*;
+pub use tool::*;
 
 /// Version of the transcript's line format; the first line of every transcript names it.
 pub const TRANSCRIPT_FORMAT: u32 = 1;

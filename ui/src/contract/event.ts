@@ -1,6 +1,12 @@
 // Generated from crates/protocol by `cargo xtask generate`. Do not edit.
 
 import type {
+  AnsweredBy,
+  PermissionDecision,
+  PermissionRequest,
+  Question,
+} from './ask';
+import type {
   RunId,
 } from './ids';
 import type {
@@ -10,6 +16,13 @@ import type {
   RunPhase,
   RuntimeStatus,
 } from './status';
+import type {
+  ModelStep,
+  PlanEntry,
+  ToolCall,
+  ToolDecision,
+  ToolResult,
+} from './tool';
 
 /**
  * What happened in a run.
@@ -53,11 +66,6 @@ context_used?: number, } | { "type": "rate_limit" } & RateLimit | { "type": "tur
 ok: boolean, reason?: string | null, } | { "type": "worktree" } & WorktreeMade | { "type": "changes", files: Array<FileChange>, } | { "type": "gate", name: string, state: GateState, output?: string | null, } | { "type": "checkpoint", commit: string, label: string, } | { "type": "warning", code: string, message: string, } | { "type": "error", code: string, message: string, hint?: string | null, } | { "type": "notice", stream: Stream, text: string, } | { "type": "raw", kind: string, value: unknown, } | { "type": "done", outcome: RunOutcome, } | { "type": "unknown" };
 
 /**
- * Who gave an answer.
- */
-export type AnsweredBy = "user" | "policy" | "expiry" | "withdrawn" | "unknown";
-
-/**
  * Who pays for a session.
  */
 export type Billing = "subscription" | "api_key" | "free" | "unknown";
@@ -70,11 +78,6 @@ export type CostSource = "reported" | "estimated" | "unknown";
  * How a message reaches the agent.
  */
 export type Delivery = "prompt" | "queue" | "steer" | "unknown";
-
-/**
- * What an edit changed in one file.
- */
-export type EditDiff = { path: string, created: boolean, hunks: Array<Hunk>, };
 
 /**
  * One event as it is stored and sent: one line of a transcript.
@@ -103,74 +106,6 @@ old_path?: string | null,
 added: number, removed: number, binary?: boolean, };
 
 export type GateState = "running" | "passed" | "failed";
-
-/**
- * A hunk of a unified diff; `lines` begin with ` `, `+` or `-`.
- */
-export type Hunk = { old_start: number, old_lines: number, new_start: number, new_lines: number, lines: Array<string>, };
-
-/**
- * What a model answered to one request, in its provider's own words. The next request repeats the
- * items as they are: signatures and encrypted thoughts in them are lost otherwise. A step is
- * committed by this event; a tool of it runs only once it is stored.
- */
-export type ModelStep = { 
-/**
- * `openai-responses`, `openai-chat`, `gemini`: how `items` are to be read.
- */
-dialect: string, 
-/**
- * Whose opaque items these are; they are worth nothing to another model.
- */
-model: string, items: unknown[], };
-
-export type PermissionDecision = "allow" | "deny";
-
-/**
- * The agent wants leave for something. The whole of `input` is shown to the person.
- */
-export type PermissionRequest = { 
-/**
- * The runtime's id of the request.
- */
-request: string, tool_call?: string | null, tool: string, kind: ToolKind, 
-/**
- * The whole command, the path, or what else is asked for; never shortened.
- */
-title: string, input: unknown, description?: string | null, 
-/**
- * Why it is not allowed already.
- */
-why?: string | null, 
-/**
- * For the approval of a plan: the plan, as Markdown.
- */
-plan?: string | null, 
-/**
- * When it denies itself. Set by the engine.
- */
-expires_at?: string | null, 
-/**
- * The rules that would allow just this in every run of the project, where rules can say it. Set by
- * the engine.
- */
-always?: Array<string>, };
-
-/**
- * A step of the agent's plan.
- */
-export type PlanEntry = { text: string, state: PlanState, };
-
-export type PlanState = "pending" | "in_progress" | "done";
-
-/**
- * The agent asks the person something.
- */
-export type Question = { request: string, tool_call?: string | null, questions: Array<QuestionItem>, expires_at?: string | null, };
-
-export type QuestionItem = { header: string, question: string, multi_select: boolean, options: Array<QuestionOption>, };
-
-export type QuestionOption = { label: string, description?: string | null, };
 
 /**
  * News of the account's quota.
@@ -217,48 +152,6 @@ export type TokenUsage = { input_tokens: number, output_tokens: number, cache_cr
  * Whole micro-dollars; 0 when unknown (see `cost_source`).
  */
 cost_microdollars: number, cost_source: CostSource, };
-
-/**
- * The agent uses a tool.
- */
-export type ToolCall = { id: string, 
-/**
- * The runtime's name of the tool.
- */
-name: string, kind: ToolKind, 
-/**
- * One line: the path, the command, the pattern.
- */
-title: string, input: unknown, parent?: string | null, };
-
-/**
- * How a tool call was judged before it ran.
- */
-export type ToolDecision = { tool_call: string, verdict: ToolVerdict, 
-/**
- * One clause: the rule as it is written, or the mode.
- */
-reason: string, };
-
-/**
- * What a tool does, for the icon and the words.
- */
-export type ToolKind = "read" | "edit" | "run" | "search" | "fetch" | "plan" | "agent" | "other";
-
-/**
- * What came of a tool call.
- */
-export type ToolResult = { 
-/**
- * Of its call.
- */
-id: string, text: string, is_error?: boolean, 
-/**
- * The edit as hunks, for tools that change files.
- */
-edit?: EditDiff | null, parent?: string | null, };
-
-export type ToolVerdict = "allowed" | "asked" | "denied";
 
 /**
  * A worktree of Musher's own.

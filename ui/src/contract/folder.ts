@@ -2,11 +2,13 @@
 
 import type {
   FileChange,
-  Hunk,
 } from './event';
 import type {
   ProjectId,
 } from './ids';
+import type {
+  Hunk,
+} from './tool';
 
 /**
  * A branch or tag that work can start from.
