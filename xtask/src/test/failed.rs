@@ -1,4 +1,4 @@
-//! The names of the tests that failed, read from what the test programs print.
+//! The names of the tests that failed, at once or for good, read from what the test programs print.
 
 use super::count::without_colours;
 
@@ -19,6 +19,29 @@ pub fn names(output: &str) -> Vec<String> {
     if of_nextest.is_empty() { found(other) } else { of_nextest }
 }
 
+/// Tests that failed and then passed, as nextest names them when it may try again.
+pub fn flaky(output: &str) -> Vec<String> {
+    let lines = output.lines().map(without_colours);
+    let mut names: Vec<String> =
+        lines.filter_map(|line| second_try(line.trim()).map(str::to_owned)).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// `FLAKY 2/2 [   0.039s] (1/2) package::binary name`
+fn second_try(line: &str) -> Option<&str> {
+    let (words, rest) = line.split_once(" [")?;
+    words.starts_with("FLAKY ").then(|| name_behind(rest)).flatten()
+}
+
+/// `   0.039s] (1/2) package::binary name`
+fn name_behind(time: &str) -> Option<&str> {
+    let rest = time.split_once(']')?.1.trim();
+    let counted = rest.strip_prefix('(').and_then(|rest| rest.split_once(") "));
+    Some(counted.map_or(rest, |(_, name)| name).trim())
+}
+
 fn other(line: &str) -> Option<&str> {
     plain(line).or_else(|| vitest(line)).or_else(|| node(line))
 }
@@ -27,9 +50,7 @@ fn other(line: &str) -> Option<&str> {
 fn nextest(line: &str) -> Option<&str> {
     let (word, rest) = line.split_once(" [")?;
     let bad = matches!(word, "FAIL" | "TIMEOUT" | "ABORT" | "LEAK-FAIL") || word.starts_with("SIG");
-    let rest = rest.split_once(']')?.1.trim();
-    let counted = rest.strip_prefix('(').and_then(|rest| rest.split_once(") "));
-    bad.then(|| counted.map_or(rest, |(_, name)| name).trim())
+    bad.then(|| name_behind(rest)).flatten()
 }
 
 /// `test name ... FAILED`
@@ -70,8 +91,19 @@ mod tests {
             ),
             ("ok 1 - fine\nnot ok 2 - the window says why", &["the window says why"]),
             ("14 passed\nNothing FAILED here", &[]),
+            (TRIED_TWICE, &[]),
         ] {
             assert_eq!(names(output), wanted, "{output}");
         }
+    }
+
+    const TRIED_TWICE: &str = "  TRY 1 FAIL [   0.2s] (1/2) a::b shy\n  TRY 2 PASS [   0.2s] (1/2) a::b shy\n  \
+         PASS [   0.1s] (2/2) a::b fine\n  Summary [ 1s] 2 tests run: 2 passed (1 flaky), 0 skipped\n   \
+         FLAKY 2/2 [   0.2s] (1/2) a::b shy";
+
+    #[test]
+    fn what_passed_at_the_second_try_is_named() {
+        assert_eq!(flaky(TRIED_TWICE), ["a::b shy"]);
+        assert_eq!(flaky("PASS [   0.1s] (2/2) a::b fine"), Vec::<String>::new());
     }
 }

@@ -18,6 +18,8 @@ pub struct Session {
     parts: Vec<(String, u64, String)>,
     /// Part and test.
     failed: Vec<String>,
+    /// Part and test; it passed at the second try.
+    flaky: Vec<String>,
     logs: PathBuf,
 }
 
@@ -25,8 +27,9 @@ impl Session {
     pub fn new() -> Result<Self> {
         let logs = place::target().join("test-logs");
         fs::create_dir_all(&logs).with_context(|| format!("making {}", logs.display()))?;
-        let total = Count::default();
-        Ok(Self { began: Instant::now(), total, parts: Vec::new(), failed: Vec::new(), logs })
+        let (total, parts) = (Count::default(), Vec::new());
+        let (failed, flaky) = (Vec::new(), Vec::new());
+        Ok(Self { began: Instant::now(), total, parts, failed, flaky, logs })
     }
 
     /// A check that counts as one test. Whether it passed.
@@ -66,6 +69,8 @@ impl Session {
             }
             self.failed.extend(names.into_iter().map(|name| format!("{title}: {name}")));
         }
+        let flaky = failed::flaky(&output).into_iter();
+        self.flaky.extend(flaky.map(|name| format!("{title}: {name}")));
         if ended_well && count.passed == 0 {
             println!("No test ran here.");
         }
@@ -86,6 +91,10 @@ impl Session {
         println!("\n=== All parts, {} s", self.began.elapsed().as_secs());
         for (title, seconds, said) in &self.parts {
             println!("{seconds:>5} s  {title}: {said}");
+        }
+        if !self.flaky.is_empty() {
+            let names = self.flaky.join("\n  ");
+            println!("\nPassed only at the second try, which is a fault to be found:\n  {names}");
         }
         let Count { passed, failed } = self.total;
         let count = format!("{passed} passed, {failed} failed");
