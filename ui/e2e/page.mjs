@@ -142,6 +142,21 @@ export async function addRepository(page, path) {
   await id(page, 'runtime').waitFor({ state: 'attached' });
 }
 
+/** The page with the one project that most worlds have. */
+export async function openAtlas({ world, open }, look) {
+  const repository = await world.repository('atlas');
+  const page = await open(look);
+  await addRepository(page, repository);
+  return { page, repository };
+}
+
+/** Chooses a model of a server in New story. */
+export async function chooseModel(page, server, model) {
+  await id(page, 'runtime').selectOption('openai');
+  await id(page, 'address').fill(server.base);
+  await id(page, 'model').fill(model);
+}
+
 /** Starts a story with the demo agent in the project that is shown. */
 export async function startStory(page, prompt, mode = 'ask') {
   await id(page, 'runtime').selectOption('demo');

@@ -1,10 +1,9 @@
 // A page is only a view: it can be closed, loaded again or opened twice.
 import assert from 'node:assert/strict';
-import { addRepository, card, done, id, row, says, scenario, startStory } from './page.mjs';
+import { card, done, id, openAtlas, row, says, scenario, startStory } from './page.mjs';
 
 scenario('a page that is loaded again loses nothing', async ({ world, open }) => {
-  const page = await open();
-  await addRepository(page, await world.repository('atlas'));
+  const { page } = await openAtlas({ world, open });
   await startStory(page, 'Write a file [[script:edit]]');
   await card(page).waitFor();
   assert.ok(!page.url().includes('token'), 'the token leaves the address bar');
@@ -20,8 +19,7 @@ scenario('a page that is loaded again loses nothing', async ({ world, open }) =>
 });
 
 scenario('answered in one page, gone in the other', async ({ world, open }) => {
-  const one = await open();
-  await addRepository(one, await world.repository('atlas'));
+  const { page: one } = await openAtlas({ world, open });
   await startStory(one, 'Write a file [[script:edit]]');
   const two = await open({ theme: 'light' });
   await row(two, 'waiting_permission').click();

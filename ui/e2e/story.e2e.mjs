@@ -3,10 +3,10 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
-  addRepository,
   card,
   done,
   id,
+  openAtlas,
   pressUntil,
   row,
   say,
@@ -17,8 +17,7 @@ import {
 } from './page.mjs';
 
 scenario('a change that is denied does not happen', async ({ world, open }) => {
-  const page = await open();
-  await addRepository(page, await world.repository('atlas'));
+  const { page } = await openAtlas({ world, open });
   await startStory(page, 'Write a file [[script:edit]]');
   await card(page).waitFor();
   await pressUntil(page, 'd', card(page));
@@ -31,8 +30,7 @@ scenario('a change that is denied does not happen', async ({ world, open }) => {
 });
 
 scenario('stopped with Esc, then talked on in the same session', async ({ world, open }) => {
-  const page = await open();
-  await addRepository(page, await world.repository('atlas'));
+  const { page } = await openAtlas({ world, open });
   await startStory(page, 'Talk without end [[script:slow]]');
   await says(page, /Slow words/);
   await id(page, 'transcript').focus();
@@ -55,8 +53,7 @@ scenario('stopped with Esc, then talked on in the same session', async ({ world,
 });
 
 scenario('one message waits for the end of the turn, one steers it', async ({ world, open }) => {
-  const page = await open();
-  await addRepository(page, await world.repository('atlas'));
+  const { page } = await openAtlas({ world, open });
   await startStory(page, 'Small steps [[script:steer times=20]]');
   await says(page, 'Working in small steps.');
   await say(page, 'when you are done', 'queue');
@@ -74,8 +71,7 @@ scenario('one message waits for the end of the turn, one steers it', async ({ wo
 });
 
 scenario('a question is answered by a number key', async ({ world, open }) => {
-  const page = await open();
-  await addRepository(page, await world.repository('atlas'));
+  const { page } = await openAtlas({ world, open });
   await startStory(page, 'Ask me [[script:question]]');
   await id(page, 'question').waitFor();
   await shoot(page, 'question');
@@ -86,8 +82,7 @@ scenario('a question is answered by a number key', async ({ world, open }) => {
 });
 
 scenario('a plan is sent back, the next one approved and carried out', async ({ world, open }) => {
-  const page = await open();
-  await addRepository(page, await world.repository('atlas'));
+  const { page } = await openAtlas({ world, open });
   await startStory(page, 'Plan it [[script:plan_approval]]', 'plan');
   await page.getByRole('heading', { name: 'Has a plan' }).waitFor();
   await shoot(page, 'plan');

@@ -17,6 +17,7 @@ import { dirname, join, resolve } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { modelServer } from './model-server.mjs';
 
 const run = promisify(execFile);
 const UI = resolve(fileURLToPath(import.meta.url), '../..');
@@ -30,6 +31,7 @@ export const SOON = 30_000;
 export class World {
   #serve = null;
   #said = '';
+  #models = [];
   left = [];
 
   constructor() {
@@ -100,6 +102,13 @@ export class World {
     return body;
   }
 
+  /** A model server of this world, see `model-server.mjs`. */
+  async modelServer(script) {
+    const server = await modelServer(script);
+    this.#models.push(server);
+    return server;
+  }
+
   /** `musher` on the same data directory. */
   async musher(...args) {
     const options = { env: this.env, maxBuffer: 256 * 1024 * 1024 };
@@ -157,6 +166,7 @@ export class World {
       if (this.#serve) await this.#stopAgents();
     } finally {
       await this.#ended('SIGTERM');
+      for (const server of this.#models) server.close();
       this.left = await this.#killLeft();
       rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 });
     }

@@ -1,15 +1,14 @@
-import { render, screen, waitFor } from '@testing-library/svelte';
+import { screen, waitFor } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { AgentEvent, FolderReport, PermissionRequest } from '../src/contract/contract';
 import { FakeHost, fault } from '../src/host/fake/fake';
 import { result, tool } from '../src/host/fake/make';
-import App from '../src/parts/App.svelte';
-import { AppState } from '../src/state/app.svelte';
 import { askedOf } from '../src/words/asked';
 import { named, refusals } from '../src/words/folders';
 import { partsOf } from '../src/words/signs';
 import { resultNote, verbOf } from '../src/words/tools';
+import { called, openAtlas } from './page';
 
 const request = (more: Partial<PermissionRequest>): PermissionRequest => ({
   request: 'q',
@@ -24,16 +23,7 @@ const ASK: AgentEvent = {
   ...request({ tool: 'Bash', kind: 'run', title: 'make', input: { command: 'make' } }),
 };
 const settle = () => new Promise((resolve) => setTimeout(resolve, 450));
-const answers = (host: FakeHost) =>
-  host.calls.filter((call) => call.name === 'run_answer').map((call) => call.params);
-
-async function open(host: FakeHost): Promise<AppState> {
-  host.projects = [{ id: 'api', name: 'api', root: '/x/api', added_at: '2026-01-01T00:00:00Z' }];
-  const app = new AppState(host);
-  await app.start();
-  render(App, { app });
-  return app;
-}
+const answers = (host: FakeHost) => called(host, 'run_answer');
 
 describe('what is unseen in a text', () => {
   it('is named, and the parts joined are the text', () => {
@@ -122,7 +112,7 @@ describe('a command that does not fit', () => {
     });
     const host = new FakeHost();
     host.add({ id: 'r', story: 's', phase: 'waiting_permission', waiting: 1 }, [ASK]);
-    const app = await open(host);
+    const app = await openAtlas(host);
     app.openStory('s');
     const box = await screen.findByTestId('read-box');
     box.scrollBy = () => undefined;
@@ -148,7 +138,7 @@ describe('the overview', () => {
     const host = new FakeHost();
     for (const id of ['one', 'two'])
       host.add({ id, story: `s-${id}`, title: id, phase: 'waiting_permission', waiting: 1 }, [ASK]);
-    const app = await open(host);
+    const app = await openAtlas(host);
     app.go({ kind: 'overview' });
     expect(await screen.findAllByTestId('waiting-ask')).toHaveLength(2);
     await settle();
@@ -169,7 +159,7 @@ describe('the overview', () => {
     host.add({ id: 'r', story: 's', phase: 'waiting_permission', waiting: 1 }, [
       { type: 'permission_request', ...request({ kind: 'run', title: long, input: {} }) },
     ]);
-    const app = await open(host);
+    const app = await openAtlas(host);
     app.go({ kind: 'overview' });
     await screen.findByText(/Open to see it/);
     expect(screen.queryByTestId('allow')).toBeNull();
@@ -216,7 +206,7 @@ describe('folders that are refused', () => {
 
   it('never take the window: three notes are seen, and Esc puts all away', async () => {
     const host = new FakeHost();
-    const app = await open(host);
+    const app = await openAtlas(host);
     for (let at = 0; at < 9; at += 1) app.note({ level: 'error', text: `Note ${at}.` });
     await screen.findByText('6 more');
     expect(screen.getAllByRole('alert')).toHaveLength(3);
@@ -227,7 +217,7 @@ describe('folders that are refused', () => {
   it('a path that was corrected is looked at again, however fast Enter came', async () => {
     const host = new FakeHost();
     host.folders.set('/x/on', report('/x/on'));
-    const app = await open(host);
+    const app = await openAtlas(host);
     app.floating = { kind: 'folder' };
     const user = userEvent.setup();
     await user.type(await screen.findByTestId('folder-path'), '/x/on');
@@ -240,7 +230,7 @@ describe('folders that are refused', () => {
 
   it('a look that fails says its next step', async () => {
     const host = new FakeHost();
-    const app = await open(host);
+    const app = await openAtlas(host);
     const real = host.call.bind(host);
     host.call = (name, params) =>
       name === 'folder_inspect'
@@ -285,7 +275,7 @@ it('a worktree that is gone has no composer and nothing to remove', async () => 
     name === 'worktree_changes'
       ? Promise.reject(fault('not_found', 'The worktree /x is gone.', 'Start a new story.'))
       : real(name, params);
-  const app = await open(host);
+  const app = await openAtlas(host);
   app.openStory('s');
   await screen.findByTestId('gone');
   expect(screen.queryByTestId('composer-input')).toBeNull();

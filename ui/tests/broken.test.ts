@@ -1,11 +1,10 @@
-import { render, screen, waitFor } from '@testing-library/svelte';
+import { screen, waitFor } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
 import { expect, it } from 'vitest';
 import type { AgentEvent } from '../src/contract/contract';
 import { FakeHost } from '../src/host/fake/fake';
 import { tool } from '../src/host/fake/make';
-import App from '../src/parts/App.svelte';
-import { AppState } from '../src/state/app.svelte';
+import { open } from './page';
 
 const SAID: AgentEvent = { type: 'message', id: 'm', text: 'Build it', delivery: 'prompt' };
 /** A newer engine might say this; the card expects a list of hunks. */
@@ -19,9 +18,7 @@ const WELL: AgentEvent = { type: 'tool_result', id: 'c', text: 'written' };
 
 async function story(host: FakeHost, events: AgentEvent[]) {
   const run = host.add({ id: 'run-1', story: 'story-1', title: 'Build' }, events);
-  const app = new AppState(host);
-  await app.start();
-  render(App, { app });
+  const app = await open(host);
   app.openStory('story-1');
   return { app, run };
 }

@@ -1,11 +1,10 @@
-import { render, screen, waitFor } from '@testing-library/svelte';
+import { screen, waitFor } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
 import { describe, expect, it } from 'vitest';
 import type { AgentEvent, FileChange } from '../src/contract/contract';
 import { FakeHost } from '../src/host/fake/fake';
 import { hunk } from '../src/host/fake/make';
-import App from '../src/parts/App.svelte';
-import { AppState } from '../src/state/app.svelte';
+import { openAtlas } from './page';
 
 const MANY = 20_000;
 const files = Array.from({ length: MANY }, (_, at): FileChange => {
@@ -16,12 +15,9 @@ const SAID: AgentEvent = { type: 'message', id: 'm', text: 'Generate', delivery:
 describe('a list of very many changed files', () => {
   it('draws those in sight alone, says how many there are, and is walked by keys', async () => {
     const host = new FakeHost();
-    host.projects = [{ id: 'api', name: 'api', root: '/x/api', added_at: '2026-01-01T00:00:00Z' }];
     const run = host.add({ id: 'r', story: 's' }, [SAID, { type: 'changes', files }]);
     for (const file of files.slice(0, 3)) host.diff(run, file, [hunk(1, 1, ['+one'])]);
-    const app = new AppState(host);
-    await app.start();
-    render(App, { app });
+    const app = await openAtlas(host);
     app.openStory('s');
 
     await screen.findByText(/^20\s000 changed files$/);

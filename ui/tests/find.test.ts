@@ -1,12 +1,11 @@
-import { render, screen, waitFor } from '@testing-library/svelte';
+import { screen, waitFor } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
 import { describe, expect, it } from 'vitest';
 import type { AgentEvent } from '../src/contract/contract';
 import { FakeHost } from '../src/host/fake/fake';
 import { tool } from '../src/host/fake/make';
-import App from '../src/parts/App.svelte';
-import { AppState } from '../src/state/app.svelte';
 import { textOf, times } from '../src/words/find';
+import { open } from './page';
 
 const text = (block: string, words: string): AgentEvent => ({ type: 'text', block, text: words });
 const EVENTS: AgentEvent[] = [
@@ -17,12 +16,10 @@ const EVENTS: AgentEvent[] = [
   text('b', 'Done.'),
 ];
 
-async function open(): Promise<FakeHost> {
+async function openStory(): Promise<FakeHost> {
   const host = new FakeHost();
   host.add({ id: 'run-1', story: 'story-1', title: 'Mend', phase: 'running' }, EVENTS);
-  const app = new AppState(host);
-  await app.start();
-  render(App, { app });
+  const app = await open(host);
   app.openStory('story-1');
   await screen.findByText('Done.');
   return host;
@@ -31,7 +28,7 @@ const count = () => screen.getByTestId('find-count').textContent;
 
 describe('the search in a conversation', () => {
   it('counts matches anywhere, goes round, and Esc ends it and not the agent', async () => {
-    const host = await open();
+    const host = await openStory();
     const user = userEvent.setup();
     await user.keyboard('{Control>}f{/Control}');
     const field = await screen.findByTestId('find-input');
@@ -54,7 +51,7 @@ describe('the search in a conversation', () => {
   });
 
   it('counts what comes while it is open', async () => {
-    const host = await open();
+    const host = await openStory();
     const user = userEvent.setup();
     await user.keyboard('{Control>}f{/Control}');
     await user.keyboard('done');

@@ -1,18 +1,11 @@
-import { render, screen, waitFor, within } from '@testing-library/svelte';
+import { screen, waitFor, within } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
 import { describe, expect, it } from 'vitest';
 import type { AgentEvent } from '../src/contract/contract';
 import { FakeHost, fault, type FakeRun } from '../src/host/fake/fake';
 import { tool } from '../src/host/fake/make';
-import App from '../src/parts/App.svelte';
-import { AppState } from '../src/state/app.svelte';
+import { called, open, PROJECT } from './page';
 
-const PROJECT = {
-  id: 'api',
-  name: 'atlas-api',
-  root: '/home/ada/atlas-api',
-  added_at: '2026-01-01T00:00:00Z',
-};
 const ASK: AgentEvent = {
   type: 'permission_request',
   request: 'q',
@@ -24,13 +17,6 @@ const ASK: AgentEvent = {
 };
 const SAID: AgentEvent = { type: 'message', id: 'm', text: 'Build it', delivery: 'prompt' };
 
-async function open(host: FakeHost): Promise<AppState> {
-  const app = new AppState(host);
-  await app.start();
-  render(App, { app });
-  return app;
-}
-
 function asking(host: FakeHost, id = 'run-1'): FakeRun {
   return host.add(
     { id, story: `story-${id}`, title: `Work of ${id}`, phase: 'waiting_permission', waiting: 1 },
@@ -38,8 +24,6 @@ function asking(host: FakeHost, id = 'run-1'): FakeRun {
   );
 }
 
-const called = (host: FakeHost, name: string) =>
-  host.calls.filter((call) => call.name === name).map((call) => call.params);
 /** Longer than a card refuses keys that were meant for what was there before. */
 const settle = () => new Promise((resolve) => setTimeout(resolve, 450));
 

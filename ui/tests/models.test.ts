@@ -1,29 +1,13 @@
-import { render, screen, waitFor, within } from '@testing-library/svelte';
+import { screen, waitFor, within } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
 import axe from 'axe-core';
 import { describe, expect, it } from 'vitest';
 import { FakeHost } from '../src/host/fake/fake';
-import App from '../src/parts/App.svelte';
-import { AppState } from '../src/state/app.svelte';
 import { keyWords, listedWords } from '../src/words/models';
+import { called, openAtlas } from './page';
 
-const PROJECT = {
-  id: 'api',
-  name: 'atlas-api',
-  root: '/home/ada/atlas-api',
-  added_at: '2026-01-01T00:00:00Z',
-};
 const KEY = 'sk-canary-77aa01';
 
-async function open(host: FakeHost): Promise<AppState> {
-  host.projects = [PROJECT];
-  const app = new AppState(host);
-  await app.start();
-  render(App, { app });
-  return app;
-}
-const called = (host: FakeHost, name: string) =>
-  host.calls.filter((call) => call.name === name).map((call) => call.params);
 const place = (name: string) =>
   waitFor(() => {
     const found = screen
@@ -38,7 +22,7 @@ describe('a key', () => {
   it('is saved, is nowhere on the page afterwards, and is forgotten', async () => {
     const host = new FakeHost();
     const user = userEvent.setup();
-    const app = await open(host);
+    const app = await openAtlas(host);
     app.floating = { kind: 'models' };
     const openai = await place('openai');
     const field = openai.getByTestId('key-field') as HTMLInputElement;
@@ -62,7 +46,7 @@ describe('a key', () => {
     const host = new FakeHost();
     host.keychain = false;
     const user = userEvent.setup();
-    (await open(host)).floating = { kind: 'models' };
+    (await openAtlas(host)).floating = { kind: 'models' };
     const openai = await place('openai');
     await user.type(openai.getByTestId('key-field'), `${KEY}{Enter}`);
     expect((await openai.findByRole('alert')).textContent).toContain('no keychain');
@@ -75,7 +59,7 @@ describe('a key', () => {
   it('makes what was found out with another one void', async () => {
     const host = new FakeHost();
     const user = userEvent.setup();
-    const app = await open(host);
+    const app = await openAtlas(host);
     app.floating = { kind: 'models' };
     const gemini = await place('gemini');
     await user.click(gemini.getByTestId('probe'));
@@ -91,7 +75,7 @@ describe('a model server', () => {
     const host = new FakeHost();
     host.keys.set('openai', 'keychain');
     const user = userEvent.setup();
-    (await open(host)).floating = { kind: 'models' };
+    (await openAtlas(host)).floating = { kind: 'models' };
     const openai = await place('openai');
     expect(called(host, 'endpoint_probe')).toEqual([]);
     expect(called(host, 'find_local_endpoints')).toEqual([]);
@@ -108,7 +92,7 @@ describe('a model server', () => {
   it('of this machine fills the new story with one click', async () => {
     const host = new FakeHost();
     const user = userEvent.setup();
-    const app = await open(host);
+    const app = await openAtlas(host);
     app.floating = { kind: 'models' };
     await user.click(await screen.findByTestId('look-local'));
     const [first] = await screen.findAllByTestId('use-local');
@@ -139,7 +123,7 @@ describe('a model server', () => {
   it('by its address gets a key of its own and says why it does not answer', async () => {
     const host = new FakeHost();
     const user = userEvent.setup();
-    (await open(host)).floating = { kind: 'models' };
+    (await openAtlas(host)).floating = { kind: 'models' };
     await user.type(await screen.findByTestId('other-address'), 'http://far.example/v1/');
     const far = await place('http://far.example/v1');
     await user.click(far.getByTestId('probe'));
@@ -153,7 +137,7 @@ describe('a model server', () => {
   it('lists its models in the new story, with what is known of them', async () => {
     const host = new FakeHost();
     const user = userEvent.setup();
-    await open(host);
+    await openAtlas(host);
     await user.selectOptions(await screen.findByTestId('runtime'), 'openai');
     expect(screen.getByTestId('open-models').textContent).toBe('Give it a key');
     expect((screen.getByTestId('list-models') as HTMLButtonElement).disabled).toBe(true);
@@ -170,7 +154,7 @@ describe('a model server', () => {
 it('has nothing in the dialog that axe finds serious', async () => {
   const host = new FakeHost();
   const user = userEvent.setup();
-  (await open(host)).floating = { kind: 'models' };
+  (await openAtlas(host)).floating = { kind: 'models' };
   await user.click((await place('gemini')).getByTestId('probe'));
   await user.click(screen.getByTestId('look-local'));
   await screen.findAllByTestId('use-local');

@@ -1,18 +1,15 @@
-import { render, screen, waitFor } from '@testing-library/svelte';
+import { screen, waitFor } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
 import { describe, expect, it } from 'vitest';
 import type { RemovalRefusal, RunSummary } from '../src/contract/contract';
 import { FakeHost } from '../src/host/fake/fake';
-import App from '../src/parts/App.svelte';
-import { AppState } from '../src/state/app.svelte';
+import { called, open } from './page';
 
 const OVER: Partial<RunSummary> = { phase: 'done', outcome: { reason: 'completed' } };
 
-async function open(host: FakeHost, summary: Partial<RunSummary> = OVER) {
+async function askRemoval(host: FakeHost, summary: Partial<RunSummary> = OVER) {
   host.add({ id: 'run-1', story: 'story-1', title: 'Build', worktree: '/w/build', ...summary });
-  const app = new AppState(host);
-  await app.start();
-  render(App, { app });
+  const app = await open(host);
   app.openStory('story-1');
   const user = userEvent.setup();
   await user.click(await screen.findByTestId('story-menu'));
@@ -23,13 +20,12 @@ async function open(host: FakeHost, summary: Partial<RunSummary> = OVER) {
 function refuse(host: FakeHost, refusals: RemovalRefusal[]) {
   host.removals[0] = { removed: false, refusals, rescue_ref: null, sentence: 'No.' };
 }
-const removals = (host: FakeHost) =>
-  host.calls.filter((call) => call.name === 'worktree_remove').map((call) => call.params);
+const removals = (host: FakeHost) => called(host, 'worktree_remove');
 
 describe('removing a worktree', () => {
   it('asks first, and the key that lies ready keeps it', async () => {
     const host = new FakeHost();
-    const user = await open(host);
+    const user = await askRemoval(host);
     expect(document.activeElement?.textContent).toContain('Back');
     expect(removals(host)).toEqual([]);
     await user.click(screen.getByTestId('remove'));
@@ -45,7 +41,7 @@ describe('removing a worktree', () => {
     ]);
     const kept = 'The worktree was removed. What it held is kept in `refs/musher/rescue/a`.';
     host.removals[1] = { removed: true, refusals: [], rescue_ref: 'a', sentence: kept };
-    const user = await open(host);
+    const user = await askRemoval(host);
     await user.click(screen.getByTestId('remove'));
     const reasons = await screen.findByTestId('reasons');
     expect(reasons.textContent).toContain('1 file that git does not know');
@@ -64,7 +60,7 @@ describe('removing a worktree', () => {
       { reason: 'tracked_changes', files: ['a'] },
       { reason: 'process_inside', pid: 7, name: 'vim' },
     ]);
-    const user = await open(host);
+    const user = await askRemoval(host);
     await user.click(screen.getByTestId('remove'));
     await screen.findByText(/The program vim/);
     expect(screen.queryByTestId('remove-force')).toBeNull();
@@ -72,7 +68,7 @@ describe('removing a worktree', () => {
 
   it('is not offered while an agent works in it', async () => {
     const host = new FakeHost();
-    await open(host, { phase: 'running' });
+    await askRemoval(host, { phase: 'running' });
     screen.getByText('An agent works in it. Stop it first.');
     expect(screen.queryByTestId('remove')).toBeNull();
   });
@@ -80,9 +76,7 @@ describe('removing a worktree', () => {
 
 it('the doctor says what it found, with the next step', async () => {
   const host = new FakeHost();
-  const app = new AppState(host);
-  await app.start();
-  render(App, { app });
+  await open(host);
   await userEvent.setup().click(await screen.findByTestId('open-doctor'));
   await screen.findByText('git 2.47.1 is installed.');
   screen.getByText('All that Musher needs is here');

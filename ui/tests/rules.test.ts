@@ -1,28 +1,11 @@
-import { render, screen, waitFor, within } from '@testing-library/svelte';
+import { screen, waitFor, within } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
 import axe from 'axe-core';
 import { describe, expect, it } from 'vitest';
 import { FakeHost, fakeRule } from '../src/host/fake/fake';
-import App from '../src/parts/App.svelte';
-import { AppState } from '../src/state/app.svelte';
 import { lineOf } from '../src/words/rules';
+import { called, openAtlas } from './page';
 
-const PROJECT = {
-  id: 'api',
-  name: 'atlas-api',
-  root: '/home/ada/atlas-api',
-  added_at: '2026-01-01T00:00:00Z',
-};
-
-async function open(host: FakeHost): Promise<AppState> {
-  host.projects = [PROJECT];
-  const app = new AppState(host);
-  await app.start();
-  render(App, { app });
-  return app;
-}
-const called = (host: FakeHost, name: string) =>
-  host.calls.filter((call) => call.name === name).map((call) => call.params);
 const rows = () => screen.findAllByTestId('rule');
 
 describe('the rules of a project', () => {
@@ -30,7 +13,7 @@ describe('the rules of a project', () => {
     const host = new FakeHost();
     host.rules = [fakeRule('deny read .env'), fakeRule('deny fetch *.example.org')];
     const user = userEvent.setup();
-    await open(host);
+    await openAtlas(host);
     await user.click(screen.getByTestId('open-rules'));
     const [first, second] = await rows();
     expect(first?.textContent).toContain('.env may never be read.');
@@ -56,7 +39,7 @@ describe('the rules of a project', () => {
   });
 
   it('can be read by everybody, and an empty list says what that means', async () => {
-    const app = await open(new FakeHost());
+    const app = await openAtlas(new FakeHost());
     app.floating = { kind: 'rules', project: 'api' };
     await screen.findByTestId('no-rules');
     const found = await axe.run(screen.getByTestId('rules'), {
@@ -84,7 +67,7 @@ describe('a permission', () => {
   async function asked(always: string[]) {
     const host = new FakeHost();
     const run = host.add({ id: 'run-1', story: 'story-1', project: 'api', phase: 'running' });
-    const app = await open(host);
+    const app = await openAtlas(host);
     app.openStory('story-1');
     host.push(run, asks(always), { phase: 'waiting_permission', waiting: 1 });
     await screen.findByTestId('allow');
@@ -118,7 +101,7 @@ describe('what is wished of a model', () => {
   async function wished(fill: (user: ReturnType<typeof userEvent.setup>) => Promise<void>) {
     const host = new FakeHost();
     const user = userEvent.setup();
-    await open(host);
+    await openAtlas(host);
     await user.selectOptions(await screen.findByTestId('runtime'), 'openai');
     await user.type(screen.getByTestId('address'), 'http://127.0.0.1:1/v1');
     await user.click(screen.getByTestId('more-wishes'));

@@ -1,16 +1,15 @@
-import { render, screen, waitFor } from '@testing-library/svelte';
+import { screen, waitFor } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
+import type { AppState } from '../src/state/app.svelte';
 import { describe, expect, it } from 'vitest';
 import { FakeHost, fault, type FakeRun } from '../src/host/fake/fake';
-import App from '../src/parts/App.svelte';
-import { AppState } from '../src/state/app.svelte';
+import { called, openAtlas } from './page';
 
 const DONE = { status: 'completed', phase: 'done', outcome: { reason: 'completed' } } as const;
 
 /** A story that was begun with a variable, in an engine that does not know its value. */
 async function forgetful(): Promise<{ host: FakeHost; app: AppState; run: FakeRun }> {
   const host = new FakeHost();
-  host.projects = [{ id: 'api', name: 'api', root: '/x/api', added_at: '2026-01-01T00:00:00Z' }];
   const run = host.add({ id: 'r', story: 's', ...DONE }, [
     { type: 'message', id: 'm', text: 'Build it', delivery: 'prompt' },
   ]);
@@ -25,9 +24,7 @@ async function forgetful(): Promise<{ host: FakeHost; app: AppState; run: FakeRu
     const settings = { ...detail.story.settings, env_names: ['DB_URL'] };
     return { ...detail, story: { ...detail.story, settings } } as never;
   };
-  const app = new AppState(host);
-  await app.start();
-  render(App, { app });
+  const app = await openAtlas(host);
   app.openStory('s');
   return { host, app, run };
 }
@@ -43,9 +40,9 @@ describe('values that were lost at a restart', () => {
     expect((screen.getByTestId('values-go') as HTMLButtonElement).disabled).toBe(true);
     await user.keyboard('postgres://x{Enter}');
     await waitFor(() => expect(app.floating).toBeNull());
-    expect(
-      host.calls.filter((call) => call.name === 'run_resume').map((call) => call.params),
-    ).toEqual([{ run: 'r', prompt: 'Go on', env: { DB_URL: 'postgres://x' }, headers: {} }]);
+    expect(called(host, 'run_resume')).toEqual([
+      { run: 'r', prompt: 'Go on', env: { DB_URL: 'postgres://x' }, headers: {} },
+    ]);
     expect(app.drafts.s).toBe('');
   });
 });
@@ -53,7 +50,6 @@ describe('values that were lost at a restart', () => {
 describe('the palette', () => {
   it('offers no removal of a worktree that is gone', async () => {
     const host = new FakeHost();
-    host.projects = [{ id: 'api', name: 'api', root: '/x/api', added_at: '2026-01-01T00:00:00Z' }];
     host.add({ id: 'r', story: 's', ...DONE }, [
       { type: 'message', id: 'm', text: 'Build it', delivery: 'prompt' },
     ]);
@@ -63,9 +59,7 @@ describe('the palette', () => {
       gone && name === 'worktree_changes'
         ? Promise.reject(fault('not_found', 'It is gone.'))
         : real(name, params);
-    const app = new AppState(host);
-    await app.start();
-    render(App, { app });
+    const app = await openAtlas(host);
     const looked = async () => {
       app.openStory('s');
       await screen.findByTestId(gone ? 'gone' : 'composer-input');

@@ -3,9 +3,7 @@
 import type {
   ApiError,
   AppInfo,
-  EndpointSettings,
   News,
-  PermissionMode,
   Project,
   RunPlace,
   RunSettings,
@@ -16,6 +14,7 @@ import { asApiError, type Host } from '../host';
 import { Conversation } from './conversation.svelte';
 import { Drops } from './drops.svelte';
 import { Models } from './models.svelte';
+import { plainSettings } from './settings';
 import { isLive, needsPerson } from '../words/states';
 
 /** What the middle shows. */
@@ -296,11 +295,7 @@ export class AppState {
       branch: null,
     };
     const prompt = 'Say hello: write a greeting and run it.';
-    await this.startRun(
-      prompt,
-      place,
-      settings(this, { runtime: 'demo', permission_mode: 'accept-edits' }),
-    );
+    await this.startRun(prompt, place, settings(this, 'demo', { permission_mode: 'accept-edits' }));
     void this.askProjects();
   }
 
@@ -378,38 +373,13 @@ export class AppState {
   }
 }
 
-/** Starts from what the protocol calls its defaults. */
+/** A new run of this window: with what was chosen, and a name that is free. */
 export function settings(
   app: AppState,
-  chosen: {
-    runtime: string;
-    permission_mode: PermissionMode;
-    model?: string | null;
-    endpoint?: EndpointSettings;
-  },
+  runtime: string,
+  chosen: Partial<Omit<RunSettings, 'runtime' | 'agent_name'>>,
 ): RunSettings {
-  return {
-    agent_name: freeAgentName(app),
-    model: null,
-    answer: 'ask',
-    command: null,
-    args: [],
-    transport: 'pty',
-    limits: {
-      max_turns: null,
-      max_tool_calls: null,
-      max_tokens: null,
-      max_cost_microdollars: null,
-      max_seconds: null,
-    },
-    inactivity_timeout_secs: 0,
-    allowed_tools: [],
-    disallowed_tools: [],
-    append_system_prompt: null,
-    mcp_config: null,
-    endpoint: { base_url: null, dialect: null },
-    ...chosen,
-  };
+  return { ...plainSettings(runtime, freeAgentName(app)), ...chosen };
 }
 
 /** The first `coder-N` that no live run has. */

@@ -1,8 +1,7 @@
 // Measures the built page on the fake host in Chromium, and looks for faults of access: prints one
 // JSON line a figure and ends with 1 when a bar is missed. `npm run measure` after `build:fake`.
 import { readFileSync } from 'node:fs';
-import { chromium } from 'playwright-core';
-import { open, serve } from './shots.mjs';
+import { launch, open, serve } from './shots.mjs';
 
 const SCENES = [
   'first',
@@ -135,18 +134,7 @@ async function outside(browser, url) {
 
 const server = await serve(process.env.MUSHER_FAKE_DIST ?? '../target/ui-fake');
 const url = `http://127.0.0.1:${server.address().port}`;
-const args = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--no-first-run',
-];
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args,
-});
+const browser = await launch();
 const steps = { access, bigTranscript, lockDiff, longMessage, outside };
 const wanted = process.argv.slice(2);
 for (const [name, step] of Object.entries(steps))

@@ -102,6 +102,18 @@ const SHOTS = [
   ],
 ];
 
+export function launch() {
+  const args = [
+    '--no-sandbox',
+    '--disable-gpu',
+    '--disable-background-networking',
+    '--disable-component-update',
+    '--disable-sync',
+    '--no-first-run',
+  ];
+  return chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args });
+}
+
 export async function open(browser, url, scene, theme, width = 1440, height = 900) {
   const context = await browser.newContext({ viewport: { width, height }, colorScheme: theme });
   const page = await context.newPage();
@@ -122,18 +134,7 @@ async function main() {
   await mkdir(out, { recursive: true });
   const server = await serve(process.env.MUSHER_FAKE_DIST ?? '../target/ui-fake');
   const url = `http://127.0.0.1:${server.address().port}`;
-  const args = [
-    '--no-sandbox',
-    '--disable-gpu',
-    '--disable-background-networking',
-    '--disable-component-update',
-    '--disable-sync',
-    '--no-first-run',
-  ];
-  const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-    args,
-  });
+  const browser = await launch();
   for (const theme of ['dark', 'light']) {
     for (const [name, scene, before] of SHOTS) {
       if (names.length > 0 && !names.includes(name)) continue;

@@ -1,5 +1,6 @@
 //! Small makers for canned data.
 import type { AgentEvent, Hunk, RunSummary, Story, ToolKind } from '../../contract/contract';
+import { plainSettings } from '../../state/settings';
 
 const NO_USAGE = {
   input_tokens: 0,
@@ -55,29 +56,7 @@ export function storyOf(run: RunSummary): Story {
     base_commit: '9c2e11d04b7a',
     base_name: 'main',
     created_at: run.created_at,
-    settings: {
-      runtime: run.runtime,
-      agent_name: run.agent_name,
-      model: run.model,
-      permission_mode: 'ask',
-      answer: 'ask',
-      command: null,
-      args: [],
-      transport: 'pty',
-      limits: {
-        max_turns: null,
-        max_tool_calls: null,
-        max_tokens: null,
-        max_cost_microdollars: null,
-        max_seconds: null,
-      },
-      endpoint: { base_url: null, dialect: null },
-      inactivity_timeout_secs: 0,
-      allowed_tools: [],
-      disallowed_tools: [],
-      append_system_prompt: null,
-      mcp_config: null,
-    },
+    settings: { ...plainSettings(run.runtime, run.agent_name), model: run.model },
   };
 }
 
