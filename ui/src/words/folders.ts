@@ -1,4 +1,5 @@
-//! Why folders were not added: one note for each reason, whatever number of folders it holds for.
+//! Folders that are dropped: what is told first, and why some were not added: one note for each
+//! reason, whatever number of folders it holds for.
 import type { FolderKind, FolderReport } from '../contract/contract';
 import { fileName } from './figures';
 
@@ -16,6 +17,14 @@ const REASONS: Partial<Record<FolderKind, string>> = {
   file: 'a file, not a folder',
   missing: 'not there',
 };
+
+/** What is added first: the rest may not fit. Otherwise as they were dropped. */
+export function usableFirst<T extends { report: Pick<FolderReport, 'usable'> | null }>(
+  folders: readonly T[],
+): T[] {
+  const rank = ({ report }: T) => (report?.usable ? 0 : 1);
+  return folders.toSorted((a, b) => rank(a) - rank(b));
+}
 
 /** `all` is how many were dropped together. */
 export function refusals(reports: readonly FolderReport[], all: number): Refusal[] {
