@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use async_trait::async_trait;
 use musher_protocol::{ApiError, ErrorCode, HostKind};
+use tokio_util::sync::CancellationToken;
 
 /// Something to show with the system's own program; checked already.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,16 +30,29 @@ pub trait Host: Send + Sync {
 
     /// Lets go of the engine soon, and goes on with the next one. Only a command does.
     async fn give_way(&self) -> Result<(), ApiError> {
-        let what = "Another Musher that stays holds this data directory.";
-        Err(ApiError::new(ErrorCode::Unsupported, what).with_hint(
-            "Use that one (`musher serve` has a page), or end it first: its agents go on.",
-        ))
+        Err(stays())
     }
 }
 
 /// A host without a window: `musher` in a terminal, or `musher serve`.
-#[derive(Clone, Copy, Debug)]
-pub struct TerminalHost(pub HostKind);
+#[derive(Clone, Debug)]
+pub struct TerminalHost {
+    pub kind: HostKind,
+    /// Cancelled when a Musher that stays asks a command for the engine.
+    pub way: CancellationToken,
+}
+
+impl TerminalHost {
+    pub fn new(kind: HostKind) -> Self {
+        Self { kind, way: CancellationToken::new() }
+    }
+}
+
+fn stays() -> ApiError {
+    let what = "Another Musher that stays holds this data directory.";
+    ApiError::new(ErrorCode::Unsupported, what)
+        .with_hint("Use that one (`musher serve` has a page), or end it first: its agents go on.")
+}
 
 fn without_a_window(what: &str, hint: &str) -> ApiError {
     ApiError::new(ErrorCode::Unsupported, format!("Without a window Musher cannot {what}."))
@@ -48,7 +62,7 @@ fn without_a_window(what: &str, hint: &str) -> ApiError {
 #[async_trait]
 impl Host for TerminalHost {
     fn kind(&self) -> HostKind {
-        self.0
+        self.kind
     }
 
     async fn pick_folders(&self) -> Result<Vec<String>, ApiError> {
@@ -67,5 +81,13 @@ impl Host for TerminalHost {
             "come forward",
             "End the `musher` that runs with this data directory, or use another one with --data-dir.",
         ))
+    }
+
+    async fn give_way(&self) -> Result<(), ApiError> {
+        if self.kind != HostKind::Terminal {
+            return Err(stays());
+        }
+        self.way.cancel();
+        Ok(())
     }
 }

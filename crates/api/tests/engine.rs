@@ -24,11 +24,10 @@ async fn world() -> World {
     World { engine, dir }
 }
 
-const TERMINAL: TerminalHost = TerminalHost(HostKind::Terminal);
-
 impl World {
     async fn call(&self, name: &str, params: Value) -> Result<Value, ApiError> {
-        let text = dispatch(&self.engine, &TERMINAL, name, &params.to_string()).await?;
+        let host = TerminalHost::new(HostKind::Terminal);
+        let text = dispatch(&self.engine, &host, name, &params.to_string()).await?;
         Ok(serde_json::from_str(&text).unwrap())
     }
 

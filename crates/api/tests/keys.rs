@@ -114,7 +114,7 @@ async fn a_key_comes_out_nowhere() {
     let registry = with_models(Registry::default(), &data);
     let engine = Engine::open(EngineConfig::new(data.clone()), registry).await.unwrap();
     let mut news = engine.news();
-    let host = Arc::new(TerminalHost(HostKind::Terminal));
+    let host = Arc::new(TerminalHost::new(HostKind::Terminal));
     let api: Arc<dyn Api> = Arc::new(EngineApi { engine: engine.clone(), host });
     let serving = serve_socket(api, &data).unwrap();
     let client = Client::connect(&data).await.unwrap().unwrap();

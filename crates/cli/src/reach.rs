@@ -6,9 +6,8 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use musher_api::{
-    Api, Client, EngineApi, Host, OpenTarget, TerminalHost,
+    Api, Client, EngineApi, TerminalHost,
     serve::{Serving, serve_socket},
 };
 use musher_engine::{Engine, EngineConfig};
@@ -53,36 +52,6 @@ pub struct Own {
     serving: Serving,
     /// Cancelled when a Musher that stays asks for the engine.
     way: CancellationToken,
-}
-
-/// The host of a command: the person is at the terminal, and nothing stays when it ends.
-struct CommandHost {
-    terminal: TerminalHost,
-    way: CancellationToken,
-}
-
-#[async_trait]
-impl Host for CommandHost {
-    fn kind(&self) -> HostKind {
-        self.terminal.kind()
-    }
-
-    async fn pick_folders(&self) -> Result<Vec<String>, ApiError> {
-        self.terminal.pick_folders().await
-    }
-
-    async fn open_external(&self, target: OpenTarget) -> Result<(), ApiError> {
-        self.terminal.open_external(target).await
-    }
-
-    async fn show(&self, folders: Vec<String>) -> Result<(), ApiError> {
-        self.terminal.show(folders).await
-    }
-
-    async fn give_way(&self) -> Result<(), ApiError> {
-        self.way.cancel();
-        Ok(())
-    }
 }
 
 /// The runtimes of this program.
@@ -255,12 +224,9 @@ impl Own {
         let config = EngineConfig { begins_runs, ..EngineConfig::new(data_dir.to_owned()) };
         let engine = Engine::open(config, registry(data_dir)).await?;
         engine.notices().iter().for_each(|notice| eprintln!("note: {notice}"));
-        let (way, terminal) = (CancellationToken::new(), TerminalHost(kind));
-        let host: Arc<dyn Host> = match kind {
-            HostKind::Terminal => Arc::new(CommandHost { terminal, way: way.clone() }),
-            _ => Arc::new(terminal),
-        };
-        let api = Arc::new(EngineApi { engine: engine.clone(), host });
+        let host = TerminalHost::new(kind);
+        let way = host.way.clone();
+        let api = Arc::new(EngineApi { engine: engine.clone(), host: Arc::new(host) });
         let serving = serve_socket(api.clone(), data_dir)?;
         Ok(Self { engine, api, serving, way })
     }
