@@ -18,6 +18,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use musher_testkit::wait::{LIMIT, until_some};
 use serde_json::json;
 
 use desktop::{
@@ -25,24 +26,8 @@ use desktop::{
 };
 use stage::{Stage, alive};
 
-/// The longest wait for anything that a person would wait for; a busy machine is slow.
-const PATIENCE: Duration = Duration::from_secs(60);
-const STEP: Duration = Duration::from_millis(50);
-
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// What `look` finds, looking again until it finds something.
-fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let began = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(began.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
-        std::thread::sleep(STEP);
-    }
 }
 
 fn picture(name: &str) -> PathBuf {
@@ -87,7 +72,7 @@ fn drop_a_folder_start_the_demo_allow_the_command_see_the_diff() {
     tray.wait_for("No live runs");
 
     page.element("[data-testid=\"changed-file\"][data-path$=\"greet.sh\"]").click();
-    until("the diff shows the greeting", || {
+    until_some("the diff shows the greeting", || {
         page.part("diff").text().contains("Your agents are ready").then_some(())
     });
     screenshot(&picture("4-diff"));
@@ -106,7 +91,7 @@ fn a_run_is_stopped_and_nothing_of_it_is_left() {
     page.part("try-demo").click();
     page.element(&row("running"));
     let agents =
-        until("the demo agent lives", || Some(stage.agents()).filter(|all| !all.is_empty()));
+        until_some("the demo agent lives", || Some(stage.agents()).filter(|all| !all.is_empty()));
     page.part("stop").click();
     page.element(&row("done"));
     page.says("You stopped it.");
@@ -125,7 +110,7 @@ fn killed_in_the_middle_it_shows_everything_at_the_next_start() {
     let before = stage.agents();
     stage.kill(app);
     page.close();
-    until("the app is dead", || (!alive(app)).then_some(()));
+    until_some("the app is dead", || (!alive(app)).then_some(()));
     assert!(before.iter().any(|pid| alive(*pid)), "the agent went with the window");
 
     let page = stage.open(&[]);
@@ -173,16 +158,16 @@ fn the_real_claude_works_in_the_window() {
     page.element(&format!("[data-testid=\"run-row\"][data-run=\"{run}\"]")).click();
     // It asks for the file and for the change; a command that only looks needs no leave.
     for asked in ["greeting.txt"; 2] {
-        until(asked, || page.part("permission").text().contains(asked).then_some(()));
+        until_some(asked, || page.part("permission").text().contains(asked).then_some(()));
         screenshot(&picture("claude-asks"));
         let before = page.text();
         page.part("allow").click();
-        until("the card is answered", || (page.text() != before).then_some(()));
+        until_some("the card is answered", || (page.text() != before).then_some(()));
     }
     page.element(&row("done"));
     page.says("Done: written, edited and seen by git.");
     page.element("[data-testid=\"changed-file\"][data-path=\"greeting.txt\"]").click();
-    until("the diff shows the greeting", || {
+    until_some("the diff shows the greeting", || {
         page.part("diff").text().contains("planet").then_some(())
     });
     screenshot(&picture("claude-done"));
@@ -214,7 +199,7 @@ fn closed_it_hides_and_says_who_needs_somebody() {
     assert!(asks["body"].as_str().unwrap().contains("greet.sh"), "{asks}");
     assert_eq!(asks["actions"][0], "default");
     stage.notifications.click(&asks);
-    until("the window is back", musher_window);
+    until_some("the window is back", musher_window);
     let row = format!("[data-testid=\"run-row\"][data-run=\"{run}\"]");
     page.element(&format!("{row}[aria-current]"));
     page.part("deny").click();
@@ -224,7 +209,7 @@ fn closed_it_hides_and_says_who_needs_somebody() {
     let app = page.app();
     let agents = stage.agents();
     tray.click("Quit Musher (the agent goes on)");
-    until("the app ended", || (!alive(app)).then_some(()));
+    until_some("the app ended", || (!alive(app)).then_some(()));
     tray.wait_until_gone();
     assert!(agents.iter().any(|pid| alive(*pid)), "the agent went with the window");
 }
@@ -273,7 +258,7 @@ fn a_hidden_window_comes_back_when_its_tray_goes() {
     tray.wait_for("running");
     close_musher();
     drop(tray);
-    until("the window is back", musher_window);
+    until_some("the window is back", musher_window);
     let mut tray = Tray::start();
     tray.wait_for_icon();
     tray.wait_for("Open Musher");
@@ -287,11 +272,11 @@ fn without_a_tray_closing_quits_and_the_agent_goes_on() {
     page.part("try-demo").click();
     page.element(&row("running"));
     let agents =
-        until("the demo agent lives", || Some(stage.agents()).filter(|all| !all.is_empty()));
+        until_some("the demo agent lives", || Some(stage.agents()).filter(|all| !all.is_empty()));
     let app = page.app();
     let asked = Instant::now();
     close_musher();
-    until("the app ended", || (!alive(app)).then_some(()));
+    until_some("the app ended", || (!alive(app)).then_some(()));
     assert!(asked.elapsed() < Duration::from_secs(5), "it took {:?}", asked.elapsed());
     assert!(agents.iter().any(|pid| alive(*pid)), "the agent went with the window");
 }
@@ -310,14 +295,14 @@ fn the_tray_stops_all_after_a_question_and_opens_a_run() {
     tray.click(&label);
     page.part("stop");
     tray.click("Stop all…");
-    let question = until("the question is asked", || shown("^Stop the live run"));
+    let question = until_some("the question is asked", || shown("^Stop the live run"));
     screenshot(&picture("8-stop-all"));
     // The default is to stop nothing.
     xdotool(&["windowactivate", "--sync", &question, "key", "Return"]);
-    until("the question is gone", || shown("^Stop the live run").is_none().then_some(()));
+    until_some("the question is gone", || shown("^Stop the live run").is_none().then_some(()));
     assert!(page.has(&row("running")) || page.has(&row("waiting_permission")));
     tray.click("Stop all…");
-    let question = until("the question is asked again", || shown("^Stop the live run"));
+    let question = until_some("the question is asked again", || shown("^Stop the live run"));
     xdotool(&["windowactivate", "--sync", &question, "key", "alt+y"]);
     page.element(&row("done"));
     tray.wait_for("No live runs");
@@ -334,7 +319,7 @@ fn a_second_start_brings_the_first_forward() {
     let began = Instant::now();
     let second = stage.run_again(&[repository.to_str().unwrap()]);
     assert_eq!(second.code, Some(0), "{}", second.error);
-    assert!(began.elapsed() < PATIENCE);
+    assert!(began.elapsed() < LIMIT);
     page.part("composer-input");
     page.says("second");
     assert!(alive(page.app()));

@@ -9,9 +9,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use musher_testkit::wait::{LIMIT, until_some};
 use serde_json::{Value, json};
 
-use super::{PATIENCE, root, until};
+use super::root;
 
 /// Longer than a window takes to go away.
 const PRESS_AGAIN: Duration = Duration::from_secs(5);
@@ -47,7 +48,7 @@ impl Tool {
     }
 
     pub fn line(&self, what: &str) -> String {
-        self.lines.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("{what}: {error}"))
+        self.lines.recv_timeout(LIMIT).unwrap_or_else(|error| panic!("{what}: {error}"))
     }
 
     fn value(&self, what: &str) -> Value {
@@ -103,7 +104,7 @@ impl Tray {
 
     /// Waits until the menu has an entry with these words.
     pub fn wait_for(&mut self, words: &str) -> String {
-        until(&format!("the tray's menu says {words:?}"), || {
+        until_some(&format!("the tray's menu says {words:?}"), || {
             self.menu().into_iter().find(|label| label.contains(words))
         })
     }
@@ -208,7 +209,7 @@ pub fn shown(title: &str) -> Option<String> {
 /// before the window has the focus, and is lost.
 pub fn close_musher() {
     let mut pressed: Option<Instant> = None;
-    until("the window is away", || {
+    until_some("the window is away", || {
         let Some(window) = musher_window() else { return Some(()) };
         if pressed.is_none_or(|pressed| pressed.elapsed() > PRESS_AGAIN) {
             xdotool(&["windowactivate", "--sync", &window, "key", "--clearmodifiers", "alt+F4"]);

@@ -2,14 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use musher_testkit::dialects::{Dialect, Offer, ScriptedEndpoint, agentic};
+use musher_testkit::{
+    dialects::{Dialect, Offer, ScriptedEndpoint, agentic},
+    wait::until_some,
+};
 use serde_json::json;
 
 use super::{
     desktop::{drag_onto_musher, musher_window, screenshot, xdotool},
     picture, row,
     stage::Stage,
-    until,
     webdriver::{ENTER, Page},
 };
 
@@ -41,7 +43,7 @@ fn begin(page: &Page, runtime: &str, endpoint: &ScriptedEndpoint) {
 
 /// The text of the card that asks, once it asks for this.
 fn card(page: &Page, asked: &str) -> String {
-    until(asked, || Some(page.part("permission").text()).filter(|text| text.contains(asked)))
+    until_some(asked, || Some(page.part("permission").text()).filter(|text| text.contains(asked)))
 }
 
 /// Allows what asks, by the key that the card shows.
@@ -49,7 +51,7 @@ fn allow_by_key(page: &Page, asked: &str) {
     let focus = "document.querySelector('[data-testid=\"transcript\"]').focus()";
     page.script(focus, json!([]));
     let mut pressed: Option<Instant> = None;
-    until(&format!("{asked} is allowed"), || {
+    until_some(&format!("{asked} is allowed"), || {
         let text = "return document.querySelector('[data-testid=\"permission\"]')?.innerText ?? ''";
         let open = page.script(text, json!([]));
         if !open.as_str()?.contains(asked) {
@@ -104,7 +106,7 @@ fn a_test_is_mended(runtime: &str, dialect: Dialect) {
     assert!(end.contains("no cost"), "{end}");
 
     page.element("[data-testid=\"changed-file\"][data-path=\"add.sh\"]").click();
-    until("the diff shows the sum", || {
+    until_some("the diff shows the sum", || {
         let diff = page.part("diff").text();
         (diff.contains("$1 - $2") && diff.contains("$1 + $2")).then_some(())
     });

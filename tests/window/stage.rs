@@ -7,7 +7,9 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{desktop::Notifications, root, until, webdriver::Page};
+use musher_testkit::wait::until_some;
+
+use super::{desktop::Notifications, root, webdriver::Page};
 
 pub struct Stage {
     dir: tempfile::TempDir,
@@ -89,7 +91,7 @@ impl Stage {
         let mut app = self.command(&[]).stderr(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(app.stderr.take().unwrap()).lines().map_while(Result::ok);
         let said: Vec<_> = lines.filter(|line| !line.contains("WARNING")).take(2).collect();
-        until("the dialog is shown", || {
+        until_some("the dialog is shown", || {
             let found = super::desktop::xdotool(&[
                 "search",
                 "--onlyvisible",

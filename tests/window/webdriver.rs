@@ -10,9 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use musher_testkit::wait::until_some;
 use serde_json::{Value, json};
-
-use super::until;
 
 /// The longest a single call may take.
 const CALL_LIMIT: Duration = Duration::from_secs(30);
@@ -38,7 +37,7 @@ impl Page {
         prepare(&mut command);
         let driver = command.spawn().expect("WebKitWebDriver is installed (webkit2gtk-driver)");
         let mut page = Self { driver, port, session: String::new() };
-        until("the driver listens", || TcpStream::connect(("127.0.0.1", port)).ok());
+        until_some("the driver listens", || TcpStream::connect(("127.0.0.1", port)).ok());
         let wanted = json!({"capabilities": {"alwaysMatch": {"webkitgtk:browserOptions": {
             "binary": program, "args": args,
         }}}});
@@ -99,7 +98,7 @@ impl Page {
     /// The element, once it is there.
     pub fn element(&self, css: &str) -> Element<'_> {
         let wanted = json!({"using": "css selector", "value": css});
-        let id = until(css, || {
+        let id = until_some(css, || {
             let found = self.in_session("POST", "/element", Some(&wanted)).ok()?;
             Some(found[ELEMENT].as_str()?.to_owned())
         });
@@ -118,7 +117,9 @@ impl Page {
 
     /// Waits until the whole page's text contains the words.
     pub fn says(&self, words: &str) {
-        until(&format!("the page says {words:?}"), || self.text().contains(words).then_some(()));
+        until_some(&format!("the page says {words:?}"), || {
+            self.text().contains(words).then_some(())
+        });
     }
 
     pub fn text(&self) -> String {

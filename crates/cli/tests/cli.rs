@@ -13,7 +13,7 @@ use std::{
 };
 
 use musher_protocol::*;
-use musher_testkit::proof;
+use musher_testkit::{proof, wait};
 use world::{Following, World, nothing_left, text_of};
 
 fn whole(events: &[EventEnvelope]) -> &RunOutcome {
@@ -254,12 +254,8 @@ fn one_look_takes_in_what_the_keepers_hold() {
     first.kill_hard();
     let spool =
         world.data_dir().join("runs").join(run.as_str()).join("stdout-00000000000000000000.spool");
-    let deadline = std::time::Instant::now() + world::SOON;
-    let says = |words: &str| std::fs::read_to_string(&spool).unwrap_or_default().contains(words);
-    while !says("\"type\":\"result\"") {
-        assert!(std::time::Instant::now() < deadline, "the agent ends its turn with nobody there");
-        std::thread::yield_now();
-    }
+    let result = || std::fs::read_to_string(&spool).ok()?.find("\"type\":\"result\"");
+    wait::until_some("the agent ends its turn with nobody there", result);
     // One short command, and the run is over: its turn was, and nobody had more to say.
     let listed = world.runs().remove(0);
     assert_eq!(listed.phase, RunPhase::Done);

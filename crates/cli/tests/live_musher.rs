@@ -11,21 +11,9 @@ use musher_protocol::{AgentEvent, EventEnvelope, RunOutcome};
 use musher_testkit::{Live, proof};
 use world::{Following, World, nothing_left, text_of};
 
-/// A home in which the user's own settings name the scripted model: variables given with `--env` are
-/// not kept for a later run of another `musher`.
-fn set_up(world: &World, live: &Live) {
-    let folder = world.repo.home().join(".claude");
-    std::fs::create_dir_all(&folder).unwrap();
-    let names = ["ANTHROPIC_", "CLAUDE_CODE_", "DISABLE_"];
-    let mut env = live.env();
-    env.retain(|name, _| names.iter().any(|begin| name.starts_with(begin)));
-    let settings = serde_json::json!({ "env": env });
-    std::fs::write(folder.join("settings.json"), settings.to_string()).unwrap();
-}
-
 /// Arguments that start the real program on this prompt.
 fn run_args(world: &World, live: &Live, prompt: &str, more: &[&str]) -> Vec<String> {
-    set_up(world, live);
+    world.set_up(live);
     let repo = world.repo.path().display().to_string();
     let claude = live.claude.display().to_string();
     let args = ["--json", "run", prompt, "--repo", &repo, "--command", &claude];

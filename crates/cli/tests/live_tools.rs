@@ -7,34 +7,20 @@
 
 mod world;
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::path::Path;
 
 use musher_protocol::{AgentEvent, EventEnvelope, PlanState, RunOutcome, ToolKind, ToolResult};
-use musher_testkit::{Live, proof};
-use world::{Finished, Following, SOON, World, nothing_left};
+use musher_testkit::{Live, proof, wait};
+use world::{Finished, Following, World, nothing_left};
 
 /// A run of the real program with the tools, in a worktree of its own.
 fn args(world: &World, live: &Live, scenario: &str, more: &[&str]) -> Vec<String> {
-    set_up(world, live);
+    world.set_up(live);
     let prompt = format!("do it [[model:{scenario}]]");
     let (repo, claude) = (world.repo.path(), live.claude.display().to_string());
     let repo = repo.display().to_string();
     let args = ["--json", "run", &prompt, "--repo", &repo, "--command", &claude, "--engine-tools"];
     args.iter().chain(more).map(|arg| (*arg).to_owned()).collect()
-}
-
-/// The user's own settings name the scripted model.
-fn set_up(world: &World, live: &Live) {
-    let folder = world.repo.home().join(".claude");
-    std::fs::create_dir_all(&folder).unwrap();
-    let names = ["ANTHROPIC_", "CLAUDE_CODE_", "DISABLE_"];
-    let mut env = live.env();
-    env.retain(|name, _| names.iter().any(|begin| name.starts_with(begin)));
-    let settings = serde_json::json!({ "env": env });
-    std::fs::write(folder.join("settings.json"), settings.to_string()).unwrap();
 }
 
 fn ran(world: &World, live: &Live, scenario: &str, more: &[&str]) -> Vec<EventEnvelope> {
@@ -161,11 +147,8 @@ fn an_engine_that_is_killed_stops_no_call_and_a_stop_ends_it() {
     let call = |event: &AgentEvent| matches!(event, AgentEvent::ToolCall(call) if call.kind == ToolKind::Run);
     let run = first.until(call).run;
     let run_dir = world.data_dir().join("runs").join(run.as_str());
-    let deadline = Instant::now() + SOON;
-    while commands(&run_dir, run.as_str()).is_empty() {
-        assert!(Instant::now() < deadline, "the command never ran");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let runs = || commands(&run_dir, run.as_str()).first().copied();
+    wait::until_some("the command runs", runs);
     first.kill_hard();
     assert!(!commands(&run_dir, run.as_str()).is_empty(), "the command outlives the engine");
 

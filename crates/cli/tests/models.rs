@@ -17,7 +17,7 @@ use musher_testkit::{
         Answer, Dialect, Header, Item, Message, Oddity, Offer, Problem, Script, ScriptedEndpoint,
         agentic,
     },
-    proof,
+    proof, wait,
 };
 use serde_json::json;
 use world::{Finished, Following, World};
@@ -221,10 +221,7 @@ fn a_crash_in_the_middle_of_a_command_is_resumed_without_running_it_twice() {
         let mut following =
             Following::of(command(&world, &endpoint, &["--permission-mode", "bypass"]));
         let run = following.until(|event| matches!(event, AgentEvent::ToolCall(_))).run;
-        let deadline = std::time::Instant::now() + world::SOON;
-        while times_run(&world) == 0 {
-            assert!(std::time::Instant::now() < deadline, "the command began");
-        }
+        wait::until_some("the command began", || (times_run(&world) > 0).then_some(()));
         following.kill_hard();
 
         // With a look between, and without.

@@ -1,6 +1,9 @@
 //! Waiting on what really happens, with a limit.
 
-use std::time::{Duration, Instant};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 /// Longer than any step may take on a busy machine.
 pub const LIMIT: Duration = Duration::from_secs(60);
@@ -26,5 +29,20 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     while !holds() {
         assert!(Instant::now() < limit, "never happened: {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// What `look` finds, looking again until it finds something; for tests that are not async.
+///
+/// # Panics
+/// When it finds nothing within [`LIMIT`].
+pub fn until_some<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let limit = Instant::now() + LIMIT;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < limit, "never happened: {what}");
+        thread::sleep(Duration::from_millis(20));
     }
 }

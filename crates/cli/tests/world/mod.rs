@@ -9,7 +9,7 @@ use std::{
 };
 
 use musher_protocol::{AgentEvent, EventEnvelope, RunId, RunSummary};
-use musher_testkit::{Repo, executable, proof};
+use musher_testkit::{Live, Repo, executable, proof};
 
 /// Longest wait for something that must come.
 pub const SOON: Duration = Duration::from_secs(60);
@@ -54,6 +54,18 @@ impl World {
 
     pub fn data_dir(&self) -> PathBuf {
         self.data.path().join("data")
+    }
+
+    /// The user's own settings name the scripted model: variables given with `--env` are not kept
+    /// for a later run of another `musher`.
+    pub fn set_up(&self, live: &Live) {
+        let folder = self.repo.home().join(".claude");
+        std::fs::create_dir_all(&folder).unwrap();
+        let names = ["ANTHROPIC_", "CLAUDE_CODE_", "DISABLE_"];
+        let mut env = live.env();
+        env.retain(|name, _| names.iter().any(|begin| name.starts_with(begin)));
+        let settings = serde_json::json!({ "env": env });
+        std::fs::write(folder.join("settings.json"), settings.to_string()).unwrap();
     }
 
     pub fn musher(&self, args: &[&str]) -> Command {
