@@ -11,7 +11,7 @@ async fn log_in(dir: &std::path::Path) -> (Engine, RunLog) {
     let config = EngineConfig::new(dir.join("data"));
     let engine = Engine::open(config, Default::default()).await.unwrap();
     let (story, project) = (story(), project());
-    let summary = crate::runs::new_summary(&engine.core, RunId::fresh(), &story);
+    let summary = RunSummary::queued(RunId::fresh(), &story, engine.core.now());
     let header = Header::new(&summary, &story, &project);
     let log = RunLog::create(engine.core.clone(), header).await.unwrap();
     (engine, log)

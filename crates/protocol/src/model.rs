@@ -242,6 +242,39 @@ pub struct RunSummary {
     pub last_seq: u64,
 }
 
+impl RunSummary {
+    /// Of a run that is just made.
+    pub fn queued(id: RunId, story: &Story, now: DateTime<Utc>) -> Self {
+        Self {
+            id,
+            story: story.id.clone(),
+            project: story.project.clone(),
+            title: story.title.clone(),
+            agent_name: story.settings.agent_name.clone(),
+            runtime: story.settings.runtime.clone(),
+            model: story.settings.model.clone(),
+            worktree: story.worktree.clone(),
+            branch: story.branch.clone(),
+            status: RuntimeStatus::Idle,
+            phase: RunPhase::Queued,
+            detail: None,
+            until: None,
+            outcome: None,
+            session_id: None,
+            usage: TokenUsage::default(),
+            added: 0,
+            removed: 0,
+            files_changed: 0,
+            waiting: 0,
+            unread: false,
+            demo: story.settings.runtime == "demo",
+            created_at: now,
+            updated_at: now,
+            last_seq: 0,
+        }
+    }
+}
+
 /// The runtime's own conversation, which a later run can resume.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[ts(export_to = "contract.ts")]

@@ -46,33 +46,7 @@ pub fn summary() -> RunSummary {
 }
 
 pub fn summary_of(id: &str, created: i64) -> RunSummary {
-    RunSummary {
-        id: RunId::parse(id).unwrap(),
-        story: story().id,
-        project: project().id,
-        title: "Mend the till".into(),
-        agent_name: "coder-1".into(),
-        runtime: "demo".into(),
-        model: None,
-        worktree: "/home/u/wt".into(),
-        branch: Some("mend".into()),
-        status: RuntimeStatus::Idle,
-        phase: RunPhase::Queued,
-        detail: None,
-        until: None,
-        outcome: None,
-        session_id: None,
-        usage: TokenUsage::default(),
-        added: 0,
-        removed: 0,
-        files_changed: 0,
-        waiting: 0,
-        unread: false,
-        demo: true,
-        created_at: at(created),
-        updated_at: at(created),
-        last_seq: 0,
-    }
+    RunSummary::queued(RunId::parse(id).unwrap(), &story(), at(created))
 }
 
 pub fn header() -> Header {
