@@ -19,8 +19,8 @@ use crate::{provision, turn};
 
 /// How often `git worktree add` is tried when something else holds one of git's locks.
 const TRIES: u32 = 6;
-/// What must stay free besides the checkout.
-const SPARE_MIB: u64 = 200;
+/// With less free no worktree is made.
+pub const SPARE_MIB: u64 = 200;
 /// With this much free the tree is not measured: measuring asks git for the size of every file.
 const PLENTY_MIB: u64 = 20 * 1024;
 

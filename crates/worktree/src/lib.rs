@@ -37,7 +37,7 @@ mod rescue;
 mod trust;
 mod turn;
 
-pub use create::{CreateWorktree, Created};
+pub use create::{CreateWorktree, Created, SPARE_MIB};
 pub use error::WorktreeError;
 pub use git::Git;
 pub use naming::slug;
