@@ -2,85 +2,17 @@
 //! story is to use. Nothing is asked of a model server until the person wants it. A key passes
 //! through here and is kept nowhere.
 import type {
-  ApiError,
-  Effort,
   EndpointReport,
-  EndpointSettings,
   KeptKey,
   ListedModel,
   LocalEndpoint,
   RuntimeInfo,
 } from '../contract/contract';
 import type { AppState } from './app.svelte';
-
-/** What a new story runs with; empty is the runtime's own. */
-export interface Chosen {
-  runtime: string | null;
-  model: string;
-  address: string;
-  effort: Effort | '';
-  /** A number, or nothing. */
-  longest: string;
-  organization: string;
-  accountProject: string;
-  /** One `Name: value` a line; they may hold secrets, so they are kept nowhere. */
-  headers: string;
-}
-
-const NONE: Chosen = {
-  runtime: null,
-  model: '',
-  address: '',
-  effort: '',
-  longest: '',
-  organization: '',
-  accountProject: '',
-  headers: '',
-};
-
-/** What a story is started with. Throws a sentence for what cannot be meant. */
-export function endpointOf(chosen: Chosen): EndpointSettings {
-  const { effort, organization, accountProject } = chosen;
-  return {
-    base_url: tidy(chosen.address) || null,
-    dialect: null,
-    ...(effort && { effort }),
-    ...(chosen.longest.trim() && { max_answer_tokens: numberOf(chosen.longest) }),
-    ...(organization.trim() && { organization: organization.trim() }),
-    ...(accountProject.trim() && { account_project: accountProject.trim() }),
-    ...(chosen.headers.trim() && { headers: headersOf(chosen.headers) }),
-  };
-}
-
-function numberOf(text: string): number {
-  const plain = text.replaceAll(/[\s_,]/g, '');
-  if (/^\d{1,9}$/.test(plain)) return Number(plain);
-  throw refusal('The longest answer is a number of tokens.', 'Write 16000, or leave it empty.');
-}
-
-function headersOf(text: string): Record<string, string> {
-  const headers: Record<string, string> = {};
-  for (const line of text.split('\n').filter((one) => one.trim() !== '')) {
-    const at = line.indexOf(':');
-    // The line may be a secret, so it is not repeated.
-    if (at < 1)
-      throw refusal('A header has a name and a value.', 'Write one `Name: value` a line.');
-    headers[line.slice(0, at).trim()] = line.slice(at + 1).trim();
-  }
-  return headers;
-}
-
-function refusal(message: string, hint: string): ApiError {
-  return { code: 'bad_request', message, hint };
-}
-
-/** One way to write an address, as the engine files its key. */
-export function tidy(address: string): string {
-  return address.trim().replace(/\/+$/, '');
-}
+import { none, tidy, type Chosen } from './chosen';
 
 export class Models {
-  chosen = $state<Chosen>({ ...NONE });
+  chosen = $state<Chosen>(none());
   kept = $state.raw<KeptKey[]>([]);
   /** `null`: nobody looked yet. */
   local = $state.raw<LocalEndpoint[] | null>(null);
@@ -145,18 +77,18 @@ export class Models {
 
   /** The next story takes this model; the form shows it. */
   use(runtime: string, address: string, model: string): void {
-    this.chosen = { ...NONE, runtime, model, address: tidy(address) };
+    this.chosen = { ...none(runtime), model, address: tidy(address) };
     this.app.floating = null;
     if (this.app.place.kind !== 'new') this.app.go({ kind: 'new' });
   }
 
   /** Another runtime: what was typed for the last one does not fit it. */
   take(runtime: string): void {
-    this.chosen = { ...NONE, runtime };
+    this.chosen = none(runtime);
   }
 
   forgetChoice(): void {
-    this.chosen = { ...NONE };
+    this.chosen = none();
   }
 
   /** What a place said to another key counts no more. */

@@ -1,5 +1,6 @@
 //! What a person chooses for a run, in words.
-import type { PermissionMode } from '../contract/contract';
+import type { PermissionMode, RuntimeInfo } from '../contract/contract';
+import type { Chosen, Limit } from '../state/chosen';
 
 export const MODES: readonly { mode: PermissionMode; label: string; words: string }[] = [
   {
@@ -26,4 +27,40 @@ export function modelWords(model: string): string {
   if (!known) return model;
   const [, family = '', major, minor] = known;
   return `${family.charAt(0).toUpperCase()}${family.slice(1)} ${major}${minor ? `.${minor}` : ''}`;
+}
+
+interface LimitWords {
+  limit: Limit;
+  words: string;
+  long: string;
+}
+
+const ALL: readonly LimitWords[] = [
+  { limit: 'dollars', words: 'dollars', long: 'Dollars at most' },
+  { limit: 'minutes', words: 'minutes', long: 'Minutes at most' },
+  { limit: 'turns', words: 'turns', long: 'Turns at most' },
+];
+/** An agent with a loop of its own counts neither. */
+const OVER_HTTP: readonly LimitWords[] = [
+  { limit: 'calls', words: 'tool calls', long: 'Tool calls at most' },
+  { limit: 'tokens', words: 'tokens', long: 'Tokens at most, in and out' },
+];
+
+/** The limits that a runtime can hold. */
+export function limitsOf({ over_http }: RuntimeInfo): readonly LimitWords[] {
+  return over_http ? [...ALL, ...OVER_HTTP] : ALL;
+}
+
+/** Whether its agents can be given Musher's tools besides their own. */
+export function takesTools({ name }: RuntimeInfo): boolean {
+  return name === 'claude-code';
+}
+
+/** What was wished where it is folded away: in sight it stays, in few words. */
+export function wishedWords({ limits, engineTools }: Chosen): string {
+  const set = [...ALL, ...OVER_HTTP].filter(({ limit }) => limits[limit].trim() !== '');
+  const most = set.map(({ limit, words }) => `${limits[limit].trim()} ${words}`).join(', ');
+  return [most && `at most ${most}`, engineTools && "with Musher's tools"]
+    .filter(Boolean)
+    .join(', ');
 }

@@ -1,0 +1,115 @@
+//! What a person chose for a new story beside its words, as it stands in the fields, and the settings
+//! that it makes. What cannot be meant is thrown as a sentence.
+import type {
+  ApiError,
+  Effort,
+  EndpointSettings,
+  RunLimits,
+  RunSettings,
+} from '../contract/contract';
+
+/** What a run may spend, in the units that a person counts in. */
+export type Limit = 'dollars' | 'minutes' | 'turns' | 'calls' | 'tokens';
+
+/** Empty is the runtime's own. */
+export interface Chosen {
+  runtime: string | null;
+  model: string;
+  address: string;
+  effort: Effort | '';
+  /** A number, or nothing. */
+  longest: string;
+  organization: string;
+  accountProject: string;
+  /** One `Name: value` a line; they may hold secrets, so they are kept nowhere. */
+  headers: string;
+  limits: Record<Limit, string>;
+  /** An agent with tools of its own is given Musher's besides. */
+  engineTools: boolean;
+}
+
+export function none(runtime: string | null = null): Chosen {
+  return {
+    runtime,
+    model: '',
+    address: '',
+    effort: '',
+    longest: '',
+    organization: '',
+    accountProject: '',
+    headers: '',
+    limits: { dollars: '', minutes: '', turns: '', calls: '', tokens: '' },
+    engineTools: false,
+  };
+}
+
+/** For a runtime whose model is, or is not, reached over HTTP. */
+export function settingsOf(chosen: Chosen, overHttp: boolean): Partial<RunSettings> {
+  return {
+    model: chosen.model.trim() || null,
+    limits: limitsOf(chosen.limits),
+    ...(chosen.engineTools && { engine_tools: true }),
+    ...(overHttp && { endpoint: endpointOf(chosen) }),
+  };
+}
+
+function endpointOf(chosen: Chosen): EndpointSettings {
+  const { effort, longest, organization, accountProject } = chosen;
+  return {
+    base_url: tidy(chosen.address) || null,
+    dialect: null,
+    ...(effort && { effort }),
+    ...(longest.trim() && {
+      max_answer_tokens: number(longest, 'The longest answer') ?? undefined,
+    }),
+    ...(organization.trim() && { organization: organization.trim() }),
+    ...(accountProject.trim() && { account_project: accountProject.trim() }),
+    ...(chosen.headers.trim() && { headers: headersOf(chosen.headers) }),
+  };
+}
+
+function limitsOf(limits: Chosen['limits']): RunLimits {
+  const limit = (text: string, each = 1) => number(text, 'A limit', each);
+  return {
+    max_turns: limit(limits.turns),
+    max_tool_calls: limit(limits.calls),
+    max_tokens: limit(limits.tokens),
+    max_cost_microdollars: limit(limits.dollars, 1_000_000),
+    max_seconds: limit(limits.minutes, 60),
+  };
+}
+
+/** What a person typed, in the unit that the engine counts in; only what is counted in smaller ones
+    may be broken. `1,000` is a thousand, `1,5` one and a half. */
+function number(text: string, what: string, each = 1): number | null {
+  const plain = text
+    .replaceAll(/[\s_$]/g, '')
+    .replaceAll(/,(?=\d{3}(?:\D|$))/g, '')
+    .replace(',', '.');
+  if (plain === '') return null;
+  const counted = /^\d{1,9}(?:\.\d+)?$/.test(plain) ? Number(plain) * each : 0;
+  const fits = each === 1 ? Number.isInteger(counted) : true;
+  if (counted > 0 && fits) return Math.max(1, Math.round(counted));
+  throw refusal(`${what} is a number above 0.`, `Write ${each === 1 ? '200' : '2.5'}, or nothing.`);
+}
+
+function headersOf(text: string): Record<string, string> {
+  const headers: Record<string, string> = {};
+  for (const line of text.split('\n').filter((one) => one.trim() !== '')) {
+    const at = line.indexOf(':');
+    // The line may be a secret, so it is not repeated.
+    if (at < 1)
+      throw refusal('A header has a name and a value.', 'Write one `Name: value` a line.');
+    headers[line.slice(0, at).trim()] = line.slice(at + 1).trim();
+  }
+  return headers;
+}
+
+function refusal(message: string, hint: string): ApiError {
+  return { code: 'bad_request', message, hint };
+}
+
+/** One way to write an address, as the engine files its key. */
+export function tidy(address: string): string {
+  return address.trim().replace(/\/+$/, '');
+}

@@ -1,0 +1,99 @@
+import { screen, waitFor } from '@testing-library/svelte';
+import userEvent from '@testing-library/user-event';
+import axe from 'axe-core';
+import { describe, expect, it } from 'vitest';
+import type { RunSettings } from '../src/contract/contract';
+import { FakeHost } from '../src/host/fake/fake';
+import { none, settingsOf, type Limit } from '../src/state/chosen';
+import { NO_LIMITS } from '../src/state/settings';
+import { wishedWords } from '../src/words/choices';
+import { called, openAtlas } from './page';
+
+const limits = (given: Partial<Record<Limit, string>>) => {
+  const plain = none();
+  return { ...plain, limits: { ...plain.limits, ...given } };
+};
+const limited = (given: Partial<Record<Limit, string>>) => settingsOf(limits(given), false).limits;
+
+describe('limits', () => {
+  it('are none when nothing was written', () => {
+    expect(limited({})).toEqual(NO_LIMITS);
+    expect(limited({ turns: '  ' })).toEqual(NO_LIMITS);
+  });
+
+  it('are counted in the units of the engine', () => {
+    const all = {
+      dollars: '2,5',
+      minutes: '1.5',
+      turns: '30',
+      calls: '1 200',
+      tokens: '1,000,000',
+    };
+    expect(limited(all)).toEqual({
+      max_cost_microdollars: 2_500_000,
+      max_seconds: 90,
+      max_turns: 30,
+      max_tool_calls: 1200,
+      max_tokens: 1_000_000,
+    });
+    expect(limited({ dollars: '$1,000' })?.max_cost_microdollars).toBe(1_000_000_000);
+    expect(limited({ minutes: '0.001' })?.max_seconds).toBe(1);
+  });
+
+  it.each(['0', '0.0', '-1', 'ten', '1e3', '1.2.3'])('say what is no number: %s', (text) => {
+    for (const limit of ['dollars', 'turns'] as const)
+      expect(() => limited({ [limit]: text })).toThrow(
+        expect.objectContaining({ message: 'A limit is a number above 0.' }) as Error,
+      );
+  });
+
+  it('of whole things are whole', () => {
+    expect(() => limited({ turns: '2.5' })).toThrow();
+  });
+
+  it('stay in sight when they are folded away', () => {
+    expect(wishedWords(none())).toBe('');
+    const chosen = { ...limits({ dollars: '5', turns: '30' }), engineTools: true };
+    expect(wishedWords(chosen)).toBe("at most 5 dollars, 30 turns, with Musher's tools");
+  });
+});
+
+describe('a new story of Claude Code', () => {
+  async function open(host: FakeHost) {
+    const user = userEvent.setup();
+    await openAtlas(host);
+    await user.selectOptions(await screen.findByTestId('runtime'), 'claude-code');
+    await user.click(screen.getByTestId('more-wishes'));
+    return user;
+  }
+  const started = async (host: FakeHost) => {
+    await waitFor(() => expect(called(host, 'run_start')).toHaveLength(1));
+    return (called(host, 'run_start') as { settings: RunSettings }[])[0]?.settings;
+  };
+
+  it("gets Musher's tools when they are asked for, within its limits", async () => {
+    const host = new FakeHost();
+    const user = await open(host);
+    expect(screen.queryByTestId('limit-tokens')).toBeNull();
+    expect((await axe.run(document.body)).violations).toEqual([]);
+    await user.click(screen.getByTestId('engine-tools'));
+    await user.type(screen.getByTestId('limit-dollars'), '5');
+    await user.type(screen.getByTestId('composer-input'), 'Build it{Enter}');
+    const settings = await started(host);
+    expect(settings?.engine_tools).toBe(true);
+    expect(settings?.limits).toEqual({ ...NO_LIMITS, max_cost_microdollars: 5_000_000 });
+  });
+
+  it('gets neither unasked, and another runtime has not what was wished for this one', async () => {
+    const host = new FakeHost();
+    const user = await open(host);
+    await user.click(screen.getByTestId('engine-tools'));
+    await user.selectOptions(screen.getByTestId('runtime'), 'demo');
+    expect(screen.queryByTestId('more-wishes')).toBeNull();
+    await user.selectOptions(screen.getByTestId('runtime'), 'claude-code');
+    await user.type(screen.getByTestId('composer-input'), 'Build it{Enter}');
+    const settings = await started(host);
+    expect(settings).not.toHaveProperty('engine_tools');
+    expect(settings?.limits).toEqual(NO_LIMITS);
+  });
+});
