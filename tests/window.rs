@@ -409,3 +409,38 @@ fn a_locked_data_directory_is_named_with_the_next_step() {
     );
     assert!(started.lines().count() >= 2, "there is no next step: {started}");
 }
+
+/// A command has the engine only until a window wants it, and follows its run there.
+#[test]
+#[ignore = "needs a display: cargo xtask test"]
+fn a_command_gives_way_to_the_window_and_goes_on_as_its_guest() {
+    let stage = Stage::new();
+    let repository = stage.repository("given");
+    let mut begun = stage.musher(&[
+        "--json",
+        "run",
+        "go",
+        "--repo",
+        repository.to_str().unwrap(),
+        "--runtime",
+        "demo",
+        "--arg",
+        "--demo-script",
+        "--arg",
+        "slow",
+    ]);
+    let run = begun.until("session")["run"].as_str().unwrap().to_owned();
+    // As a crash does: its agent goes on without an engine.
+    begun.child.kill().unwrap();
+    begun.child.wait().unwrap();
+    let mut followed = stage.musher(&["--json", "events", &run, "--follow"]);
+    followed.until("text");
+
+    let page = stage.open(&[]);
+    page.element(&row("running")).click();
+    assert!(alive(followed.child.id()), "the command goes on");
+    page.part("stop").click();
+    page.element(&row("done"));
+    followed.until("done");
+    assert!(followed.child.wait().unwrap().success(), "it heard the end from the window's engine");
+}

@@ -2,12 +2,13 @@
 
 use std::{
     fs::{self, File},
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Lines},
     path::PathBuf,
-    process::{Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
 };
 
-use musher_testkit::wait::until_some;
+use musher_testkit::{executable, wait::until_some};
+use serde_json::Value;
 
 use super::{desktop::Notifications, root, webdriver::Page};
 
@@ -16,6 +17,21 @@ pub struct Stage {
     /// There from before the first app until after the last: without it the bus would start the
     /// machine's own server, if it has one, which then keeps the name.
     pub notifications: Notifications,
+}
+
+/// A `musher` in a terminal whose events are read as they come.
+pub struct Musher {
+    pub child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Musher {
+    /// Reads on until an event of this type, and gives it. The test's own limit ends a wait in vain.
+    pub fn until(&mut self, wanted: &str) -> Value {
+        let events = self.lines.by_ref().map_while(Result::ok);
+        let mut events = events.map(|line| serde_json::from_str::<Value>(&line).expect(&line));
+        events.find(|event| event["event"]["type"] == wanted).expect(wanted)
+    }
 }
 
 /// How a start of the app ended by itself.
@@ -68,6 +84,15 @@ impl Stage {
         command.arg("--data-dir").arg(self.data_dir()).args(more).current_dir(root());
         self.prepare(&mut command);
         command
+    }
+
+    pub fn musher(&self, args: &[&str]) -> Musher {
+        let mut command = Command::new(executable("cli", "musher").unwrap());
+        command.args(args).arg("--data-dir").arg(self.data_dir()).stdout(Stdio::piped());
+        self.prepare(&mut command);
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Musher { child, lines }
     }
 
     /// A start where nobody answers, or somebody else.
