@@ -223,7 +223,7 @@ impl Check for RunAnswerParams {
 }
 
 impl Check for RunResumeParams {
-    const SECRET_FIELDS: &[&str] = &["env", "headers"];
+    const SECRET_FIELDS: &[&str] = &["env", "headers", "endpoint.headers"];
 
     fn check(&self) -> Result<(), ApiError> {
         run(&self.run)?;

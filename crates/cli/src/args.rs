@@ -58,16 +58,7 @@ pub enum Command {
     /// Stops a run and everything it started.
     Stop { run: String },
     /// Goes on from a run that is over, and follows it to its end.
-    Resume {
-        run: String,
-        prompt: Option<String>,
-        /// A variable for the agent; may be given again. Values are never kept from run to run.
-        #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
-        env: Vec<(String, String)>,
-        /// A header for the model's requests; may be given again. The same holds for it.
-        #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
-        headers: Vec<(String, String)>,
-    },
+    Resume(Box<Resume>),
     /// Lists the worktrees of the repository that a folder is in.
     Worktrees { dir: PathBuf },
     /// Removes a worktree; refuses while it holds work that exists nowhere else.
@@ -145,10 +136,41 @@ pub struct Run {
     /// A variable for the agent; may be given again.
     #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
     pub env: Vec<(String, String)>,
+    #[command(flatten)]
+    pub endpoint: Endpoint,
+    /// A tool that may be used unasked, as a rule: "run cargo test*"; may be given again.
+    #[arg(long = "allow", value_name = "RULE")]
+    pub allowed_tools: Vec<String>,
+    /// A tool that may not be used; may be given again.
+    #[arg(long = "deny", value_name = "RULE")]
+    pub disallowed_tools: Vec<String>,
+    /// What carries the agent's output.
+    #[arg(long, default_value = "pty")]
+    pub transport: Carrier,
+    #[command(flatten)]
+    pub limits: Limits,
+    /// Ends the run when nothing was heard for so many seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub inactivity_timeout: u64,
+    /// Tool servers: a file or JSON text, passed to the agent.
+    #[arg(long, value_name = "FILE|JSON")]
+    pub mcp_config: Option<String>,
+    /// Gives an agent that has tools of its own Musher's besides, under the same rules.
+    #[arg(long)]
+    pub engine_tools: bool,
+    /// The repository's own settings and hooks may run (asked in the window otherwise).
+    #[arg(long)]
+    pub trust: bool,
+}
+
+/// Where a model is reached over HTTP, and how.
+#[derive(Debug, Default, clap::Args)]
+pub struct Endpoint {
     /// Where the model is, for openai and gemini; a local one costs nothing.
     #[arg(long, value_name = "URL")]
     pub base_url: Option<String>,
-    /// openai-responses or openai-chat, for an address that speaks only one of them.
+    /// How it is spoken to there: openai-responses, openai-chat or gemini. Unless given, openai-chat at an
+    /// address of one's own and what the provider speaks otherwise.
     #[arg(long, value_name = "NAME")]
     pub dialect: Option<String>,
     /// A header of each request to the model; may be given again. Its value is never stored, but others
@@ -167,36 +189,46 @@ pub struct Run {
     /// The longest answer of the model, its thoughts included.
     #[arg(long, value_name = "N")]
     pub max_answer_tokens: Option<u32>,
-    /// A tool that may be used unasked, as a rule: "run cargo test*"; may be given again.
-    #[arg(long = "allow", value_name = "RULE")]
-    pub allowed_tools: Vec<String>,
-    /// A tool that may not be used; may be given again.
-    #[arg(long = "deny", value_name = "RULE")]
-    pub disallowed_tools: Vec<String>,
-    /// What carries the agent's output.
-    #[arg(long, default_value = "pty")]
-    pub transport: Carrier,
+}
+
+/// What a run may spend.
+#[derive(Debug, Default, clap::Args)]
+pub struct Limits {
     /// Ends the run after so many turns.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_turns: Option<u32>,
+    /// Ends the run after so many calls of tools, for openai and gemini.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_tool_calls: Option<u32>,
+    /// Ends the run once its answers took so many tokens together, in and out, for openai and gemini.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub max_tokens: Option<u64>,
     /// Ends the run once it cost so much.
     #[arg(long, value_name = "USD", value_parser = microdollars)]
     pub max_cost: Option<u64>,
     /// Ends the run after so many seconds.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
     pub max_seconds: Option<u64>,
-    /// Ends the run when nothing was heard for so many seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-    pub inactivity_timeout: u64,
-    /// Tool servers: a file or JSON text, passed to the agent.
-    #[arg(long, value_name = "FILE|JSON")]
-    pub mcp_config: Option<String>,
-    /// Gives an agent that has tools of its own Musher's besides, under the same rules.
+}
+
+/// How a story goes on; what is not given stays as it is.
+#[derive(Debug, clap::Args)]
+pub struct Resume {
+    /// A run's id, or its beginning.
+    pub run: String,
+    /// What the agent hears; "Continue." unless given.
+    pub prompt: Option<String>,
+    /// Goes on with another agent: claude-code, openai, gemini or demo. Model and address are then those
+    /// that are given here, or its own.
+    #[arg(long, value_name = "NAME")]
+    pub runtime: Option<String>,
     #[arg(long)]
-    pub engine_tools: bool,
-    /// The repository's own settings and hooks may run (asked in the window otherwise).
-    #[arg(long)]
-    pub trust: bool,
+    pub model: Option<String>,
+    /// A variable for the agent; may be given again. Values are never kept from run to run.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = variable)]
+    pub env: Vec<(String, String)>,
+    #[command(flatten)]
+    pub endpoint: Endpoint,
 }
 
 /// What of the models is looked at; nothing leaves this machine without it.

@@ -51,9 +51,7 @@ async fn run(args: Args) -> Result<ExitCode, ApiError> {
     let json = args.json;
     match args.command {
         Command::Run(wanted) => runs::run(&data_dir, json, *wanted).await,
-        Command::Resume { run, prompt, env, headers } => {
-            runs::resume(&data_dir, json, &run, prompt, env, headers).await
-        }
+        Command::Resume(wanted) => runs::resume(&data_dir, json, *wanted).await,
         Command::Send { run, text, steer } => runs::send(&data_dir, json, &run, text, steer).await,
         Command::Answer { run, request, answer, message } => {
             runs::answer(&data_dir, &run, &request, answer, message).await

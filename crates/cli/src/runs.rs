@@ -32,15 +32,17 @@ fn name_the_demo(error: ApiError) -> ApiError {
 pub async fn resume(
     data_dir: &Path,
     json: bool,
-    run: &str,
-    prompt: Option<String>,
-    env: Vec<(String, String)>,
-    headers: Vec<(String, String)>,
+    wanted: args::Resume,
 ) -> Result<ExitCode, ApiError> {
     let reach = Reach::open(data_dir).await?;
-    let run = reach.find_run(run).await?.id;
-    let (env, headers) = (env.into_iter().collect(), headers.into_iter().collect());
-    let params = RunResumeParams { run, prompt, env, headers };
+    let run = reach.find_run(&wanted.run).await?.id;
+    let args::Resume { prompt, runtime, model, env, .. } = wanted;
+    let mut endpoint = endpoint_of(wanted.endpoint);
+    // Those alone change nothing but themselves.
+    let headers = std::mem::take(&mut endpoint.headers);
+    let endpoint = (endpoint != EndpointSettings::default()).then_some(endpoint);
+    let env = env.into_iter().collect();
+    let params = RunResumeParams { run, prompt, env, headers, runtime, model, endpoint };
     let summary: RunSummary = reach.call("run_resume", &params).await?;
     let code = follow::to_its_end(&reach, &summary, json).await;
     reach.close().await;
@@ -205,29 +207,38 @@ fn settings_of(wanted: args::Run) -> Result<RunSettings, ApiError> {
             args::Carrier::Pty => Transport::Pty,
             args::Carrier::Pipe => Transport::Pipe,
         },
-        limits: RunLimits {
-            max_turns: wanted.max_turns,
-            max_cost_microdollars: wanted.max_cost,
-            max_seconds: wanted.max_seconds,
-            ..RunLimits::default()
-        },
+        limits: limits_of(wanted.limits),
         inactivity_timeout_secs: wanted.inactivity_timeout,
         mcp_config: wanted.mcp_config,
         engine_tools: wanted.engine_tools,
         allowed_tools: wanted.allowed_tools,
         disallowed_tools: wanted.disallowed_tools,
-        endpoint: EndpointSettings {
-            base_url: wanted.base_url,
-            dialect: wanted.dialect,
-            headers: wanted.headers.into_iter().collect(),
-            header_names: Vec::new(),
-            organization: wanted.organization,
-            account_project: wanted.account_project,
-            effort: wanted.effort.map(effort),
-            max_answer_tokens: wanted.max_answer_tokens,
-        },
+        endpoint: endpoint_of(wanted.endpoint),
         ..RunSettings::default()
     })
+}
+
+fn endpoint_of(wanted: args::Endpoint) -> EndpointSettings {
+    EndpointSettings {
+        base_url: wanted.base_url,
+        dialect: wanted.dialect,
+        headers: wanted.headers.into_iter().collect(),
+        header_names: Vec::new(),
+        organization: wanted.organization,
+        account_project: wanted.account_project,
+        effort: wanted.effort.map(effort),
+        max_answer_tokens: wanted.max_answer_tokens,
+    }
+}
+
+fn limits_of(wanted: args::Limits) -> RunLimits {
+    RunLimits {
+        max_turns: wanted.max_turns,
+        max_tool_calls: wanted.max_tool_calls,
+        max_tokens: wanted.max_tokens,
+        max_cost_microdollars: wanted.max_cost,
+        max_seconds: wanted.max_seconds,
+    }
 }
 
 fn effort(wanted: args::Effort) -> Effort {

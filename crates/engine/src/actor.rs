@@ -29,7 +29,7 @@ use crate::{
 };
 use changes::ChangesWatch;
 use prepare::Prepared;
-pub(crate) use prepare::{is_provider_key, unknown_runtime, without_env};
+pub(crate) use prepare::{is_provider_key, secrets, unknown_runtime, without_env};
 
 /// So many events that wait are stored at once.
 const TOGETHER: usize = 512;
@@ -88,11 +88,24 @@ pub(crate) enum Beginning {
 /// What a new run needs besides its story.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StartPlan {
+    /// The person's words.
     pub prompt: String,
     /// `None`: the worktree is there already.
     pub create: Option<CreatePlan>,
     pub resume: Option<String>,
+    /// The same words behind all that a new session must know: where there is none to resume, or it is
+    /// refused.
     pub fresh_prompt: Option<String>,
+    /// What is different from the run before, for the person.
+    pub notice: Option<String>,
+}
+
+impl StartPlan {
+    /// What the agent hears.
+    pub fn words(&self) -> &str {
+        let fresh = self.fresh_prompt.as_ref().filter(|_| self.resume.is_none());
+        fresh.unwrap_or(&self.prompt)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -243,7 +256,7 @@ impl RunActor {
             }
             Beginning::Never { prompt, why } => {
                 self.caught_up.cancel();
-                self.keep_prompt(prompt).await?;
+                self.keep_opening(prompt, None).await?;
                 self.could_not_start(why).await?;
             }
             Beginning::Attach { stored_to } => self.attach(stored_to).await?,

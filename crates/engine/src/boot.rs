@@ -9,7 +9,7 @@ use musher_protocol::*;
 
 use crate::{
     Engine,
-    actor::{Beginning, CreatePlan, StartPlan},
+    actor::{Beginning, StartPlan},
     runs::{reopen, spawn_actor, story_of},
 };
 
@@ -57,12 +57,8 @@ impl Engine {
         story: &Story,
         log: &crate::log::RunLog,
     ) -> Result<StartPlan, ApiError> {
+        let prompt = log.fold.prompt_text().unwrap_or_default().to_owned();
         let session = self.core.store.session_of(&story.id).await?;
-        Ok(StartPlan {
-            prompt: log.fold.prompt_text().unwrap_or_default().to_owned(),
-            create: story.worktree.is_empty().then(|| CreatePlan::of(story)),
-            resume: session.map(|session| session.id),
-            fresh_prompt: log.fold.prompt_text().map(str::to_owned),
-        })
+        self.plan_of(story, session, prompt, Some(&log.summary().id)).await
     }
 }

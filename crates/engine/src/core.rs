@@ -9,7 +9,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use musher_process::{LoginPath, LoginPathCache, login_path};
-use musher_protocol::{ApiError, ErrorCode, RunId, RunSummary, StoryId};
+use musher_protocol::{ApiError, ErrorCode, RunId, RunSettings, RunSummary, StoryId};
 use musher_runtime::Registry;
 use musher_store::{Store, TranscriptIndex};
 use musher_worktree::Git;
@@ -121,6 +121,15 @@ impl Core {
         more: BTreeMap<String, String>,
     ) -> BTreeMap<String, String> {
         given(&self.headers, story, more)
+    }
+
+    /// What a story has from now on, and nothing else.
+    pub fn give(&self, story: &StoryId, settings: &RunSettings) {
+        let given = [(&self.env, &settings.env), (&self.headers, &settings.endpoint.headers)];
+        for (all, given) in given {
+            let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+            all.insert(story.clone(), given.clone());
+        }
     }
 
     /// Why the run cannot be reached although it is not over.

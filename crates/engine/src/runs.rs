@@ -1,11 +1,12 @@
 //! The commands about runs that live or lived: list, speak, answer, stop, go on.
 
+mod change;
 mod check;
 mod read;
 mod retell;
 mod start;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use musher_protocol::*;
 use tokio::sync::oneshot;
@@ -16,13 +17,12 @@ use crate::{
     core::{Core, conflict, not_found},
     log::RunLog,
 };
+use change::Change;
 use check::{check_headers, check_model, check_prompt, check_variables};
 pub(crate) use read::event_stream;
 #[cfg(test)]
 pub(crate) use read::read_shown;
 use start::GoOn;
-#[cfg(test)]
-pub(crate) use start::new_summary;
 pub(crate) use start::spawn_actor;
 
 /// How long the end of a run that died with its engine may take to be stored: commands that it left
@@ -104,21 +104,19 @@ impl Engine {
     }
 
     pub async fn run_resume(&self, params: RunResumeParams) -> Result<RunSummary, ApiError> {
-        let RunResumeParams { run, prompt, env, headers } = params;
+        let RunResumeParams { run, prompt, env, headers, runtime, model, endpoint } = params;
+        let change = Change { runtime, model, endpoint };
         prompt.as_deref().map_or(Ok(()), check_prompt)?;
         check_variables(&env)?;
         check_headers(&headers)?;
-        if !headers.is_empty() {
-            let story = summary_of(&self.core, &run).await?.story;
-            self.core.headers_of(&story, headers);
-        }
+        check_model(change.model.as_deref())?;
         if let Some(ending) = self.core.runs.get(&run).filter(|handle| handle.left_over) {
             // Its end is being stored. Should that be held up, what follows says so.
             let _ = tokio::time::timeout(ENDS_WITHIN, ending.gone.cancelled()).await;
         }
-        let more = env.clone();
-        let Some(begun) = self.post(&run, |reply| Mail::Begin { env: more, reply }).await else {
-            return self.go_on_with(&run, GoOn { prompt, env, claim: None }).await;
+        let more = (env.clone(), headers.clone(), change.clone());
+        let Some(begun) = self.begin_live(&run, more).await else {
+            return self.go_on_with(&run, GoOn { prompt, env, headers, change, claim: None }).await;
         };
         begun?;
         if let Some(text) = prompt {
@@ -126,6 +124,28 @@ impl Engine {
             self.post(&run, |reply| Mail::Say { text, delivery, reply }).await.unwrap_or(Ok(()))?;
         }
         summary_of(&self.core, &run).await
+    }
+
+    /// Begins a run that is in line, or tells a live agent of its new model. `None`: it is over.
+    async fn begin_live(
+        &self,
+        run: &RunId,
+        (env, headers, change): (BTreeMap<String, String>, BTreeMap<String, String>, Change),
+    ) -> Option<Result<(), ApiError>> {
+        let handle = self.core.runs.get(run)?;
+        if change.is_none() {
+            self.core.headers_of(&handle.summary.borrow().story, headers);
+            return self.post(run, |reply| Mail::Begin { env, reply }).await;
+        }
+        if let Some(model) = change.model_alone() {
+            let model = Some(model.clone());
+            return self.post(run, |reply| Mail::SetModel { model, reply }).await;
+        }
+        if handle.summary.borrow().phase == RunPhase::Done {
+            return None;
+        }
+        let hint = format!("Stop it first: `musher stop {run}`.");
+        Some(Err(conflict("This run is not over: its agent stays the one it is.").with_hint(hint)))
     }
 
     pub async fn run_set_model(&self, params: RunSetModelParams) -> Result<Empty, ApiError> {

@@ -3,7 +3,7 @@
 
 mod fake;
 
-use fake::{World, wants};
+use fake::{World, resume, wants};
 use musher_protocol::*;
 
 fn place(repo: &musher_testkit::Repo) -> RunPlace {
@@ -40,13 +40,7 @@ async fn one_run_at_a_time_writes_in_a_worktree() {
     let agent = world.started().await;
     says_who(&world.engine.run_start(begin_at(place(&repo), |_| {})).await.unwrap_err(), &second);
     says_who(&world.engine.run_send(send(&first)).await.unwrap_err(), &second);
-    let resume = RunResumeParams {
-        run: first.clone(),
-        prompt: None,
-        env: Default::default(),
-        headers: Default::default(),
-    };
-    says_who(&world.engine.run_resume(resume).await.unwrap_err(), &second);
+    says_who(&world.engine.run_resume(resume(&first)).await.unwrap_err(), &second);
 
     agent.end(RunOutcome::Completed);
     world.until(&second, |s| s.phase == RunPhase::Done).await;

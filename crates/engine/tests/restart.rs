@@ -5,7 +5,7 @@ mod fake;
 
 use std::path::Path;
 
-use fake::World;
+use fake::{World, resume};
 use musher_engine::EngineConfig;
 use musher_protocol::*;
 
@@ -49,12 +49,7 @@ async fn a_run_whose_variables_are_gone_is_not_begun_without_them() {
     let next_step = format!("musher resume {run} --env API_KEY=");
     assert!(message.contains("API_KEY") && message.contains(&next_step), "{message}");
 
-    let without = RunResumeParams {
-        run: run.clone(),
-        prompt: None,
-        env: Default::default(),
-        headers: Default::default(),
-    };
+    let without = resume(&run);
     let refused = world.engine.run_resume(without.clone()).await.unwrap_err();
     assert!(refused.to_string().contains("API_KEY"), "{refused:?}");
     let env = [("API_KEY".to_owned(), "again".to_owned())].into();
@@ -115,8 +110,7 @@ async fn a_run_in_line_is_resumed_with_the_variables_it_lacks() {
     let run = left_in_line(dir.path(), with_key).await;
     let mut world = looking(dir.path()).await;
     let env = [("API_KEY".to_owned(), "again".to_owned())].into();
-    let params =
-        RunResumeParams { run: run.clone(), prompt: None, env, headers: Default::default() };
+    let params = RunResumeParams { env, ..resume(&run) };
     let resumed = world.engine.run_resume(params).await.unwrap();
     assert_eq!(resumed.id, run, "it goes on where it waits");
     let agent = world.started().await;
@@ -157,9 +151,7 @@ async fn where_a_run_works_is_never_forgotten() {
     let mut world = World::open(dir.path(), 4, chrono::Utc::now).await;
     let rebuilt = world.engine.run_get(RunParams { run: run.clone() }).await.unwrap().summary;
     assert_eq!((&rebuilt.worktree, &rebuilt.branch), (&made.worktree, &made.branch));
-    let params =
-        RunResumeParams { run, prompt: None, env: Default::default(), headers: Default::default() };
-    let next = world.engine.run_resume(params).await.unwrap();
+    let next = world.engine.run_resume(resume(&run)).await.unwrap();
     let agent = started_as(&mut world, &next.id).await;
     assert_eq!(agent.context.cwd, Path::new(&made.worktree), "it goes on where its work is");
     agent.end(RunOutcome::Completed);

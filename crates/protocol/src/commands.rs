@@ -260,6 +260,19 @@ pub struct RunResumeParams {
     #[serde(default)]
     #[ts(as = "Option<BTreeMap<String, String>>", optional)]
     pub headers: BTreeMap<String, String>,
+    /// Another agent, for the story's later runs too. With it, model and address are chosen anew: what
+    /// is absent is that runtime's own choice.
+    #[serde(default)]
+    #[ts(optional)]
+    pub runtime: Option<String>,
+    #[serde(default)]
+    #[ts(optional)]
+    pub model: Option<String>,
+    /// With another address it is the whole of the new place, where nothing goes that was given for
+    /// the old one (headers, account, key); without an address, what it holds is changed.
+    #[serde(default)]
+    #[ts(optional)]
+    pub endpoint: Option<EndpointSettings>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, TS)]

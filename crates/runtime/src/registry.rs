@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use musher_protocol::{
-    EndpointProbeParams, EndpointReport, EndpointSettings, LocalEndpoint, RuntimeInfo,
+    EndpointProbeParams, EndpointReport, EndpointSettings, LocalEndpoint, RunLimits, RuntimeInfo,
 };
+use secrecy::SecretString;
 
 use crate::{AgentRuntime, Rule, RuntimeError};
 
@@ -35,16 +36,29 @@ pub trait RuntimeKind: Send + Sync {
     /// Whether its agents' model can be reached as a person wants it. `Err` is a sentence with the next
     /// step.
     fn check_endpoint(&self, wanted: &EndpointSettings) -> Result<(), String> {
-        let EndpointSettings { headers, organization, account_project, effort, .. } = wanted;
-        let none = headers.is_empty() && organization.is_none() && account_project.is_none();
-        if none && effort.is_none() && wanted.max_answer_tokens.is_none() {
+        if *wanted == EndpointSettings::default() {
             return Ok(());
         }
         Err(format!(
-            "{} reaches its model by itself: leave out headers, organization, effort and the limit of \
-             an answer, or choose the runtime openai or gemini.",
+            "{} reaches its model by itself: leave out the address and all that is said of it (dialect, \
+             headers, account, effort, the limit of an answer), or choose the runtime openai or gemini.",
             self.name()
         ))
+    }
+
+    /// Whether the key that would open the place may go there. Of the same kind as `check_endpoint`, and
+    /// asked behind it: a keychain may take its time.
+    async fn check_key(
+        &self,
+        _wanted: &EndpointSettings,
+        _given: &BTreeMap<String, SecretString>,
+    ) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Why the run's limits cannot all end it, one sentence.
+    fn cannot_limit(&self, _limits: &RunLimits) -> Option<String> {
+        None
     }
 
     /// Why its agents cannot be told this rule of a project, one sentence.

@@ -9,6 +9,7 @@ import type {
   RunId,
 } from './ids';
 import type {
+  EndpointSettings,
   PermissionMode,
   RunSettings,
   RunSummary,
@@ -147,7 +148,17 @@ env?: { [key in string]: string },
 /**
  * Headers for the model's requests; the same holds for them.
  */
-headers?: { [key in string]: string }, };
+headers?: { [key in string]: string }, 
+/**
+ * Another agent, for the story's later runs too. With it, model and address are chosen anew: what
+ * is absent is that runtime's own choice.
+ */
+runtime?: string, model?: string, 
+/**
+ * With another address it is the whole of the new place, where nothing goes that was given for
+ * the old one (headers, account, key); without an address, what it holds is changed.
+ */
+endpoint?: EndpointSettings, };
 
 export type RunSendParams = { run: RunId, text: string, 
 /**

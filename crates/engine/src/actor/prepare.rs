@@ -31,7 +31,7 @@ pub(super) struct Prepared {
 
 impl RunActor {
     pub(super) async fn begin(&mut self, plan: StartPlan) -> Result<(), ApiError> {
-        self.keep_prompt(plan.prompt.clone()).await?;
+        self.keep_opening(plan.prompt.clone(), plan.notice.clone()).await?;
         self.plan = plan;
         let slots = self.core.slots.clone();
         if let Ok(slot) = slots.clone().try_acquire_owned() {
@@ -44,12 +44,21 @@ impl RunActor {
         Ok(())
     }
 
-    pub(super) async fn keep_prompt(&mut self, text: String) -> Result<(), ApiError> {
+    /// Both together, so that neither is lost or said again.
+    pub(super) async fn keep_opening(
+        &mut self,
+        text: String,
+        notice: Option<String>,
+    ) -> Result<(), ApiError> {
         if self.log.fold.last_seq > 0 {
             return Ok(());
         }
         let (id, delivery) = (self.prompt_id.clone(), Delivery::Prompt);
-        self.log.say(AgentEvent::Message { id, text, delivery }).await
+        let mut opening = vec![AgentEvent::Message { id, text, delivery }.into()];
+        opening.extend(notice.map(|message| {
+            AgentEvent::Warning { code: "agent_changed".into(), message }.into()
+        }));
+        self.log.append(opening).await
     }
 
     /// Begins what an earlier engine left in line, unless it lacks variables that it was given.
@@ -192,6 +201,9 @@ impl RunActor {
         }
         if begins {
             self.warn_of_rules(&*kind, &context.tools.rules).await?;
+            if let Some(message) = kind.cannot_limit(&context.limits) {
+                self.log.say(AgentEvent::Warning { code: "limits".into(), message }).await?;
+            }
         }
         if kind.needs_tools() {
             match self.tools(&context, &rules) {
@@ -235,7 +247,7 @@ impl RunActor {
                 &settings.env,
                 &self.core.login().await.path,
             ),
-            prompt: self.plan.prompt.clone(),
+            prompt: self.plan.words().to_owned(),
             prompt_id: self.prompt_id.clone(),
             cwd: PathBuf::from(&self.story.worktree),
             inactivity_timeout_secs: settings.inactivity_timeout_secs,
@@ -456,7 +468,7 @@ pub(crate) fn is_provider_key(name: &str) -> bool {
     ["_API_KEY", "_AUTH_TOKEN", "_OAUTH_TOKEN"].iter().any(|end| name.ends_with(end))
 }
 
-fn secrets(env: &BTreeMap<String, String>) -> BTreeMap<String, SecretString> {
+pub(crate) fn secrets(env: &BTreeMap<String, String>) -> BTreeMap<String, SecretString> {
     let keys = env.iter().filter(|(name, _)| is_provider_key(name));
     keys.map(|(name, value)| (name.clone(), SecretString::from(value.clone()))).collect()
 }

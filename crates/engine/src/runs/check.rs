@@ -72,6 +72,8 @@ fn check_name(what: &str, name: &str) -> Result<(), ApiError> {
 fn check_limits(limits: &RunLimits) -> Result<(), ApiError> {
     let zero = [
         ("turns", limits.max_turns == Some(0)),
+        ("tool calls", limits.max_tool_calls == Some(0)),
+        ("tokens", limits.max_tokens == Some(0)),
         ("seconds", limits.max_seconds == Some(0)),
         ("cost", limits.max_cost_microdollars == Some(0)),
     ];

@@ -26,11 +26,17 @@ impl Engine {
     }
 
     /// What a new session must know when the old one is gone: the conversation as the transcripts
-    /// have it, then the new words.
-    pub(super) async fn retold(&self, story: &StoryId, prompt: &str) -> Result<String, ApiError> {
+    /// have it, then the new words. `run` is the one that they begin, where it has a transcript.
+    pub(super) async fn retold(
+        &self,
+        story: &StoryId,
+        prompt: &str,
+        run: Option<&RunId>,
+    ) -> Result<String, ApiError> {
         let runs = self.core.store.runs_of(story).await?;
+        let earlier = runs.iter().filter(|earlier| Some(&earlier.id) != run);
         let paths: Vec<PathBuf> =
-            runs.iter().map(|run| self.core.store.transcript_path(&run.id)).collect();
+            earlier.map(|run| self.core.store.transcript_path(&run.id)).collect();
         let told = tokio::task::spawn_blocking(move || retell(&paths)).await.unwrap_or_default();
         Ok(format!(
             "This goes on from an earlier conversation that is no longer at hand. What was said and \

@@ -8,12 +8,15 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    change::Change,
     check::{check_place, check_prompt, check_rules, check_settings},
     story_of, summary_of,
 };
 use crate::{
     Engine,
-    actor::{Beginning, CreatePlan, RunActor, StartPlan, is_provider_key, unknown_runtime},
+    actor::{
+        Beginning, CreatePlan, RunActor, StartPlan, is_provider_key, secrets, unknown_runtime,
+    },
     claims::Claim,
     core::{Core, RunHandle, bad_request, not_found},
     log::RunLog,
@@ -64,11 +67,12 @@ impl Engine {
         self.spawn_run(claim, story, &project, Beginning::Fresh(plan)).await
     }
 
-    async fn check_runtime(&self, settings: &RunSettings) -> Result<(), ApiError> {
+    pub(super) async fn check_runtime(&self, settings: &RunSettings) -> Result<(), ApiError> {
         let Some(kind) = self.core.registry.get(&settings.runtime) else {
             return Err(unknown_runtime(&settings.runtime));
         };
         kind.check_endpoint(&settings.endpoint).map_err(bad_request)?;
+        kind.check_key(&settings.endpoint, &secrets(&settings.env)).await.map_err(bad_request)?;
         if kind.needs_tools() {
             check_rules(settings)?;
         }
@@ -124,10 +128,9 @@ impl Engine {
         beginning: Beginning,
     ) -> Result<RunSummary, ApiError> {
         name_given(&mut story.settings);
-        self.core.env_of(&story.id, story.settings.env.clone());
-        self.core.headers_of(&story.id, story.settings.endpoint.headers.clone());
+        self.core.give(&story.id, &story.settings);
         self.core.store.put_story(&crate::actor::without_env(&story)).await?;
-        let summary = new_summary(&self.core, claim.run().clone(), &story);
+        let summary = RunSummary::queued(claim.run().clone(), &story, self.core.now());
         let header = Header::new(&summary, &story, project);
         let log = RunLog::create(self.core.clone(), header).await?;
         self.core.store.put_run(&summary).await?;
@@ -152,13 +155,13 @@ impl Engine {
         // Only now nobody else writes it.
         let mut story = story_of(&self.core, &story).await?;
         self.core.claims.moved(claim.run(), &story.worktree).await;
-        story.settings.env = self.core.env_of(&story.id, next.env);
-        story.settings.endpoint.headers = self.core.headers_of(&story.id, BTreeMap::new());
+        let notice = self.fit(&mut story, next.env, next.headers, next.change).await?;
         let complete = check_complete(&story.settings, if follows { claim.run() } else { run });
         let Some(project) = self.project_by_id(&story.project).await? else {
             return Err(not_found("project", &story.project));
         };
         let plan = self.next_plan(run, &story, next.prompt).await?;
+        let plan = StartPlan { notice, ..plan };
         let beginning = match complete {
             // Nobody hears a refusal of words that came too late: the run that is theirs says it.
             Err(why) if follows => Beginning::Never { prompt: plan.prompt, why },
@@ -180,13 +183,30 @@ impl Engine {
             None if session.is_none() => self.first_words(run).await.unwrap_or(CONTINUE.into()),
             None => CONTINUE.into(),
         };
-        let never_made = story.worktree.is_empty();
-        Ok(StartPlan {
-            fresh_prompt: Some(self.retold(&story.id, &prompt).await?),
-            resume: session.map(|session| session.id),
-            create: never_made.then(|| CreatePlan::of(story)),
-            prompt,
-        })
+        self.plan_of(story, session, prompt, None).await
+    }
+
+    /// How a run takes the story up: with the session it had, if that is of the same runtime. For one of
+    /// another, a runtime whose conversation Musher has reads all of it from the transcripts, under a
+    /// session of its own; others are told of it. `run` is the one to begin, where it is stored already.
+    pub(crate) async fn plan_of(
+        &self,
+        story: &Story,
+        session: Option<SessionRef>,
+        prompt: String,
+        run: Option<&RunId>,
+    ) -> Result<StartPlan, ApiError> {
+        let create = story.worktree.is_empty().then(|| CreatePlan::of(story));
+        let plan = StartPlan { prompt, create, ..StartPlan::default() };
+        let Some(session) = session else { return Ok(plan) };
+        let runtime = &story.settings.runtime;
+        let resume = match self.core.registry.get(runtime) {
+            _ if session.runtime == *runtime => Some(session.id),
+            Some(kind) if kind.needs_tools() => Some(uuid::Uuid::now_v7().to_string()),
+            _ => None,
+        };
+        let fresh_prompt = Some(self.retold(&story.id, &plan.prompt, run).await?);
+        Ok(StartPlan { resume, fresh_prompt, ..plan })
     }
 
     /// The place of a new run. Waits for a run that is just ending; refuses while one is not over.
@@ -207,17 +227,20 @@ impl Engine {
 }
 
 /// How a story goes on.
+#[derive(Default)]
 pub(crate) struct GoOn {
     /// `None`: with the words that nobody heard, or with "Continue.".
     pub prompt: Option<String>,
     pub env: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, String>,
+    pub change: Change,
     /// Of the run before, when this one takes its place.
     pub claim: Option<Claim>,
 }
 
 impl GoOn {
     pub fn saying(prompt: String) -> Self {
-        Self { prompt: Some(prompt), env: BTreeMap::new(), claim: None }
+        Self { prompt: Some(prompt), ..Self::default() }
     }
 }
 
@@ -291,37 +314,6 @@ impl Drop for Listed {
         }
         self.core.runs.remove(&self.run);
         self.gone.cancel();
-    }
-}
-
-pub(crate) fn new_summary(core: &Core, run: RunId, story: &Story) -> RunSummary {
-    let now = core.now();
-    RunSummary {
-        id: run,
-        story: story.id.clone(),
-        project: story.project.clone(),
-        title: story.title.clone(),
-        agent_name: story.settings.agent_name.clone(),
-        runtime: story.settings.runtime.clone(),
-        model: story.settings.model.clone(),
-        worktree: story.worktree.clone(),
-        branch: story.branch.clone(),
-        status: RuntimeStatus::Idle,
-        phase: RunPhase::Queued,
-        detail: None,
-        until: None,
-        outcome: None,
-        session_id: None,
-        usage: TokenUsage::default(),
-        added: 0,
-        removed: 0,
-        files_changed: 0,
-        waiting: 0,
-        unread: false,
-        demo: story.settings.runtime == "demo",
-        created_at: now,
-        updated_at: now,
-        last_seq: 0,
     }
 }
 

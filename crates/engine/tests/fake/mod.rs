@@ -95,24 +95,33 @@ impl Fake {
     }
 }
 
-struct FakeKind(mpsc::UnboundedSender<FakeRun>);
+struct FakeKind {
+    name: &'static str,
+    /// Its tools and its conversation are Musher's.
+    ours: bool,
+    started: mpsc::UnboundedSender<FakeRun>,
+}
 
 #[async_trait]
 impl RuntimeKind for FakeKind {
     fn name(&self) -> &'static str {
-        "fake"
+        self.name
+    }
+
+    fn needs_tools(&self) -> bool {
+        self.ours
     }
 
     fn new_run(&self) -> Arc<dyn AgentRuntime> {
         let (inputs, heard) = mpsc::unbounded_channel();
         let (inputs, heard) = (Mutex::new(Some(inputs)), Mutex::new(Some(heard)));
-        Arc::new(Fake { started: self.0.clone(), inputs, heard })
+        Arc::new(Fake { started: self.started.clone(), inputs, heard })
     }
 
     async fn detect(&self, path: &str) -> RuntimeInfo {
         RuntimeInfo {
             over_http: false,
-            name: "fake".into(),
+            name: self.name.into(),
             label: "Fake".into(),
             found: true,
             path: Some(path.into()),
@@ -141,7 +150,10 @@ impl World {
 
     pub async fn open_as(config: EngineConfig) -> Self {
         let (tx, started) = mpsc::unbounded_channel();
-        let engine = Engine::open(config, Registry::default().with(FakeKind(tx))).await.unwrap();
+        let kind = |name, ours| FakeKind { name, ours, started: tx.clone() };
+        let kinds = [("fake", false), ("other", false), ("ours", true)];
+        let all = kinds.into_iter().fold(Registry::default(), |all, it| all.with(kind(it.0, it.1)));
+        let engine = Engine::open(config, all).await.unwrap();
         Self { engine, started }
     }
 
@@ -200,6 +212,13 @@ impl World {
         let batch: EventBatch = serde_json::from_str(&text).unwrap();
         batch.events
     }
+}
+
+/// Goes on with nothing new.
+pub fn resume(run: &RunId) -> RunResumeParams {
+    let (env, headers) = Default::default();
+    let run = run.clone();
+    RunResumeParams { run, prompt: None, env, headers, runtime: None, model: None, endpoint: None }
 }
 
 pub fn session(id: &str) -> AgentEvent {

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
-use musher_protocol::RuntimeInfo;
+use musher_protocol::{RunLimits, RuntimeInfo};
 
 use super::{
     ClaudeCodeRuntime, SECOND, opening,
@@ -52,6 +52,10 @@ impl RuntimeKind for ClaudeCode {
         rules::cannot_keep(rule)
     }
 
+    fn cannot_limit(&self, limits: &RunLimits) -> Option<String> {
+        cannot_limit(self.name(), limits)
+    }
+
     fn clear(&self, run_dir: &Path) -> Result<(), RuntimeError> {
         clear(run_dir)
     }
@@ -73,9 +77,27 @@ impl RuntimeKind for Demo {
         RuntimeInfo { version, ..info(self.name(), "Demo agent", found.as_deref(), Flavour::Demo) }
     }
 
+    fn cannot_limit(&self, limits: &RunLimits) -> Option<String> {
+        cannot_limit(self.name(), limits)
+    }
+
     fn clear(&self, run_dir: &Path) -> Result<(), RuntimeError> {
         clear(run_dir)
     }
+}
+
+/// The agent's loop is its own: it is given limits of turns and money, and Musher ends it by time.
+fn cannot_limit(name: &str, limits: &RunLimits) -> Option<String> {
+    let what = match (limits.max_tool_calls, limits.max_tokens) {
+        (Some(_), Some(_)) => "tool calls and of tokens",
+        (Some(_), None) => "tool calls",
+        (None, Some(_)) => "tokens",
+        (None, None) => return None,
+    };
+    Some(format!(
+        "{name} counts for itself, so the limit of {what} cannot end this run. Set a limit of turns, of \
+         money or of time."
+    ))
 }
 
 fn info(name: &str, label: &str, found: Option<&Path>, flavour: Flavour) -> RuntimeInfo {

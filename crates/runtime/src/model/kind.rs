@@ -238,6 +238,14 @@ impl RuntimeKind for ModelKind {
         self.bare(wanted).map(drop)
     }
 
+    async fn check_key(
+        &self,
+        wanted: &EndpointSettings,
+        given: &BTreeMap<String, SecretString>,
+    ) -> Result<(), String> {
+        self.endpoint_at(wanted, given).await.map(drop)
+    }
+
     async fn probe(&self, wanted: &EndpointProbeParams) -> Option<EndpointReport> {
         Some(self.ask_about(wanted).await)
     }

@@ -1,0 +1,181 @@
+//! Another agent, model or place for a story that goes on: what of its settings goes along, and what
+//! must not. What was given for one place never goes to another: headers, account, key. What only one
+//! agent reads stays with it: its program, its arguments, rules in its own words.
+
+use std::collections::BTreeMap;
+
+use musher_protocol::*;
+
+use super::check::check_settings;
+use crate::{Engine, actor::is_provider_key, core::conflict};
+
+/// See [`RunResumeParams`].
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Change {
+    pub runtime: Option<String>,
+    pub model: Option<String>,
+    pub endpoint: Option<EndpointSettings>,
+}
+
+type Given = BTreeMap<String, String>;
+
+impl Change {
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What a live agent can be told.
+    pub fn model_alone(&self) -> Option<&String> {
+        self.model.as_ref().filter(|_| self.runtime.is_none() && self.endpoint.is_none())
+    }
+}
+
+impl Engine {
+    /// Fills in what is in memory only, and makes the story's settings those of its next run. Refuses what
+    /// a new story could not have either. Returns what a person must know of the change.
+    pub(super) async fn fit(
+        &self,
+        story: &mut Story,
+        env: Given,
+        headers: Given,
+        change: Change,
+    ) -> Result<Option<String>, ApiError> {
+        let (id, settings) = (&story.id, &mut story.settings);
+        if change.is_none() {
+            settings.env = self.core.env_of(id, env);
+            settings.endpoint.headers = self.core.headers_of(id, headers);
+            return Ok(None);
+        }
+        settings.env = self.core.env_of(id, Given::new());
+        settings.endpoint.headers = self.core.headers_of(id, Given::new());
+        let before = settings.clone();
+        let left = self.apply(change, settings)?;
+        settings.env.extend(env);
+        settings.endpoint.headers.extend(headers);
+        check_settings(settings)?;
+        self.check_runtime(settings).await?;
+        Ok(self.notice(&before, settings, &left))
+    }
+
+    /// Says what is left behind.
+    fn apply(
+        &self,
+        change: Change,
+        settings: &mut RunSettings,
+    ) -> Result<Vec<&'static str>, ApiError> {
+        let before = (settings.runtime.clone(), settings.endpoint.base_url.clone());
+        let Change { runtime, model, endpoint } = change;
+        let anew = runtime.is_some();
+        let endpoint = endpoint.unwrap_or_default();
+        let base_url = match &endpoint.base_url {
+            None if !anew => before.1.clone(),
+            named => named.clone(),
+        };
+        settings.runtime = runtime.unwrap_or(settings.runtime.clone());
+        if anew || model.is_some() {
+            settings.model = model;
+        }
+        let mut left = Vec::new();
+        if before != (settings.runtime.clone(), base_url) {
+            left.extend(leave_place(settings, endpoint));
+        } else {
+            overlay(&mut settings.endpoint, endpoint);
+        }
+        if before.0 != settings.runtime {
+            left.extend(self.leave_agent(&before.0, settings)?);
+        }
+        Ok(left)
+    }
+
+    /// What the agent of before alone could read.
+    fn leave_agent(
+        &self,
+        before: &str,
+        settings: &mut RunSettings,
+    ) -> Result<Vec<&'static str>, ApiError> {
+        let mut left = Vec::new();
+        if settings.command.take().is_some() {
+            left.push("its program");
+        }
+        if !std::mem::take(&mut settings.args).is_empty() {
+            left.push("its arguments");
+        }
+        if self.reads_our_rules(before) == self.reads_our_rules(&settings.runtime) {
+            return Ok(left);
+        }
+        if !settings.disallowed_tools.is_empty() {
+            let (rules, after) = (settings.disallowed_tools.join("`, `"), &settings.runtime);
+            let message = format!(
+                "This story denies `{rules}` in words of {before} that {after} would not keep."
+            );
+            return Err(conflict(message).with_hint(format!(
+                "Go on with {before}, or begin a new story with {after} and a rule of its own."
+            )));
+        }
+        if !std::mem::take(&mut settings.allowed_tools).is_empty() {
+            left.push("what it was allowed unasked");
+        }
+        Ok(left)
+    }
+
+    fn reads_our_rules(&self, runtime: &str) -> bool {
+        self.core.registry.get(runtime).is_some_and(|kind| kind.needs_tools())
+    }
+
+    /// `None`: all is as it was.
+    fn notice(&self, before: &RunSettings, after: &RunSettings, left: &[&str]) -> Option<String> {
+        let (was, is) = (in_words(before), in_words(after));
+        if was == is && left.is_empty() {
+            return None;
+        }
+        let mut told = format!("From here on this goes on with {is}; before, it was {was}.");
+        if before.runtime != after.runtime && !self.reads_our_rules(&after.runtime) {
+            told += " It is told in short what was said and done.";
+        }
+        if !left.is_empty() {
+            told += &format!(" Left behind: {}.", left.join(", "));
+        }
+        Some(told)
+    }
+}
+
+/// Nothing that was given for the old place goes to the new one.
+fn leave_place(settings: &mut RunSettings, mut new: EndpointSettings) -> Vec<&'static str> {
+    new.header_names.clear();
+    let old = std::mem::replace(&mut settings.endpoint, new);
+    let keys = settings.env_names.iter().chain(settings.env.keys()).any(|it| is_provider_key(it));
+    settings.env.retain(|name, _| !is_provider_key(name));
+    settings.env_names.retain(|name| !is_provider_key(name));
+    let wishes = old.effort.is_some() || old.max_answer_tokens.is_some();
+    [
+        ("its headers", !old.header_names.is_empty()),
+        ("its account", old.organization.is_some() || old.account_project.is_some()),
+        ("its key", keys),
+        ("how long it thinks and answers", wishes),
+    ]
+    .into_iter()
+    .filter_map(|(what, was)| was.then_some(what))
+    .collect()
+}
+
+/// The same place, reached in another way.
+fn overlay(old: &mut EndpointSettings, new: EndpointSettings) {
+    let EndpointSettings { dialect, headers, organization, account_project, .. } = new;
+    old.headers.extend(headers);
+    old.dialect = dialect.or(old.dialect.take());
+    old.organization = organization.or(old.organization.take());
+    old.account_project = account_project.or(old.account_project.take());
+    old.effort = new.effort.or(old.effort);
+    old.max_answer_tokens = new.max_answer_tokens.or(old.max_answer_tokens);
+}
+
+/// `openai (gpt-5.4 at http://127.0.0.1:11434/v1 in openai-chat)`.
+fn in_words(settings: &RunSettings) -> String {
+    let EndpointSettings { base_url, dialect, .. } = &settings.endpoint;
+    let mut words = settings.model.clone().unwrap_or_else(|| "its default model".into());
+    let more = [(" at ", base_url), (" in ", dialect)];
+    words.extend(
+        more.into_iter().filter_map(|(word, what)| Some(format!("{word}{}", what.as_ref()?))),
+    );
+    format!("{} ({words})", settings.runtime)
+}

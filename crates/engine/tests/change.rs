@@ -1,0 +1,201 @@
+//! A story that goes on with another agent, model or place.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
+mod fake;
+
+use std::path::Path;
+
+use fake::{FakeRun, Heard, World, resume};
+use musher_engine::EngineConfig;
+use musher_protocol::*;
+use musher_runtime::AgentInput;
+
+/// A story of `fake` whose first run is over.
+async fn begun(dir: &Path, change: impl FnOnce(&mut RunSettings)) -> (World, RunId) {
+    let mut world = World::open(dir, 4, chrono::Utc::now).await;
+    let run = world.start(change).await.id;
+    ended(&mut world, &run).await;
+    (world, run)
+}
+
+/// Ends the run that is begun next, and gives what it was begun with.
+async fn ended(world: &mut World, run: &RunId) -> musher_runtime::RuntimeContext {
+    let agent = world.started().await;
+    assert_eq!(agent.context.run, *run);
+    let context = agent.context.clone();
+    agent.end(RunOutcome::Completed);
+    world.until(run, |s| s.phase == RunPhase::Done).await;
+    context
+}
+
+fn with(run: &RunId, runtime: &str) -> RunResumeParams {
+    let (prompt, runtime) = (Some("and then?".into()), Some(runtime.into()));
+    RunResumeParams { prompt, runtime, ..resume(run) }
+}
+
+async fn settings(world: &World, run: &RunId) -> RunSettings {
+    world.engine.run_get(RunParams { run: run.clone() }).await.unwrap().story.settings
+}
+
+/// The words of the run's first events: the person's, and what is different.
+async fn opening(world: &World, run: &RunId) -> (String, Option<String>) {
+    let mut events = world.events(run).await.into_iter().map(|it| it.event);
+    let Some(AgentEvent::Message { text, .. }) = events.next() else { panic!("no words") };
+    match events.next() {
+        Some(AgentEvent::Warning { code, message }) if code == "agent_changed" => {
+            (text, Some(message))
+        }
+        _ => (text, None),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_agent_is_told_what_was_said_and_gets_no_session_of_others() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut world, first) = begun(dir.path(), |s| {
+        s.model = Some("opus".into());
+        s.args = vec!["--own".into()];
+    })
+    .await;
+    let second = world.engine.run_resume(with(&first, "other")).await.unwrap();
+    assert_eq!((second.runtime.as_str(), &second.model), ("other", &None));
+    let context = ended(&mut world, &second.id).await;
+    assert_eq!(context.session_id_to_resume, None);
+    assert!(context.prompt.contains("Person: Do it\nwell"), "{}", context.prompt);
+    assert!(context.prompt.ends_with("and then?") && context.args.is_empty());
+    let (words, told) = opening(&world, &second.id).await;
+    assert_eq!(words, "and then?", "the person said no more");
+    let told = told.expect("it is told");
+    assert!(told.contains("other (its default model)") && told.contains("fake (opus)"), "{told}");
+    assert!(told.contains("Left behind: its arguments"), "{told}");
+
+    // It stays so, and is told once.
+    let third = world.engine.run_resume(resume(&first)).await.unwrap();
+    assert_eq!(third.runtime, "other");
+    let context = ended(&mut world, &third.id).await;
+    assert_eq!(context.session_id_to_resume.as_deref(), Some("session-1"));
+    assert_eq!(context.prompt, "Continue.");
+    assert_eq!(opening(&world, &third.id).await.1, None);
+
+    // Its own session knows nothing of what the other did since.
+    let back = world.engine.run_resume(with(&first, "fake")).await.unwrap();
+    let context = ended(&mut world, &back.id).await;
+    assert_eq!(context.session_id_to_resume, None);
+    assert!(context.prompt.contains("Person: Continue."), "{}", context.prompt);
+}
+
+/// Its conversation is made of the transcripts: it needs to be told nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_of_musher_s_own_reads_the_transcripts() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut world, first) = begun(dir.path(), |_| {}).await;
+    let next = world.engine.run_resume(with(&first, "ours")).await.unwrap();
+    let context = ended(&mut world, &next.id).await;
+    assert_eq!(context.prompt, "and then?");
+    let session = context.session_id_to_resume.expect("it goes on");
+    assert_ne!(session, "session-1", "that is the other agent's");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_given_for_one_place_goes_to_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut world, first) = begun(dir.path(), |s| {
+        s.env = [("OWN_API_KEY", "canary"), ("LEVEL", "3")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
+    })
+    .await;
+    let next = world.engine.run_resume(with(&first, "other")).await.unwrap();
+    let context = ended(&mut world, &next.id).await;
+    assert_eq!(context.env.get("LEVEL").map(String::as_str), Some("3"));
+    assert!(!format!("{:?}", context.env).contains("OWN_API_KEY"), "{:?}", context.env);
+    assert!(context.secrets.is_empty());
+    assert!(opening(&world, &next.id).await.1.unwrap().contains("its key"));
+
+    // A key that is given with the change is meant.
+    let env = [("OTHER_API_KEY".to_owned(), "k".to_owned())].into();
+    let back = RunResumeParams { env, ..with(&first, "fake") };
+    let back = world.engine.run_resume(back).await.unwrap();
+    let context = ended(&mut world, &back.id).await;
+    assert_eq!(context.secrets.keys().collect::<Vec<_>>(), ["OTHER_API_KEY"]);
+    assert_eq!(settings(&world, &first).await.env_names, ["LEVEL", "OTHER_API_KEY"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_is_refused_and_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut world, first) = begun(dir.path(), |s| s.disallowed_tools = vec!["Bash".into()]).await;
+    let before = settings(&world, &first).await;
+    let place = EndpointSettings { organization: Some("o".into()), ..Default::default() };
+    for (params, code, word) in [
+        (with(&first, "nope"), ErrorCode::RuntimeMissing, "nope"),
+        (with(&first, "ours"), ErrorCode::Conflict, "Bash"),
+        (
+            RunResumeParams { endpoint: Some(place), ..resume(&first) },
+            ErrorCode::BadRequest,
+            "leave out",
+        ),
+        (
+            RunResumeParams { model: Some("a\nb".into()), ..resume(&first) },
+            ErrorCode::BadRequest,
+            "model",
+        ),
+    ] {
+        let refused = world.engine.run_resume(params).await.unwrap_err();
+        assert_eq!(refused.code, code, "{refused:?}");
+        assert!(refused.message.contains(word), "{refused:?}");
+        assert_eq!(settings(&world, &first).await, before);
+    }
+    let next = world.engine.run_resume(resume(&first)).await.unwrap();
+    ended(&mut world, &next.id).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_agent_takes_another_model_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 4, chrono::Utc::now).await;
+    let run = world.start(|_| {}).await.id;
+    let mut agent: FakeRun = world.started().await;
+    let refused = world.engine.run_resume(with(&run, "other")).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Conflict);
+    assert!(refused.hint.unwrap().contains(&format!("musher stop {run}")));
+    let model = Some("haiku".to_owned());
+    let told = RunResumeParams { model: model.clone(), ..resume(&run) };
+    assert_eq!(world.engine.run_resume(told).await.unwrap().id, run);
+    assert_eq!(agent.hear().await, Heard::Input(AgentInput::SetModel(model.clone())));
+    assert_eq!(settings(&world, &run).await.model, model);
+    agent.end(RunOutcome::Completed);
+    world.until(&run, |s| s.phase == RunPhase::Done).await;
+}
+
+/// The engine goes between the change and the start of the agent.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_outlives_the_engine() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = || EngineConfig { max_live_runs: 1, ..EngineConfig::new(dir.path().join("data")) };
+    let mut world = World::open_as(config()).await;
+    let first = world.start(|_| {}).await.id;
+    ended(&mut world, &first).await;
+    world.start(|_| {}).await;
+    let busy = world.started().await;
+    let next = world.engine.run_resume(with(&first, "other")).await.unwrap().id;
+    world.until(&next, |s| s.detail.is_some()).await;
+    world.engine.shutdown().await;
+    drop((world, busy));
+
+    let mut world = World::open_as(EngineConfig { max_live_runs: 4, ..config() }).await;
+    let agent = loop {
+        let agent = world.started().await;
+        if agent.context.run == next {
+            break agent;
+        }
+        agent.end(RunOutcome::Completed);
+    };
+    assert_eq!(agent.context.session_id_to_resume, None);
+    let prompt = agent.context.prompt.clone();
+    assert!(prompt.contains("Do it\nwell") && prompt.ends_with("Now:\n\nand then?"), "{prompt}");
+    assert_eq!(prompt.matches("and then?").count(), 1, "{prompt}");
+    agent.end(RunOutcome::Completed);
+    world.until(&next, |s| s.phase == RunPhase::Done).await;
+    assert!(opening(&world, &next).await.1.is_some());
+}
