@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use musher_api::{Client, Host};
+use musher_api::{Client, HOLDER_LIMIT, Host};
 use musher_engine::{Engine, EngineConfig};
 use musher_protocol::{ApiError, ErrorCode};
 use musher_runtime::{
@@ -72,10 +72,6 @@ pub(crate) fn open(runtime: &Handle, data_dir: PathBuf, folders: Vec<String>) ->
     Opening { opened, locked, folders, data_dir }
 }
 
-/// Whoever holds the lock for the duration of a command only is waited for.
-const HOLDER_LIMIT: Duration = Duration::from_secs(3);
-/// How long a command that gives way may take to let go of its runs.
-const GIVES_WAY_WITHIN: Duration = Duration::from_secs(10);
 const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 async fn open_or_hand_over(
@@ -83,50 +79,37 @@ async fn open_or_hand_over(
     folders: Vec<String>,
     locked: Arc<AtomicBool>,
 ) -> Opened {
-    let begun = tokio::time::Instant::now();
-    let mut limit = HOLDER_LIMIT;
+    let deadline = tokio::time::Instant::now() + HOLDER_LIMIT;
     loop {
-        let error = match Engine::open(EngineConfig::new(data_dir.clone()), registry(&data_dir))
-            .await
-        {
+        let config = EngineConfig::new(data_dir.clone());
+        let error = match Engine::open(config, registry(&data_dir)).await {
             Ok(engine) => return Opened::Engine(engine),
-            Err(error) if error.code != ErrorCode::DataDirLocked => return Opened::Failed(error),
-            Err(error) => {
-                locked.store(true, Ordering::Relaxed);
-                match hand_over(&data_dir, &folders).await {
-                    Ok(Holder::CameForward) => return Opened::HandedOver,
-                    Ok(Holder::GivesWay) => {
-                        limit = GIVES_WAY_WITHIN;
-                        error
-                    }
-                    Ok(Holder::Silent) => error,
-                    Err(refusal) => refusal,
-                }
-            }
+            Err(error) => error,
         };
-        if begun.elapsed() > limit {
+        if error.code != ErrorCode::DataDirLocked || tokio::time::Instant::now() > deadline {
             return Opened::Failed(error);
+        }
+        locked.store(true, Ordering::Relaxed);
+        match hand_over(&data_dir, &folders).await {
+            Ok(true) => return Opened::HandedOver,
+            Ok(false) => {}
+            // It is just ending.
+            Err(refusal) if refusal.code == ErrorCode::EngineGone => {}
+            Err(refusal) => return Opened::Failed(refusal),
         }
         tokio::time::sleep(ASK_AGAIN).await;
     }
 }
 
-/// What whoever has the data directory does for us.
-enum Holder {
-    CameForward,
-    /// A command in a terminal lets go soon, and goes on with our engine.
-    GivesWay,
-    /// Nobody answers on the socket: it is just starting, or just ending.
-    Silent,
-}
-
-async fn hand_over(data_dir: &Path, folders: &[String]) -> Result<Holder, ApiError> {
-    let Some(client) = Client::connect(data_dir).await? else { return Ok(Holder::Silent) };
+/// Whether another window came forward. A command in a terminal lets go soon, and goes on with our
+/// engine; who does not answer is just starting, or just ending.
+async fn hand_over(data_dir: &Path, folders: &[String]) -> Result<bool, ApiError> {
+    let Some(client) = Client::connect(data_dir).await? else { return Ok(false) };
     match client.show(folders).await {
         Err(error) if error.code == ErrorCode::Unsupported => {}
-        shown => return shown.map(|()| Holder::CameForward),
+        shown => return shown.map(|()| true),
     }
-    client.give_way().await.map(|()| Holder::GivesWay)
+    client.give_way().await.map(|()| false)
 }
 
 fn registry(data_dir: &Path) -> Registry {

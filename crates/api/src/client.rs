@@ -12,6 +12,9 @@ use crate::serve::{SOCKET_HOST, SocketPath};
 /// repository, or end a stubborn process tree).
 const CALL_LIMIT: Duration = Duration::from_secs(300);
 const GREETING_LIMIT: Duration = Duration::from_secs(5);
+/// An engine that ends lets go of its data directory within this, and one that starts answers. What
+/// others asked of it, its runs and its threads have some ten seconds to end.
+pub const HOLDER_LIMIT: Duration = Duration::from_secs(15);
 
 /// A connection to a running engine. Cheap to clone.
 #[cfg(unix)]
@@ -127,7 +130,7 @@ const REPEATABLE: [&str; 6] =
     ["app_info", "project_list", "run_events", "run_get", "run_list", "run_stop"];
 
 fn lost(error: reqwest::Error, path: &str) -> Failure {
-    let repeatable = path == "give_way"
+    let repeatable = matches!(path, "give_way" | "show")
         || path.strip_prefix("rpc/").is_some_and(|name| REPEATABLE.contains(&name));
     if error.is_timeout() {
         return Failure::Refused(silent());

@@ -15,7 +15,7 @@ mod place;
 pub mod serve;
 mod table;
 
-pub use client::Client;
+pub use client::{Client, HOLDER_LIMIT};
 pub use host::{Host, OpenTarget, TerminalHost};
 pub use place::{DATA_DIR_VARIABLE, data_dir};
 pub use table::{dispatch, names};

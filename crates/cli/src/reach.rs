@@ -2,12 +2,12 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
 use musher_api::{
-    Api, Client, EngineApi, TerminalHost,
+    Api, Client, EngineApi, HOLDER_LIMIT, TerminalHost,
     serve::{Serving, serve_socket},
 };
 use musher_engine::{Engine, EngineConfig};
@@ -21,10 +21,6 @@ use musher_runtime::{
 use serde::{Serialize, de::DeserializeOwned};
 use tokio_util::sync::CancellationToken;
 
-/// An engine that just started answers within this, or the lock's holder is no engine.
-const HOLDER_ANSWERS_WITHIN: Duration = Duration::from_secs(5);
-/// A Musher that asked for the engine opens it within this, or something ended it.
-const TAKES_OVER_WITHIN: Duration = Duration::from_secs(10);
 /// The command that waits long: what it waits for, the next engine tells as well.
 const LONG: &str = "run_events";
 /// How often a guest's end is looked for, if nothing tells it.
@@ -36,6 +32,8 @@ const ASK_AGAIN: Duration = Duration::from_millis(50);
 pub struct Reach {
     data_dir: PathBuf,
     at: Mutex<Arc<At>>,
+    /// Held by the one call that looks for the next engine.
+    looking: tokio::sync::Mutex<()>,
 }
 
 enum At {
@@ -62,7 +60,7 @@ pub fn registry(data_dir: &Path) -> Registry {
 impl Reach {
     pub async fn open(data_dir: &Path) -> Result<Self, ApiError> {
         let at = Arc::new(At::open(data_dir).await?);
-        Ok(Self { data_dir: data_dir.to_owned(), at: Mutex::new(at) })
+        Ok(Self { data_dir: data_dir.to_owned(), at: Mutex::new(at), looking: Default::default() })
     }
 
     /// Whether this command runs the engine itself.
@@ -84,8 +82,10 @@ impl Reach {
             };
             match answer {
                 Err(error) if error.code == ErrorCode::EngineGone => {
+                    let lost = Arc::downgrade(&at);
+                    // Its lock goes with the last who has it.
                     drop(at);
-                    self.set(self.next().await?);
+                    self.go_on(&lost).await?;
                 }
                 other => break other?,
             }
@@ -101,9 +101,19 @@ impl Reach {
         *self.at.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(at);
     }
 
+    /// Takes the next engine in place of a lost one. One call does for all: a second one would meet
+    /// the engine that the first one opened in this process, and take it for another's.
+    async fn go_on(&self, lost: &Weak<At>) -> Result<(), ApiError> {
+        let _looking = self.looking.lock().await;
+        if std::ptr::eq(lost.as_ptr(), Arc::as_ptr(&self.at())) {
+            self.set(self.next().await?);
+        }
+        Ok(())
+    }
+
     /// The engine after one that is gone: that of who asked for the way, if it comes.
     async fn next(&self) -> Result<At, ApiError> {
-        let deadline = tokio::time::Instant::now() + TAKES_OVER_WITHIN;
+        let deadline = tokio::time::Instant::now() + HOLDER_LIMIT;
         while matches!(*self.at(), At::GivenWay) && tokio::time::Instant::now() < deadline {
             if let Some(client) = Client::connect(&self.data_dir).await? {
                 return Ok(At::Far(client));
@@ -179,7 +189,7 @@ pub async fn doctor_without_engine(data_dir: &Path, trouble: &ApiError) -> Docto
 
 impl At {
     async fn open(data_dir: &Path) -> Result<Self, ApiError> {
-        let deadline = tokio::time::Instant::now() + HOLDER_ANSWERS_WITHIN;
+        let deadline = tokio::time::Instant::now() + HOLDER_LIMIT;
         loop {
             if let Some(client) = Client::connect(data_dir).await? {
                 return Ok(At::Far(client));
@@ -233,7 +243,7 @@ impl Own {
 
     /// Opens it for as long as this program runs; a command that holds it gives way.
     pub async fn open_to_stay(data_dir: &Path) -> Result<Self, ApiError> {
-        let deadline = tokio::time::Instant::now() + TAKES_OVER_WITHIN;
+        let deadline = tokio::time::Instant::now() + HOLDER_LIMIT;
         loop {
             let locked = match Self::open(data_dir, HostKind::Server).await {
                 Err(error) if error.code == ErrorCode::DataDirLocked => error,

@@ -24,8 +24,8 @@ const RUNTIMES_WITHIN: Duration = Duration::from_millis(250);
 /// How long `settle` waits.
 const SETTLE_WITHIN: Duration = Duration::from_secs(5);
 
-/// How long the end of an engine waits for its actors to let go.
-const LET_GO_WITHIN: Duration = Duration::from_secs(2);
+/// How long the end of an engine waits for its actors to let go; one may be making a worktree.
+const LET_GO_WITHIN: Duration = Duration::from_secs(5);
 
 /// The one engine of a data directory. Cheap to clone.
 #[derive(Clone)]

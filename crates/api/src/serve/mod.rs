@@ -24,8 +24,9 @@ pub use socket::serve_socket;
 pub(crate) use socket::{SOCKET_HOST, SocketPath};
 pub use tcp::{ServeInfo, serve_tcp};
 
-/// How long open requests may take to end after [`Serving::end`].
-const END_GRACE: Duration = Duration::from_secs(1);
+/// How long requests that act may take to end after [`Serving::end`]: a start of a run looks through
+/// its repository with git.
+const END_GRACE: Duration = Duration::from_secs(5);
 
 /// Requests are answered until this is ended or dropped.
 #[derive(Debug)]
@@ -53,7 +54,7 @@ impl Serving {
         Self { cancel, tasks, socket: None }
     }
 
-    /// Lets nobody in any more, ends the pushed news, and gives open requests a second.
+    /// Lets nobody in any more, ends the pushed news, and gives open requests [`END_GRACE`].
     pub async fn end(mut self) {
         self.cancel.cancel();
         if tokio::time::timeout(END_GRACE, self.tasks.join_next()).await.is_err() {
