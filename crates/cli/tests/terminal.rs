@@ -12,11 +12,14 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{BufRead, BufReader, Read, Write},
     path::Path,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use musher_protocol::*;
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::{
+    io::{FdFlags, fcntl_setfd},
+    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+};
 use world::{SOON, World};
 
 /// `musher run` of a script as a person reads it.
@@ -111,6 +114,8 @@ fn a_question_that_nobody_can_answer_is_told_with_the_right_words() {
 /// A terminal whose other end is the test's.
 fn terminal() -> (File, File) {
     let own = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    // A command that had it would never see its terminal go.
+    fcntl_setfd(&own, FdFlags::CLOEXEC).unwrap();
     grantpt(&own).unwrap();
     unlockpt(&own).unwrap();
     let name = ptsname(&own, Vec::new()).unwrap().into_string().unwrap();
@@ -146,7 +151,8 @@ fn at_a_terminal(world: &World, args: &[&str], answers: &[(&str, &str)]) -> (i32
         writeln!(own, "{answer}").unwrap();
     }
     let code = child.wait().unwrap().code().unwrap();
-    while let Ok(more) = told.recv_timeout(Duration::from_millis(200)) {
+    // The reader ends when nobody has the terminal any more.
+    while let Ok(more) = told.recv_timeout(SOON) {
         said += &more;
     }
     (code, said)

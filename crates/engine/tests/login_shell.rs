@@ -12,20 +12,21 @@ use musher_process::{LoginPath, PathSource};
 use musher_protocol::*;
 use tokio::{sync::Semaphore, time::timeout};
 
-/// The shell hangs until there is a permit.
-static SHELL: Semaphore = Semaphore::const_new(0);
+/// The shells hang until there is a permit: one for each test, which may run beside each other.
+static FIRST: Semaphore = Semaphore::const_new(0);
+static SECOND: Semaphore = Semaphore::const_new(0);
 
-fn late_shell() -> BoxFuture<'static, LoginPath> {
-    async {
-        SHELL.acquire().await.unwrap().forget();
+fn late(shell: &'static Semaphore) -> BoxFuture<'static, LoginPath> {
+    async move {
+        shell.acquire().await.unwrap().forget();
         let path = format!("/from/the/shell:{}", std::env::var("PATH").unwrap());
         LoginPath { path, source: PathSource::Login, note: None }
     }
     .boxed()
 }
 
-async fn open(dir: &Path) -> World {
-    let config = EngineConfig { login: late_shell, ..EngineConfig::new(dir.join("data")) };
+async fn open(dir: &Path, login: fn() -> BoxFuture<'static, LoginPath>) -> World {
+    let config = EngineConfig { login, ..EngineConfig::new(dir.join("data")) };
     timeout(SOON, World::open_as(config)).await.expect("it opens")
 }
 
@@ -36,7 +37,7 @@ fn knows_the_shell(info: &AppInfo) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_shell_that_hangs_holds_up_only_what_starts_a_program() {
     let dir = tempfile::tempdir().unwrap();
-    let mut world = open(dir.path()).await;
+    let mut world = open(dir.path(), || late(&FIRST)).await;
     let mut news = world.engine.news();
     let listed = async {
         assert!(world.engine.run_list().await.unwrap().is_empty());
@@ -48,7 +49,7 @@ async fn a_login_shell_that_hangs_holds_up_only_what_starts_a_program() {
 
     let mut start = Box::pin(world.start(|_| {}));
     assert!(start.as_mut().now_or_never().is_none(), "an agent needs the shell's PATH");
-    SHELL.add_permits(1);
+    FIRST.add_permits(1);
     let run = timeout(SOON, start).await.expect("the shell has answered").id;
     // The first start adds its project too, so only what is asked afterwards counts.
     let told = timeout(SOON, async { while !news.next().await.unwrap().projects {} });
@@ -65,14 +66,14 @@ async fn a_login_shell_that_hangs_holds_up_only_what_starts_a_program() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_answer_of_the_shell_is_news() {
     let dir = tempfile::tempdir().unwrap();
-    let world = open(dir.path()).await;
+    let world = open(dir.path(), || late(&SECOND)).await;
     let mut news = world.engine.news();
     assert!(news.next().now_or_never().is_none(), "nothing is known yet");
-    SHELL.add_permits(1);
+    SECOND.add_permits(1);
     assert!(timeout(SOON, news.next()).await.unwrap().unwrap().projects);
     world.engine.shutdown().await;
 
     let dir = tempfile::tempdir().unwrap();
-    let world = open(dir.path()).await;
+    let world = open(dir.path(), || late(&SECOND)).await;
     timeout(SOON, world.engine.shutdown()).await.expect("it does not wait for the shell");
 }
