@@ -83,6 +83,9 @@ const WHOLE: AgentEvent[] = [
   { type: 'error', code: 'e', message: 'broken', hint: 'mend it' },
   { type: 'changes', files: [{ path: 'a', kind: 'modified', added: 1, removed: 0 }] },
   { type: 'message_sent', id: 'm2' },
+  { type: 'text', block: 's', text: 'So ', delta: true },
+  { type: 'text', block: 's', text: 'far.', delta: true },
+  { type: 'summary', text: 'So far.', kept: 0 },
   { type: 'turn_ended', ok: true },
   { type: 'done', outcome: { reason: 'completed' } },
 ];
@@ -145,6 +148,23 @@ describe('the fold of a transcript', () => {
     transcript.apply(all.slice(7));
     const whole = transcript.items.find((item) => item.kind === 'text') as TextItem;
     expect([whole.text, whole.open]).toEqual(['I will.', false]);
+  });
+
+  it('shows a summary where it was said, once, and folded away', () => {
+    const said = (text: string): AgentEvent => ({ type: 'text', block: 's', text, delta: true });
+    const summary: AgentEvent = { type: 'summary', text: 'All was read.', kept: 0 };
+    const kinds = (events: AgentEvent[]) =>
+      fold([...events, summary, { type: 'text', block: 't', text: 'On.' }]).items.map(
+        (item) => item.kind,
+      );
+    expect(kinds([said('All was '), said('read.\n')])).toEqual(['summary', 'text']);
+    expect(kinds([said('Something else')])).toEqual(['text', 'summary', 'text']);
+    expect(kinds([{ type: 'text', block: 's', text: 'All was read.' }])).toEqual([
+      'text',
+      'summary',
+      'text',
+    ]);
+    expect(kinds([])).toEqual(['summary', 'text']);
   });
 
   it('ends thoughts when something follows them', () => {

@@ -52,6 +52,11 @@ export interface ThinkingItem extends Common {
   open: boolean;
   endedAt: string;
 }
+/** What the model goes on with in place of the beginning, in its own words. */
+export interface SummaryItem extends Common {
+  kind: 'summary';
+  text: string;
+}
 /** Tool uses shown as one card; more than one only for reads that follow each other. */
 export interface ToolItem extends Common {
   kind: 'tool';
@@ -116,6 +121,7 @@ export type Item =
   | UserItem
   | TextItem
   | ThinkingItem
+  | SummaryItem
   | ToolItem
   | PermissionItem
   | QuestionItem

@@ -18,6 +18,7 @@ import type {
   PermissionItem,
   QuestionItem,
   TextItem,
+  SummaryItem,
   ThinkingItem,
   ToolItem,
 } from './items';
@@ -112,8 +113,7 @@ export class Transcript {
         if (use) use.decision = { verdict, reason };
       }),
     instruction: ({ text }, seen) => this.told(`Musher told the agent: ${text}`, seen),
-    summary: ({ text }, seen) =>
-      this.told(`From here on the model knows the beginning as this: ${text}`, seen),
+    summary: ({ text }, seen) => this.summary(text, seen),
     plan: (event, { at }) => this.steps(event, at),
     gate: (event, { at }) => this.gate(event, at),
     warning: (event, seen) => this.warned(event, seen),
@@ -150,6 +150,17 @@ export class Transcript {
 
   private told(message: string, { id, at }: Seen): void {
     this.add({ kind: 'trouble', id, at, level: 'info', code: 'told', message });
+  }
+
+  /** It came as the model's words already: there it stands, once. */
+  private summary(text: string, { id, at }: Seen): void {
+    const item: SummaryItem = { kind: 'summary', id, at, text };
+    const last = this.lastNodes.get(null);
+    if (last?.item.kind !== 'text' || !last.item.open || last.item.text.trim() !== text.trim())
+      return void this.add(item);
+    this.nodes.delete(last.item.id);
+    this.nodes.set(id, last);
+    this.items[last.index] = last.item = item;
   }
 
   private used(event: Of<'usage'>): void {

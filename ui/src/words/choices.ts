@@ -38,7 +38,7 @@ interface LimitWords {
 const ALL: readonly LimitWords[] = [
   { limit: 'dollars', words: 'dollars', long: 'Dollars at most' },
   { limit: 'minutes', words: 'minutes', long: 'Minutes at most' },
-  { limit: 'turns', words: 'turns', long: 'Turns at most' },
+  { limit: 'turns', words: 'turns', long: 'Turns at most: answers of the model' },
 ];
 /** An agent with a loop of its own counts neither. */
 const OVER_HTTP: readonly LimitWords[] = [

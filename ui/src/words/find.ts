@@ -19,6 +19,7 @@ function wordsOf(item: Item): string[] {
     case 'user':
     case 'text':
     case 'thinking':
+    case 'summary':
       return [item.text];
     case 'tool':
       return [...item.uses.flatMap(ofUse), ...item.children.map(textOf)];

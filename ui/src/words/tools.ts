@@ -51,8 +51,10 @@ export function resultNote(uses: ToolUse[]): { text: string; bad: boolean } {
   const last = uses[uses.length - 1];
   if (!last?.result || !last.endedAt) return { text: '', bad: false };
   const failed = uses.some((use) => use.result?.is_error && !wasTurnedDown(use));
-  const took = span(last.startedAt, last.endedAt);
-  if (failed) return { text: `failed · ${took}`, bad: true };
+  // What was there at once took no time worth reading.
+  const quick = Date.parse(last.endedAt) - Date.parse(last.startedAt) < 100;
+  const took = quick ? '' : span(last.startedAt, last.endedAt);
+  if (failed) return { text: ['failed', took].filter(Boolean).join(' · '), bad: true };
   if (last.call.kind === 'read') {
     const lines = uses.reduce((sum, use) => sum + lineCount(use.result?.text ?? ''), 0);
     return { text: lines > 0 ? `${lines} ${lines === 1 ? 'line' : 'lines'}` : '', bad: false };
