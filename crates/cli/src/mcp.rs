@@ -2,12 +2,15 @@
 
 use std::{path::Path, process::ExitCode};
 
+use musher_engine::KeyRing;
 use musher_protocol::{ApiError, ErrorCode};
 use musher_tools::endpoint;
 
 /// Serves until the agent ends it.
 pub async fn mcp(run_dir: &Path) -> Result<ExitCode, ApiError> {
-    let served = endpoint::serve(run_dir).await;
+    // It lies in `runs` of the data directory.
+    let data_dir = run_dir.ancestors().nth(2).unwrap_or(run_dir);
+    let served = endpoint::serve(run_dir, KeyRing::new(data_dir).filed()).await;
     served.map_err(|error| ApiError::new(ErrorCode::BadRequest, format!("{error}.")))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -12,6 +12,7 @@ use std::{
 };
 
 use musher_protocol::{AgentEvent, RunOutcome, StoppedBy};
+use musher_runtime::MARK;
 use musher_testkit::{
     dialects::{
         Answer, Dialect, Header, Item, Message, Oddity, Offer, Problem, Script, ScriptedEndpoint,
@@ -137,6 +138,15 @@ fn nothing_is_changed_that_nobody_allowed() {
     }
 }
 
+/// The files of a kind under `dir`.
+fn find(dir: &Path, extension: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir).into_iter().flatten().flatten().map(|it| it.path());
+    let (folders, files): (Vec<_>, Vec<_>) = entries.partition(|path| path.is_dir());
+    let is_one = |path: &PathBuf| path.extension().is_some_and(|it| it == extension);
+    let below = folders.iter().flat_map(|folder| find(folder, extension));
+    files.into_iter().filter(is_one).chain(below).collect()
+}
+
 /// How a key comes in.
 #[derive(Clone, Copy, Debug)]
 enum KeyFrom {
@@ -145,9 +155,16 @@ enum KeyFrom {
     File,
 }
 
-/// Runs a command that looks for it, and then repeats it in every kind of error.
-fn tells_the_key(dialect: Dialect) -> ScriptedEndpoint {
-    let looks = "env; tr '\\0' '\\n' < /proc/self/environ; tr '\\0' '\\n' < /proc/$PPID/environ";
+/// Runs a command that looks for it where its owner has it, and then repeats it in every kind of error.
+fn tells_the_key(dialect: Dialect, data_dir: &Path) -> ScriptedEndpoint {
+    let looks = format!(
+        "env; tr '\\0' '\\n' < /proc/self/environ; tr '\\0' '\\n' < /proc/$PPID/environ
+        found=$(cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline '{file}' 2>/dev/null |
+            tr '\\0' '\\n' | grep -aF canary+)
+        echo \"$found\"; echo \"$found\" | base64; echo \"$found\" | fold -w 7
+        i=0; while [ $i -lt 9000 ]; do echo \"line $i\"; i=$((i+1)); done; echo \"$found\"",
+        file = data_dir.join(KEY_FILE).display()
+    );
     let says = |status| Problem::new(status, "UNAVAILABLE", format!("Bearer {CANARY} is no good."));
     let words = Message::new([Item::text(&"Some words. ".repeat(20))]);
     let again = Header::is("retry-after", 0);
@@ -186,17 +203,30 @@ fn run_with_key(world: &World, endpoint: &ScriptedEndpoint, from: KeyFrom) -> Fi
 fn no_key_is_told_by_anyone() {
     for dialect in Dialect::ALL {
         for from in [KeyFrom::Environment, KeyFrom::Argument, KeyFrom::File] {
-            let (world, endpoint) = (world(), tells_the_key(dialect));
+            let world = world();
+            let endpoint = tells_the_key(dialect, &world.data_dir());
             let done = run_with_key(&world, &endpoint, from);
             endpoint.check().unwrap();
             assert_eq!(endpoint.turns().len(), 5, "{dialect:?} {from:?}: {}", done.stdout);
-            let ran = |event: &AgentEvent| matches!(event, AgentEvent::ToolResult(it) if it.text.contains("PATH=") && !it.is_error);
+            let ran = |event: &AgentEvent| matches!(event, AgentEvent::ToolResult(it) if it.text.contains("PATH=") && it.text.contains(MARK) && !it.is_error);
             assert!(done.events().iter().any(|it| ran(&it.event)), "{}", done.stdout);
             let told = format!("{}{}", done.stdout, done.stderr);
             assert!(!told.contains(CANARY), "{dialect:?} {from:?}: {told}");
+            let asked = endpoint.turns().iter().map(|it| it.body.to_string()).collect::<String>();
+            assert!(asked.contains(MARK) && !asked.contains(CANARY), "{dialect:?} {from:?}");
             // Where it is kept when a person wants it so.
             let _ = std::fs::remove_file(world.data_dir().join(KEY_FILE));
+            let kept = find(&world.data_dir(), "spool");
+            assert!(!kept.is_empty(), "the whole output, which was cut, is kept");
             assert!(!anywhere(&world.data_dir(), CANARY), "{dialect:?} {from:?}: it is on disk");
+            // As `base64` has it when it stands at any place of a longer text.
+            for part in [
+                "Y2FuYXJ5KzRiMWQ5ZTc3YTAve",
+                "NhbmFyeSs0YjFkOWU3N2EwL3",
+                "jYW5hcnkrNGIxZDllNzdhMC94",
+            ] {
+                assert!(!anywhere(&world.data_dir(), part) && !asked.contains(part), "{part}");
+            }
         }
     }
 }

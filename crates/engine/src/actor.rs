@@ -15,7 +15,7 @@ mod speak;
 use std::{collections::BTreeMap, sync::Arc};
 
 use musher_protocol::*;
-use musher_runtime::{AgentRuntime, Batch, RuntimeError, Sourced};
+use musher_runtime::{AgentRuntime, Batch, RuntimeError, Secrets, Sourced};
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot},
     task::JoinSet,
@@ -28,8 +28,9 @@ use crate::{
     log::RunLog,
 };
 use changes::ChangesWatch;
+pub(crate) use musher_runtime::is_key_name as is_provider_key;
 use prepare::Prepared;
-pub(crate) use prepare::{is_provider_key, secrets, unknown_runtime, without_env};
+pub(crate) use prepare::{secrets, unknown_runtime, without_env};
 
 /// So many events that wait are stored at once.
 const TOGETHER: usize = 512;
@@ -166,6 +167,8 @@ pub(crate) struct RunActor {
     spoken: Vec<String>,
     /// The project's own filters may run, as its user allowed.
     trusted: bool,
+    /// What no event of the agent's may hold.
+    secrets: Secrets,
     /// The worktree is being made; that is never cut off half way.
     preparing: bool,
     /// What the runtime's `start` returned; the run is over when its last batch is stored too.
@@ -207,6 +210,7 @@ impl RunActor {
             input_ended: false,
             spoken: Vec::new(),
             trusted: false,
+            secrets: Secrets::default(),
             preparing: false,
             result: None,
             follow_up: None,
@@ -335,6 +339,7 @@ impl RunActor {
         let mut turn_ended = false;
         let mut asked = false;
         for Sourced { event, .. } in &mut events {
+            self.secrets.hide_in(event);
             turn_ended |= matches!(event, AgentEvent::TurnEnded { .. });
             asked |= self.prepare_request(event);
             self.changes.heed(event);

@@ -4,13 +4,13 @@ use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use musher_protocol::*;
-use musher_runtime::{Registry, model};
+use musher_runtime::{Registry, Secrets, keys_among, model};
 use musher_store::keys::{KeyError, KeyRing};
 use secrecy::SecretString;
 
 use crate::{
     Engine,
-    core::{bad_request, not_found},
+    core::{Core, bad_request, not_found},
 };
 
 struct Stored(KeyRing);
@@ -30,6 +30,27 @@ pub fn with_models(registry: Registry, data_dir: &Path) -> Registry {
     registry
         .with(model::ModelKind::openai(keys.clone(), prices.clone()))
         .with(model::ModelKind::gemini(keys, prices))
+}
+
+/// All that nobody may be told who works for this story: the keys of this process's environment and of
+/// the story's own, the headers that were given to it, the kept keys. The keychain, which may wait for
+/// a person, is asked only `also_in_keychain`.
+pub(crate) async fn secrets_of(
+    core: &Core,
+    settings: &RunSettings,
+    also_in_keychain: bool,
+) -> Secrets {
+    let ring = KeyRing::new(&core.config.data_dir);
+    let mut all = match also_in_keychain {
+        true => ring.all().await,
+        false => ring.filed(),
+    };
+    let own = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let given = settings.env.clone();
+    all.extend(keys_among(&own.chain(given).collect::<Vec<_>>()));
+    all.extend(settings.endpoint.headers.values().cloned().map(SecretString::from));
+    Secrets::new(&all)
 }
 
 impl Engine {

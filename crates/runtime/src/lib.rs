@@ -7,7 +7,9 @@
 
 mod context;
 mod registry;
+mod secrets;
 mod sink;
+mod surrogates;
 mod tools;
 
 pub mod claude;
@@ -16,6 +18,7 @@ pub mod model;
 pub use context::*;
 pub use musher_protocol::{RuntimeResult, RuntimeStatus};
 pub use registry::*;
+pub use secrets::{Hiding, MARK, Secrets, is_key_name, keys_among};
 pub use sink::*;
 pub use tools::*;
 

@@ -3,7 +3,7 @@
 //! error.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
@@ -79,6 +79,24 @@ impl KeyRing {
             }
         }
         Ok(all.into_iter().map(|(place, kept)| KeptKey { place, kept }).collect())
+    }
+
+    /// The keys that stand in the file, to know them where they must not be told. A file that cannot be
+    /// read has none that anybody could be given.
+    pub fn filed(&self) -> Vec<SecretString> {
+        let keys = self.read().unwrap_or_default().into_values().flatten();
+        keys.map(SecretString::from).collect()
+    }
+
+    /// These and those of the keychain, for the same reason.
+    pub async fn all(&self) -> Vec<SecretString> {
+        let noted = self.read().unwrap_or_default();
+        let is_elsewhere = |place: &&str| !matches!(noted.get(*place), Some(Some(_)));
+        let places: BTreeSet<&str> =
+            noted.keys().map(String::as_str).chain(PROVIDERS).filter(is_elsewhere).collect();
+        let asked = places.into_iter().map(|place| self.in_keychain(place));
+        let found = futures::future::join_all(asked).await;
+        self.filed().into_iter().chain(found.into_iter().flatten()).collect()
     }
 
     async fn in_keychain(&self, place: &str) -> Option<SecretString> {
@@ -222,6 +240,8 @@ mod tests {
         let (_dir, ring) = ring();
         put(&ring, PLACE, CANARY);
         assert_eq!(ring.get(PLACE).await.unwrap().expose_secret(), CANARY);
+        let is_among = |all: Vec<SecretString>| all.iter().any(|key| key.expose_secret() == CANARY);
+        assert!(is_among(ring.filed()) && is_among(ring.all().await));
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;

@@ -8,7 +8,9 @@ use std::{
 
 use async_trait::async_trait;
 use musher_protocol::PermissionMode;
-use musher_runtime::{Call, Intent, ToolHost, ToolOutcome, ToolSpec, Verdict, model::MOST_CALLS};
+use musher_runtime::{
+    Call, Intent, Secrets, ToolHost, ToolOutcome, ToolSpec, Verdict, model::MOST_CALLS,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -21,6 +23,7 @@ use crate::{
     paths::{PathError, Root},
     plan::UpdatePlan,
     read::ReadFile,
+    read_output::ReadOutput,
     run::RunCommand,
     search::Search,
     site::Site,
@@ -47,6 +50,8 @@ pub struct HostConfig {
     /// The keeper's program, when it is not the one that is found.
     pub keeper: Option<PathBuf>,
     pub servers: ServerSources,
+    /// What no model is told, and no file keeps.
+    pub secrets: Secrets,
 }
 
 /// Why a run cannot be given its tools.
@@ -62,6 +67,7 @@ pub struct Host {
     /// Theirs are there once the host was opened.
     servers: Option<Servers>,
     rules: Rules,
+    secrets: Secrets,
     judged: Mutex<VecDeque<Judged>>,
 }
 
@@ -78,8 +84,9 @@ impl Host {
     /// # Errors
     /// When the worktree cannot be opened.
     pub fn new(config: HostConfig) -> Result<Self, HostError> {
-        let rules = config.rules.clone();
-        let site = Arc::new(Site::new(Root::open(&config.worktree)?, rules.clone()));
+        let (rules, secrets) = (config.rules.clone(), config.secrets.clone());
+        let site =
+            Arc::new(Site::new(Root::open(&config.worktree)?, rules.clone(), secrets.clone()));
         let mut tools: Vec<Arc<dyn Tool>> = vec![
             OnFiles::<ReadFile>::tool(&site),
             OnFiles::<ListFiles>::tool(&site),
@@ -90,15 +97,20 @@ impl Host {
             tools.push(Arc::new(FetchUrl));
         }
         tools.push(Arc::new(RunCommand::new(site, config.clone())));
+        tools.push(Arc::new(ReadOutput {
+            run_dir: config.run_dir.clone(),
+            secrets: secrets.clone(),
+        }));
         tools.push(Arc::new(UpdatePlan));
         let servers = Some(Servers::new(Arc::new(config)));
-        Ok(Self { servers, ..Self::of(tools, rules) })
+        Ok(Self { servers, secrets, ..Self::of(tools, rules) })
     }
 
     /// These tools and no others.
     pub fn of(tools: Vec<Arc<dyn Tool>>, rules: Rules) -> Self {
         let tools = tools.into_iter().map(|tool| (tool.spec(), tool)).collect();
-        Self { tools, servers: None, rules, judged: Mutex::default() }
+        let secrets = Secrets::default();
+        Self { tools, servers: None, rules, secrets, judged: Mutex::default() }
     }
 
     /// Those of servers come behind the engine's own.
@@ -115,6 +127,21 @@ impl Host {
             let names: Vec<&str> = all.map(|(spec, _)| spec.name.as_str()).collect();
             format!("There is no tool of this name; there are {}.", names.join(", "))
         })
+    }
+
+    fn hide_all(&self, texts: Vec<String>) -> Vec<String> {
+        texts.into_iter().map(|text| self.secrets.hide(text)).collect()
+    }
+
+    /// What may be told of it.
+    fn harmless(&self, mut outcome: ToolOutcome) -> ToolOutcome {
+        self.secrets.hide_in(&mut outcome.edit);
+        self.secrets.hide_in(&mut outcome.plan);
+        ToolOutcome {
+            text: self.secrets.hide(outcome.text),
+            warnings: self.hide_all(outcome.warnings),
+            ..outcome
+        }
     }
 
     fn remember(&self, judged: Judged) {
@@ -138,7 +165,7 @@ impl Host {
 impl ToolHost for Host {
     async fn open(&self) -> Vec<String> {
         match &self.servers {
-            Some(servers) => servers.open().await.to_vec(),
+            Some(servers) => self.hide_all(servers.open().await.to_vec()),
             None => Vec::new(),
         }
     }
@@ -157,7 +184,8 @@ impl ToolHost for Host {
     }
 
     async fn intent(&self, call: &Call, mode: PermissionMode) -> Result<Intent, String> {
-        let planned = self.tool(&call.name)?.plan(&call.input).await?;
+        let planned = self.tool(&call.name)?.plan(&call.input).await;
+        let planned = planned.map_err(|why| self.secrets.hide(why))?;
         let verdict = self.rules.judge(&planned.demand, mode);
         let denied = matches!(verdict, Verdict::Deny { .. });
         self.remember(Judged { call: call.clone(), demand: planned.demand, denied });
@@ -173,7 +201,7 @@ impl ToolHost for Host {
         };
         match self.judged(call) {
             Some(Judged { demand, denied: false, .. }) => {
-                tool.call(call, Some(&demand), stop).await
+                self.harmless(tool.call(call, Some(&demand), stop).await)
             }
             Some(_) => ToolOutcome::error("This call is denied."),
             None => ToolOutcome::error("This call was not judged, so it was not done."),

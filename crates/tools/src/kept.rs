@@ -3,14 +3,18 @@
 //! Each command and each tool server has a folder of its keeper in `tools/`. The model, and with it the
 //! transcript, is told at most [`TOLD`] bytes of what a command says. So, once the run is over, what was
 //! told whole goes ([`clean_told`]); what was cut stays as long as somebody may look for it
-//! ([`clean`] ends that). The few bytes of how a command ended always stay.
+//! ([`clean`] ends that). The few bytes of how a command ended always stay. While a command runs its
+//! output is there as it says it; what is kept longer holds no secret ([`hide`]).
 
 use std::{
-    fs,
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 use musher_process::ProcessError;
+use musher_runtime::Secrets;
 
 use crate::output::TOLD;
 
@@ -18,6 +22,9 @@ use crate::output::TOLD;
 pub const FOLDER: &str = "tools";
 /// A command's folder begins so, and no tool server's does.
 pub const OF_COMMAND: &str = "c-";
+/// How the names of a keeper's spools begin.
+pub const OUTPUT: &str = "stdout-";
+const ERRORS: &str = "stderr-";
 
 /// The folders of the keepers of a run's tools.
 pub fn folders(run_dir: &Path) -> Vec<PathBuf> {
@@ -49,14 +56,65 @@ fn clean_those(folders: impl Iterator<Item = PathBuf>) -> Result<(), ProcessErro
 
 /// Whether a model was told all of what was said here.
 fn is_told(folder: &Path) -> bool {
-    let named = |path: &Path, start: &str| {
-        path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(start))
-    };
-    if !named(folder, OF_COMMAND) {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    if !name.starts_with(OF_COMMAND) {
         return true;
     }
-    let files = fs::read_dir(folder).into_iter().flatten().flatten();
-    let spools = files.filter(|file| named(&file.path(), "stdout-"));
-    let said: u64 = spools.filter_map(|spool| spool.metadata().ok()).map(|it| it.len()).sum();
+    let spools = spools(folder, OUTPUT);
+    let said: u64 = spools.iter().filter_map(|it| it.metadata().ok()).map(|it| it.len()).sum();
     said <= TOLD as u64
+}
+
+/// The files of a stream, in the order in which they were written.
+pub fn spools(folder: &Path, stream: &str) -> Vec<PathBuf> {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    let is_spool = |name: &str| name.starts_with(stream) && name.ends_with(".spool");
+    let mut spools: Vec<PathBuf> = files
+        .filter(|file| is_spool(&file.file_name().to_string_lossy()))
+        .map(|file| file.path())
+        .collect();
+    spools.sort_unstable();
+    spools
+}
+
+/// Takes the secrets out of what was said in this folder. What cannot be written anew goes: nobody may
+/// find a key there later.
+pub async fn hide(folder: PathBuf, secrets: &Secrets) {
+    let secrets = secrets.clone();
+    let hidden = tokio::task::spawn_blocking(move || {
+        for stream in [OUTPUT, ERRORS] {
+            let spools = spools(&folder, stream);
+            if let Err(error) = hide_in(&spools, &secrets) {
+                tracing::warn!(%error, folder = %folder.display(), "an output is not kept");
+                spools.iter().for_each(|spool| drop(fs::remove_file(spool)));
+            }
+        }
+    });
+    // It does not panic, and is not cut off.
+    let _ = hidden.await;
+}
+
+/// All of a stream becomes one file: a secret may lie across two.
+fn hide_in(spools: &[PathBuf], secrets: &Secrets) -> io::Result<()> {
+    let Some((first, more)) = spools.split_first() else { return Ok(()) };
+    let draft = first.with_extension("hidden");
+    let mut written =
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    let mut hiding = secrets.stream();
+    let mut bytes = vec![0; 64 << 10];
+    for spool in spools {
+        let mut said = File::open(spool)?;
+        loop {
+            match said.read(&mut bytes)? {
+                0 => break,
+                count => written.write_all(&hiding.take(&bytes[..count]))?,
+            }
+        }
+    }
+    written.write_all(&hiding.finish())?;
+    if !hiding.has_hidden() {
+        return fs::remove_file(draft);
+    }
+    fs::rename(draft, first)?;
+    more.iter().try_for_each(fs::remove_file)
 }

@@ -29,6 +29,7 @@ mod mcp;
 mod output;
 mod plan;
 mod read;
+mod read_output;
 mod run;
 mod search;
 mod site;

@@ -1,21 +1,43 @@
-//! What a command says, as far as a model is to read it: the beginning and the end.
+//! What a command says, as far as a model is to read it: the beginning and the end, without secrets.
 
 use std::collections::VecDeque;
+
+use musher_runtime::{Hiding, Secrets};
 
 const HEAD: usize = 8_000;
 const TAIL: usize = 22_000;
 /// What is said up to here is told whole.
 pub const TOLD: usize = HEAD + TAIL;
 
-#[derive(Default)]
 pub struct Output {
+    hiding: Hiding,
     head: Vec<u8>,
     tail: VecDeque<u8>,
     left_out: u64,
 }
 
 impl Output {
+    pub fn without(secrets: &Secrets) -> Self {
+        let hiding = secrets.stream();
+        Self { hiding, head: Vec::new(), tail: VecDeque::new(), left_out: 0 }
+    }
+
     pub fn take(&mut self, bytes: &[u8]) {
+        let told = self.hiding.take(bytes);
+        self.keep(&told);
+    }
+
+    /// Nothing more is said.
+    pub fn finish(&mut self) {
+        let told = self.hiding.finish();
+        self.keep(&told);
+    }
+
+    pub fn has_hidden(&self) -> bool {
+        self.hiding.has_hidden()
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
         let room = (HEAD - self.head.len()).min(bytes.len());
         self.head.extend_from_slice(&bytes[..room]);
         self.tail.extend(&bytes[room..]);
@@ -64,8 +86,9 @@ mod tests {
     use super::*;
 
     fn said(text: &str, step: usize) -> (String, bool) {
-        let mut output = Output::default();
+        let mut output = Output::without(&Secrets::default());
         text.as_bytes().chunks(step).for_each(|bytes| output.take(bytes));
+        output.finish();
         let is_cut = output.is_cut();
         (output.text(), is_cut)
     }

@@ -3,7 +3,7 @@
 use std::{fmt::Write, io::Read};
 
 use musher_protocol::ToolKind;
-use musher_runtime::ToolOutcome;
+use musher_runtime::{Secrets, ToolOutcome};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
@@ -17,8 +17,8 @@ use crate::{
 };
 
 const MOST_LINES: usize = 2000;
-const MOST_BYTES: usize = 100_000;
-const LONGEST_LINE: usize = 2000;
+pub const MOST_BYTES: usize = 100_000;
+pub const LONGEST_LINE: usize = 2000;
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 #[derive(Deserialize, JsonSchema)]
@@ -47,7 +47,7 @@ impl FileTool for ReadFile {
     fn look(wanted: &Arguments) -> Result<(&str, String), String> {
         let mut title = visible(&wanted.path);
         if wanted.first_line.is_some() || wanted.lines.is_some() {
-            let (first, count) = range(wanted)?;
+            let (first, count) = range(wanted.first_line, wanted.lines)?;
             let _ = write!(title, ":{first}-{}", first.saturating_add(count - 1));
         }
         Ok((&wanted.path, title))
@@ -63,9 +63,10 @@ impl FileTool for ReadFile {
     }
 }
 
-fn range(wanted: &Arguments) -> Result<(usize, usize), String> {
-    let first = wanted.first_line.unwrap_or(1);
-    let count = wanted.lines.unwrap_or(MOST_LINES).min(MOST_LINES);
+/// Which line is the first, and how many there are to be.
+pub fn range(first: Option<usize>, lines: Option<usize>) -> Result<(usize, usize), String> {
+    let first = first.unwrap_or(1);
+    let count = lines.unwrap_or(MOST_LINES).min(MOST_LINES);
     if first == 0 || count == 0 {
         return Err("Lines are counted from 1, and at least one is read.".to_owned());
     }
@@ -90,7 +91,7 @@ fn read(site: &Site, demand: Option<&Demand>, wanted: &Arguments) -> Result<Stri
     if is_binary(&bytes) {
         return Err(format!("{shown} is binary ({} bytes); it cannot be shown.", bytes.len()));
     }
-    let page = Page::of(&bytes, range(wanted)?);
+    let page = Page::of(&bytes, range(wanted.first_line, wanted.lines)?, &site.secrets);
     if page.whole {
         site.saw(&opened.place, &bytes);
     }
@@ -105,9 +106,10 @@ struct Page {
 }
 
 impl Page {
-    fn of(bytes: &[u8], (first, count): (usize, usize)) -> Self {
+    fn of(bytes: &[u8], (first, count): (usize, usize), secrets: &Secrets) -> Self {
         let body = bytes.strip_prefix(BOM).unwrap_or(bytes);
-        let decoded = String::from_utf8_lossy(body);
+        // Before anything is cut: half a key is one too.
+        let decoded = secrets.hide(String::from_utf8_lossy(body).into_owned());
         let lines: Vec<&str> = decoded.lines().collect();
         let mut page = Self { text: String::new(), whole: first == 1 };
         let mut last = first - 1;
@@ -120,7 +122,7 @@ impl Page {
             last += 1;
             let _ = writeln!(page.text, "{last:>6}\t{shown}");
         }
-        page.whole &= last == lines.len() && matches!(decoded, std::borrow::Cow::Borrowed(_));
+        page.whole &= last == lines.len() && decoded.as_bytes() == body;
         page.note(bytes, first, last, lines.len());
         page
     }

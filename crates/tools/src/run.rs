@@ -14,7 +14,7 @@ use std::{
 use async_trait::async_trait;
 use musher_process::{Attached, Ending, ExitRecord, Keeper, ProcessError, SpawnSpec, Stream};
 use musher_protocol::ToolKind;
-use musher_runtime::{Call, Effect, ToolOutcome, ToolSpec};
+use musher_runtime::{Call, Effect, Secrets, ToolOutcome, ToolSpec};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -22,8 +22,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Demand, HostConfig, Planned, Tool,
-    kept::{FOLDER, OF_COMMAND, folders},
+    kept::{self, FOLDER, OF_COMMAND, folders},
     output::Output,
+    read_output,
     rules::Script,
     schema,
     show::visible,
@@ -112,7 +113,12 @@ impl Tool for RunCommand {
     }
 
     async fn end_left_over(&self) -> Vec<u32> {
-        end_left_over(&self.config.run_dir, &self.config.mark).await
+        let left = end_left_over(&self.config.run_dir, &self.config.mark).await;
+        // Its engine may have died before it could do this.
+        for folder in folders(&self.config.run_dir) {
+            kept::hide(folder, &self.config.secrets).await;
+        }
+        left
     }
 }
 
@@ -158,7 +164,7 @@ impl RunCommand {
         let keeper = started.map_err(|error| failed(&error))?;
         // It reads nothing. Should this fail, it has ended already.
         let _ = keeper.close_input().await;
-        Ok(Running { keeper, folder, mark })
+        Ok(Running { keeper, folder, mark, secrets: self.config.secrets.clone() })
     }
 
     fn spec(&self, command: &str, mark: &str) -> SpawnSpec {
@@ -176,6 +182,7 @@ struct Running {
     keeper: Keeper,
     folder: PathBuf,
     mark: String,
+    secrets: Secrets,
 }
 
 /// Why a command ended.
@@ -191,7 +198,7 @@ enum End {
 
 impl Running {
     async fn attend(self, limit: Duration, stop: CancellationToken) -> ToolOutcome {
-        let mut output = Output::default();
+        let mut output = Output::without(&self.secrets);
         let mut reader = self.keeper.output(Stream::Stdout, 0);
         let end = tokio::select! {
             biased;
@@ -207,8 +214,13 @@ impl Running {
             Ok(record) => record.left.clone(),
             Err(_) => marked(&self.mark),
         };
-        if !matches!(end, End::Lost(_)) {
+        let is_lost = matches!(end, End::Lost(_));
+        if !is_lost {
             rest(&mut reader, &mut output).await;
+        }
+        output.finish();
+        if is_lost || output.has_hidden() {
+            kept::hide(self.folder.clone(), &self.secrets).await;
         }
         self.outcome(&end, ended.ok(), output, (limit, left))
     }
@@ -233,24 +245,12 @@ impl Running {
             notes.push(format!("could not be ended: processes {}", pids.join(", ")));
         }
         if output.is_cut() {
-            notes.push(format!("the whole output is in {}", self.spool().display()));
+            let name = self.folder.file_name().unwrap_or_default().to_string_lossy();
+            notes.push(format!("all of it is kept: {} shows lines of {name}", read_output::NAME));
         }
         let is_error = !matches!(end, End::Itself(_)) || code != Some(0) || !left.is_empty();
         let text = format!("{}[{}]", output.text(), notes.join("; "));
         ToolOutcome { text, is_error, left, ..ToolOutcome::default() }
-    }
-
-    /// The file of the output; the folder when there are several.
-    fn spool(&self) -> PathBuf {
-        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
-        let name =
-            |path: &PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
-        let is_spool = |path: &PathBuf| name(path).is_some_and(|name| name.starts_with("stdout-"));
-        let mut spools = entries.map(|entry| entry.path()).filter(is_spool);
-        match (spools.next(), spools.next()) {
-            (Some(one), None) => one,
-            _ => self.folder.clone(),
-        }
     }
 }
 

@@ -7,6 +7,8 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+use musher_runtime::Secrets;
+
 use crate::{
     paths::{Relative, Root},
     rules::{Access, Demand, Rules, Spot},
@@ -21,13 +23,15 @@ const LOOK: usize = 8000;
 pub struct Site {
     pub root: Root,
     pub rules: Rules,
+    /// What is not shown of files.
+    pub secrets: Secrets,
     /// Files that the agent was shown whole, as they were then.
     seen: Mutex<HashMap<Relative, u64>>,
 }
 
 impl Site {
-    pub fn new(root: Root, rules: Rules) -> Self {
-        Self { root, rules, seen: Mutex::default() }
+    pub fn new(root: Root, rules: Rules, secrets: Secrets) -> Self {
+        Self { root, rules, secrets, seen: Mutex::default() }
     }
 
     /// What a model's path names, and where that leads.

@@ -31,8 +31,12 @@ fn endpoint(place: &Place, rules: &str, mode: PermissionMode) -> Endpoint {
     Endpoint::new(Offer { program: "musher".into(), config, rules, mode }).unwrap()
 }
 
+/// The agent's own key, and one that is kept.
+const KEY: &str = "canary+agent/0c7e11";
+const KEPT: &str = "canary+kept/51aa90";
+
 fn environment() -> BTreeMap<String, String> {
-    [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("SOME_API_KEY", CANARY)]
+    [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("SOME_API_KEY", KEY)]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .into()
 }
@@ -49,7 +53,9 @@ async fn agent(place: &Place) -> Agent {
     let (run_dir, ending) = (place.run_dir(), CancellationToken::new());
     let stop = ending.clone();
     let served = tokio::task::spawn(async move {
-        serve_on(&run_dir, environment(), tokio::io::split(theirs), &stop).await.unwrap();
+        serve_on(&run_dir, (environment(), vec![KEPT.into()]), tokio::io::split(theirs), &stop)
+            .await
+            .unwrap();
     });
     Agent { client: within(().serve(ours)).await.unwrap(), served, ending }
 }
@@ -95,6 +101,19 @@ fn alive(place: &Place) -> usize {
     marks.map(|mark| musher_process::processes_with_mark(&mark).len()).sum()
 }
 
+#[tokio::test]
+async fn a_key_is_told_to_no_agent() {
+    let place = Place::new();
+    endpoint(&place, "", PermissionMode::Ask);
+    let agent = agent(&place).await;
+    place.put("keys", &format!("{KEY} {KEPT}\n"));
+    let hidden = format!("{0} {0}\n", musher_runtime::MARK);
+    let said = agent.ok("run_command", json!({"command": "cat keys"})).await;
+    assert_eq!(said, format!("{hidden}[exit code 0]"));
+    assert_eq!(agent.ok("read_file", json!({"path": "keys"})).await, format!("     1\t{hidden}"));
+    agent.leave().await;
+}
+
 const HANG: &str = "touch begun; setsid sleep 1000 & sleep 1000";
 
 #[tokio::test]
@@ -104,7 +123,7 @@ async fn every_tool_is_listed_with_its_schema() {
     let agent = agent(&place).await;
     let listed = within(agent.client.list_all_tools()).await.unwrap();
     let specs = place.host().specs(PermissionMode::Ask);
-    assert_eq!((listed.len(), specs.len()), (6, 6));
+    assert_eq!((listed.len(), specs.len()), (7, 7));
     let mut readers = Vec::new();
     for (tool, spec) in listed.iter().zip(&specs) {
         assert_eq!(
@@ -143,7 +162,7 @@ async fn the_worktree_is_all_there_is() {
     }
     let names = agent.ok("run_command", json!({"command": "pwd; env"})).await;
     assert!(names.contains(&*place.root().to_string_lossy()), "{names}");
-    assert!(names.contains("PATH=") && !names.contains(CANARY), "{names}");
+    assert!(names.contains("PATH=") && !names.contains("SOME_API_KEY"), "{names}");
     agent.leave().await;
     place.assert_whole();
 }

@@ -333,7 +333,7 @@ fn the_model_is_told_of_tools_strictly() {
     let host = Host::new(HostConfig { fetch: true, ..place.config("") }).unwrap();
     let names =
         |mode| -> Vec<String> { host.specs(mode).into_iter().map(|spec| spec.name).collect() };
-    let reads = ["read_file", "list_files", "search", "update_plan"];
+    let reads = ["read_file", "list_files", "search", "read_output", "update_plan"];
     assert_eq!(names(PermissionMode::Plan), reads);
     let all = [
         "read_file",
@@ -342,6 +342,7 @@ fn the_model_is_told_of_tools_strictly() {
         "edit_file",
         "fetch_url",
         "run_command",
+        "read_output",
         "update_plan",
     ];
     assert_eq!(names(PermissionMode::Ask), all);

@@ -6,7 +6,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
-use common::{Place, call, done, done_until, ok, until, within};
+use common::{Place, call, done, done_until, error, ok, until, within};
 use musher_protocol::PermissionMode;
 use musher_runtime::ToolHost;
 use serde_json::json;
@@ -62,9 +62,15 @@ async fn long_output_is_cut_and_kept_on_disk() {
     let text = ok(&host, "run_command", json!({"command": command})).await;
     assert!(text.len() < 31_000 && text.starts_with("line 0\nline 1\n"), "{}", text.len());
     assert!(text.contains("bytes left out …]\n") && text.contains("\nline 19999\n[exit code 0; "));
-    let path = text.rsplit_once("the whole output is in ").unwrap().1.trim_end_matches(']');
-    let kept = std::fs::read_to_string(path).unwrap();
+    let name = text.rsplit_once("read_output shows lines of ").unwrap().1.trim_end_matches(']');
+    let path = place.run_dir().join("tools").join(name).join(format!("stdout-{:020}.spool", 0));
+    let kept = std::fs::read_to_string(&path).unwrap();
     assert_eq!(kept.lines().count(), 20_000);
+    let input = json!({"output": name, "first_line": 9_001, "lines": 2});
+    assert_eq!(
+        ok(&host, "read_output", input).await,
+        "  9001\tline 9000\n  9002\tline 9001\n[20000 lines in all; go on with first_line 9003]\n"
+    );
     ok(&host, "run_command", json!({"command": "echo short"})).await;
     let spools = || {
         let folders = std::fs::read_dir(place.run_dir().join("tools")).unwrap();
@@ -73,10 +79,72 @@ async fn long_output_is_cut_and_kept_on_disk() {
     };
     let all = spools().count();
     musher_tools::clean_told(&place.run_dir()).unwrap();
-    assert!(std::path::Path::new(path).exists(), "what was cut stays");
+    assert!(path.exists(), "what was cut stays");
     assert!(spools().count() < all, "what was told whole goes");
     musher_tools::clean(&place.run_dir()).unwrap();
-    assert!(!std::path::Path::new(path).exists());
+    assert!(!path.exists());
+}
+
+#[tokio::test]
+async fn an_output_leads_nowhere_else() {
+    let place = Place::new();
+    let host = place.host();
+    let tools = place.run_dir().join("tools");
+    std::fs::create_dir_all(tools.join("mcp-a")).unwrap();
+    std::fs::create_dir_all(tools.join("c-linked")).unwrap();
+    let (spool, canary) = (format!("stdout-{:020}.spool", 0), place.outside().join("canary.txt"));
+    std::fs::copy(&canary, tools.join("mcp-a").join(&spool)).unwrap();
+    std::os::unix::fs::symlink(&canary, tools.join("c-linked").join(&spool)).unwrap();
+    std::os::unix::fs::symlink(place.outside(), tools.join("c-folder")).unwrap();
+    std::fs::copy(&canary, place.outside().join(&spool)).unwrap();
+    let mut names =
+        vec!["c-linked", "c-folder", "mcp-a", "c-none", "c-linked/", "./c-linked", "", "."];
+    let beyond = format!("c-linked/../../../outside/{spool}");
+    names.extend(["..", "c-linked/..", "../outside", "/etc/passwd", "c-\0", &beyond]);
+    for name in names {
+        let why = error(&host, "read_output", json!({"output": name})).await;
+        assert!(!why.contains(common::CANARY), "{name}: {why}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_hidden_before_it_is_told_or_kept() {
+    const KEY: &str = "canary+4b1d9e77a0/x";
+    let place = Place::new();
+    let key = secrecy::SecretString::from(KEY);
+    let secrets = musher_runtime::Secrets::new([&key]);
+    let host = musher_tools::Host::new(musher_tools::HostConfig { secrets, ..place.config("") });
+    let host = host.unwrap();
+    place.put("keys.json", &format!("{{\"openai\": \"{KEY}\"}}\n"));
+    place.put("long", &format!("{}{KEY}{}\n", "x".repeat(1990), "y".repeat(99)));
+    place.put("many", &format!("{}{KEY}\n{}", "x\n".repeat(20_000), "y\n".repeat(20_000)));
+    // A piece of it at a time, with time between them for each to be read by itself.
+    let slowly =
+        format!("for p in {}; do printf '%s' $p; sleep 0.05; done", KEY.replace('+', " + "));
+    let mut told = String::new();
+    for command in ["cat keys.json", "base64 keys.json", "cat many", &slowly, "cat keys.json >&2"] {
+        let text = ok(&host, "run_command", json!({"command": command})).await;
+        assert!(command == "cat many" || text.contains(musher_runtime::MARK), "{command}: {text}");
+        if let Some((_, name)) = text.rsplit_once("read_output shows lines of ") {
+            let wanted = json!({"output": name.trim_end_matches(']'), "first_line": 20_001});
+            let page = ok(&host, "read_output", wanted).await;
+            assert!(page.contains(musher_runtime::MARK), "{page}");
+            told += &page;
+        }
+        told += &text;
+    }
+    for path in ["keys.json", "long"] {
+        let text = ok(&host, "read_file", json!({"path": path})).await;
+        assert!(!text.contains(&KEY[..7]), "{text}");
+    }
+    // What was not shown whole cannot be replaced whole: the key would be lost.
+    let whole = json!({"path": "keys.json", "old": null, "new": "{}"});
+    error(&host, "edit_file", whole).await;
+    told += &ok(&host, "search", json!({"pattern": "openai"})).await;
+    assert!(!told.contains(KEY) && !told.contains("Y2FuYXJ5"), "{told}");
+    let kept =
+        std::process::Command::new("grep").arg("-raF").arg(KEY).arg(place.run_dir()).output();
+    assert_eq!(String::from_utf8_lossy(&kept.unwrap().stdout), "");
 }
 
 #[tokio::test]

@@ -4,13 +4,13 @@
 use std::{path::PathBuf, sync::Arc};
 
 use musher_protocol::*;
-use musher_runtime::{RuntimeContext, RuntimeKind};
+use musher_runtime::{RuntimeContext, RuntimeKind, Secrets, is_key_name};
 use musher_tools::{
     HostConfig, Rule, Rules, ServerSources,
     endpoint::{Endpoint, Offer},
 };
 
-use super::{RunActor, prepare::is_provider_key};
+use super::RunActor;
 use crate::core::bad_request;
 
 /// What a rule in Musher's own words is about. Anything else is in the agent's words.
@@ -75,7 +75,7 @@ fn made(
     let keeper =
         keeper.map_err(|error| ApiError::new(ErrorCode::RuntimeFailed, error.to_string()))?;
     let mut env = context.env.clone();
-    env.retain(|name, _| !is_provider_key(name));
+    env.retain(|name, _| !is_key_name(name));
     let lines = rules.iter().map(Rule::to_string).collect();
     let rules: Rules = rules.into_iter().collect();
     let config = HostConfig {
@@ -87,6 +87,8 @@ fn made(
         rules,
         keeper: Some(keeper),
         servers: ServerSources::default(),
+        // The server finds its own.
+        secrets: Secrets::default(),
     };
     let offer = Offer { program, config, rules: lines, mode: context.permission_mode };
     Endpoint::new(offer).map_err(|error| {

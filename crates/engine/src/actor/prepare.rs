@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use futures::{StreamExt, stream};
 use musher_protocol::*;
 use musher_runtime::{
-    AttachPoint, EventLog, EventSink, EventStream, RuntimeContext, RuntimeKind, ToolAccess,
-    ToolHost,
+    AttachPoint, EventLog, EventSink, EventStream, RuntimeContext, RuntimeKind, Secrets,
+    ToolAccess, ToolHost, is_key_name,
 };
 use musher_tools::{Host, HostConfig, Rule, ServerSources};
 use musher_worktree::{CreateWorktree, Created, WorktreeError, slug};
@@ -16,6 +16,7 @@ use secrecy::SecretString;
 use super::{CreatePlan, RunActor, StartPlan, Work};
 use crate::{
     core::{Core, conflict},
+    keys::secrets_of,
     projects::{trust_in, worktree_gone},
     rules::{rules_in, rules_of},
     runs::event_stream,
@@ -26,6 +27,7 @@ use crate::{
 pub(super) struct Prepared {
     created: Option<Created>,
     trust: Option<TrustDecision>,
+    secrets: Secrets,
     warnings: Vec<String>,
 }
 
@@ -55,9 +57,11 @@ impl RunActor {
         }
         let (id, delivery) = (self.prompt_id.clone(), Delivery::Prompt);
         let mut opening = vec![AgentEvent::Message { id, text, delivery }.into()];
-        opening.extend(notice.map(|message| {
-            AgentEvent::Warning { code: "agent_changed".into(), message }.into()
-        }));
+        opening.extend(
+            notice.map(|message| {
+                AgentEvent::Warning { code: "agent_changed".into(), message }.into()
+            }),
+        );
         self.log.append(opening).await
     }
 
@@ -147,6 +151,7 @@ impl RunActor {
             return Ok(());
         }
         self.trusted = prepared.trust == Some(TrustDecision::Trusted);
+        self.secrets = prepared.secrets;
         self.enter(RunPhase::Starting, Some("Starting the agent".into())).await?;
         self.launch(prepared.trust, None).await
     }
@@ -163,6 +168,7 @@ impl RunActor {
         // A worktree that is gone has no settings; what the agent said is taken in all the same.
         let trust = trust_in(&self.core, &self.story.project, &worktree).await.ok();
         self.trusted = trust.is_some_and(|t| t.decision == Some(TrustDecision::Trusted));
+        self.secrets = secrets_of(&self.core, &self.story.settings, false).await;
         let warned = self.log.fold.warned.clone();
         self.launch(None, Some(AttachPoint { stored_to, warned })).await?;
         if self.log.fold.phase == RunPhase::Stopping {
@@ -296,7 +302,7 @@ impl RunActor {
     ) -> Result<Arc<dyn ToolHost>, ApiError> {
         let rules = rules_of(project, &self.story.settings)?;
         let mut env = context.env.clone();
-        env.retain(|name, _| !is_provider_key(name));
+        env.retain(|name, _| !is_key_name(name));
         let config = HostConfig {
             worktree: context.cwd.clone(),
             run_dir: context.run_dir.clone(),
@@ -310,6 +316,7 @@ impl RunActor {
                 trusted: context.trust == Some(TrustDecision::Trusted),
                 ..ServerSources::default()
             },
+            secrets: self.secrets.clone(),
         };
         let host = Host::new(config)
             .map_err(|error| ApiError::new(ErrorCode::RuntimeFailed, format!("{error}.")))?;
@@ -394,7 +401,10 @@ async fn prepare(
             trust.items.len()
         ));
     }
-    Ok(Prepared { created, trust: trust.decision, warnings })
+    let kind = core.registry.get(&story.settings.runtime);
+    let uses_keys = kind.is_some_and(|kind| kind.needs_tools());
+    let secrets = secrets_of(&core, &story.settings, uses_keys).await;
+    Ok(Prepared { created, trust: trust.decision, secrets, warnings })
 }
 
 async fn make_worktree(
@@ -463,12 +473,7 @@ impl EventLog for StoredEvents {
     }
 }
 
-/// What keys of providers are called: no command of an agent's sees one.
-pub(crate) fn is_provider_key(name: &str) -> bool {
-    ["_API_KEY", "_AUTH_TOKEN", "_OAUTH_TOKEN"].iter().any(|end| name.ends_with(end))
-}
-
 pub(crate) fn secrets(env: &BTreeMap<String, String>) -> BTreeMap<String, SecretString> {
-    let keys = env.iter().filter(|(name, _)| is_provider_key(name));
+    let keys = env.iter().filter(|(name, _)| is_key_name(name));
     keys.map(|(name, value)| (name.clone(), SecretString::from(value.clone()))).collect()
 }

@@ -9,6 +9,7 @@ use reqwest::{
 use secrecy::{ExposeSecret, SecretString};
 
 use super::codec::Dialect;
+use crate::Secrets;
 
 /// An endpoint with what opens it. Its `Debug` and `Display` hold no secret.
 #[derive(Clone)]
@@ -21,9 +22,6 @@ pub struct Endpoint {
     /// What no message of the server's may repeat.
     secrets: Vec<SecretString>,
 }
-
-/// In bytes.
-const SHORTEST_SECRET: usize = 6;
 
 /// Why an address or a header cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -112,12 +110,7 @@ impl Endpoint {
 
     /// Without the key and the headers that were sent: servers repeat them when they do not like them.
     pub(super) fn masked(&self, text: String) -> String {
-        self.secrets.iter().fold(text, |text, secret| {
-            let secret = secret.expose_secret().trim();
-            // A short one is no secret, and would be found in every word.
-            let shown = secret.len() >= SHORTEST_SECRET && text.contains(secret);
-            if shown { text.replace(secret, "[key]") } else { text }
-        })
+        Secrets::new(&self.secrets).hide(text)
     }
 
     pub(super) fn url(&self, path: &str) -> String {
@@ -189,6 +182,14 @@ pub struct Patience {
     pub between: Duration,
     /// Before the second try; it doubles from there.
     pub backoff: Duration,
+}
+
+impl Patience {
+    /// The same where no silence may be longer than so many seconds; 0 is no limit.
+    pub(super) fn within(self, seconds: u64) -> Self {
+        let most = if seconds == 0 { Duration::MAX } else { Duration::from_secs(seconds) };
+        Self { first_byte: self.first_byte.min(most), between: self.between.min(most), ..self }
+    }
 }
 
 impl Default for Patience {

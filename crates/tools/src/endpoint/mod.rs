@@ -27,6 +27,6 @@ pub use terms::FILE;
 /// What the agent knows the server as; its tools are `mcp__musher__read_file`, ...
 pub const NAME: &str = "musher";
 /// Its tools that only read.
-pub const READERS: [&str; 4] = ["read_file", "list_files", "search", "update_plan"];
+pub const READERS: [&str; 5] = ["read_file", "list_files", "search", "read_output", "update_plan"];
 /// The subcommand of `musher` that is the server.
 pub const COMMAND: &str = "mcp";

@@ -10,8 +10,10 @@ use std::{
     task::{Context, Poll},
 };
 
+use musher_runtime::{Secrets, keys_among};
 use rmcp::{ServiceExt, service::ServerInitializeError};
 use rustix::fs::{FlockOperation, flock};
+use secrecy::SecretString;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     signal::unix::{SignalKind, signal},
@@ -40,16 +42,17 @@ pub enum ServeError {
     Greeting(#[from] Box<ServerInitializeError>),
 }
 
-/// Serves on stdin and stdout until the agent ends it: by the end of input or a signal.
+/// Serves on stdin and stdout until the agent ends it: by the end of input or a signal. `keys` and the
+/// keys in its own environment are not told to the agent.
 ///
 /// # Errors
 /// When it cannot be begun.
-pub async fn serve(run_dir: &Path) -> Result<(), ServeError> {
+pub async fn serve(run_dir: &Path, keys: Vec<SecretString>) -> Result<(), ServeError> {
     let ending = CancellationToken::new();
     let streams = (standard(std::io::stdin())?, standard(std::io::stdout())?);
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    let serving = serve_on(run_dir, environment, streams, &ending);
+    let serving = serve_on(run_dir, (environment, keys), streams, &ending);
     tokio::pin!(serving);
     tokio::select! {
         served = &mut serving => served,
@@ -66,7 +69,7 @@ pub async fn serve(run_dir: &Path) -> Result<(), ServeError> {
 /// When it cannot be begun.
 pub async fn serve_on<R, W>(
     run_dir: &Path,
-    environment: impl IntoIterator<Item = (String, String)>,
+    (environment, mut keys): (impl IntoIterator<Item = (String, String)>, Vec<SecretString>),
     (input, output): (R, W),
     ending: &CancellationToken,
 ) -> Result<(), ServeError>
@@ -75,7 +78,9 @@ where
     W: AsyncWrite + Send + Unpin + 'static,
 {
     let terms = Terms::load(run_dir).map_err(ServeError::Terms)?;
-    let host = Host::new(terms.config(run_dir, environment)?)?;
+    let environment: Vec<(String, String)> = environment.into_iter().collect();
+    keys.extend(keys_among(&environment));
+    let host = Host::new(terms.config(run_dir, environment, Secrets::new(&keys))?)?;
     let _alone = alone(run_dir, &terms.mark).await.map_err(ServeError::Folder)?;
     let server = Arc::new(Server::new(run_dir, host, ending.clone()));
     let input = Input { input, ended: ending.clone() };

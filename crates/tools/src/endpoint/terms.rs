@@ -7,6 +7,7 @@ use std::{
 };
 
 use musher_protocol::PermissionMode;
+use musher_runtime::Secrets;
 use serde::{Deserialize, Serialize};
 
 use crate::{HostConfig, Rules, ServerSources, rules::RuleError};
@@ -45,6 +46,7 @@ impl Terms {
         &self,
         run_dir: &Path,
         environment: impl IntoIterator<Item = (String, String)>,
+        secrets: Secrets,
     ) -> Result<HostConfig, RuleError> {
         let named = |(name, _): &(String, String)| self.variables.contains(name);
         let env: BTreeMap<String, String> = environment.into_iter().filter(named).collect();
@@ -57,6 +59,7 @@ impl Terms {
             fetch: self.fetch,
             keeper: Some(self.keeper.clone()),
             servers: ServerSources::default(),
+            secrets,
         })
     }
 }

@@ -5,6 +5,7 @@
 
 use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
 
+use musher_runtime::Secrets;
 use reqwest::{
     Client, Url,
     header::{HeaderName, HeaderValue},
@@ -149,13 +150,18 @@ impl Session {
         Ok(listed)
     }
 
-    /// The answer, capped, and whether it is an error of the tool. Dropping this tells the server that
+    /// The answer, capped and without secrets, and whether it is an error of the tool. Dropping this tells the server that
     /// nobody waits any more.
-    pub async fn call(&self, name: &str, input: &Value) -> Result<(String, bool), CallError> {
+    pub async fn call(
+        &self,
+        name: &str,
+        input: &Value,
+        secrets: &Secrets,
+    ) -> Result<(String, bool), CallError> {
         let arguments = input.as_object().cloned().unwrap_or_default();
         let request = CallToolRequestParams::new(name.to_owned()).with_arguments(arguments);
         match self.0.call_tool(request).await {
-            Ok(result) => Ok((text_of(&result), result.is_error == Some(true))),
+            Ok(result) => Ok((text_of(&result, secrets), result.is_error == Some(true))),
             Err(ServiceError::TransportClosed) => Err(CallError::Over),
             Err(error) => Err(CallError::Failed(said(&error))),
         }
@@ -207,8 +213,8 @@ fn describe(tool: Tool) -> Listed {
 }
 
 /// The text of an answer; what is no text is named.
-fn text_of(result: &CallToolResult) -> String {
-    let mut output = Output::default();
+fn text_of(result: &CallToolResult, secrets: &Secrets) -> String {
+    let mut output = Output::without(secrets);
     for block in &result.content {
         output.take(block_text(block).as_bytes());
         output.take(b"\n");
@@ -216,6 +222,7 @@ fn text_of(result: &CallToolResult) -> String {
     if let (true, Some(value)) = (result.content.is_empty(), &result.structured_content) {
         output.take(value.to_string().as_bytes());
     }
+    output.finish();
     match output.text() {
         text if text.trim().is_empty() => "The tool says nothing.".to_owned(),
         text => text,

@@ -168,7 +168,8 @@ impl Servers {
         let task = self.tasks.spawn(plan.live());
         self.running().push(task);
         let limit = self.config.servers.patience.call;
-        Source { server: name, state: receiver, again, limit }
+        let secrets = self.config.secrets.clone();
+        Source { server: name, state: receiver, again, limit, secrets }
     }
 
     fn folder(&self, name: &str) -> PathBuf {

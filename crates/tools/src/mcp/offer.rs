@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use musher_runtime::Secrets;
 use tokio::sync::watch;
 
 use super::{
@@ -27,6 +28,8 @@ pub struct Source {
     pub again: Arc<Again>,
     /// For the answer to a call.
     pub limit: Duration,
+    /// What no answer may repeat.
+    pub secrets: Secrets,
 }
 
 #[derive(Default)]

@@ -129,7 +129,10 @@ impl Served {
     }
 
     async fn ask(&self, session: &Session, input: &Value) -> ToolOutcome {
-        let asked = tokio::time::timeout(self.source.limit, session.call(&self.name, input));
+        let asked = tokio::time::timeout(
+            self.source.limit,
+            session.call(&self.name, input, &self.source.secrets),
+        );
         match asked.await {
             Ok(Ok((text, is_error))) => ToolOutcome { text, is_error, ..ToolOutcome::default() },
             Ok(Err(CallError::Failed(why))) => {

@@ -107,6 +107,7 @@ impl Place {
             fetch: false,
             keeper: Some(keeper_program()),
             servers: musher_tools::ServerSources::default(),
+            secrets: musher_runtime::Secrets::default(),
         }
     }
 

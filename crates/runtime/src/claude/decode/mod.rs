@@ -24,7 +24,7 @@ mod wire;
 use musher_protocol::{AgentEvent, Stream};
 use serde_json::{Value, value::RawValue};
 
-use crate::Sourced;
+use crate::{Sourced, surrogates::repair_surrogates};
 use frame::{Frame, Framer};
 use wire::{Odd, Top};
 
@@ -205,7 +205,7 @@ impl Decoder {
     /// What can still be read of an odd line: cut emoji repaired, several objects taken one by one,
     /// any other object kept whole. `false` when it is no JSON at all.
     fn salvage(&mut self, json: &str) -> bool {
-        if let Some(repaired) = line::repair_surrogates(json) {
+        if let Some(repaired) = repair_surrogates(json) {
             return self.object(&repaired).is_ok() || self.salvage(&repaired);
         }
         if let Some(objects) = several_objects(json) {

@@ -1,0 +1,37 @@
+//! A key that an agent with a loop of its own finds somewhere is in no event of it.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
+mod fake;
+
+use fake::World;
+use musher_protocol::*;
+use musher_runtime::MARK;
+
+const GIVEN: &str = "canary+given/2f9c01";
+const KEPT: &str = "canary+kept/77d0e3";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_an_agent_finds_is_not_stored() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 4, chrono::Utc::now).await;
+    let file = dir.path().join("data").join("keys.json");
+    std::fs::write(&file, format!("{{\"http://far.invalid/v1\": \"{KEPT}\"}}")).unwrap();
+    let run = world
+        .start(|settings| drop(settings.env.insert("X_API_KEY".into(), GIVEN.into())))
+        .await
+        .id;
+    let agent = world.started().await;
+    let text = format!("X_API_KEY={GIVEN}\nkeys.json: {KEPT}\n");
+    let (parent, edit, is_error) = (None, None, false);
+    let result =
+        ToolResult { id: "call-1".into(), text: text.clone(), is_error, edit, parent: None };
+    agent.say(AgentEvent::ToolResult(result)).await;
+    let block = "1".to_owned();
+    agent.say(AgentEvent::Text { block, text, delta: false, parent }).await;
+    agent.end(RunOutcome::Completed);
+    world.until(&run, |summary| summary.phase == RunPhase::Done).await;
+    let told = serde_json::to_string(&world.events(&run).await).unwrap();
+    assert_eq!(told.matches(MARK).count(), 4, "{told}");
+    assert!(!told.contains("canary"), "{told}");
+}

@@ -1,0 +1,153 @@
+//! `read_output`: parts of what a command of this run has said, when it was too long to be told whole.
+//! It lies in the run's own folder, which no tool that takes paths reaches: what is asked for is found
+//! among the outputs that are there, and no path is made of it.
+
+use std::{
+    fmt::Write,
+    fs::File,
+    io::{self, BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+};
+
+use async_trait::async_trait;
+use musher_protocol::ToolKind;
+use musher_runtime::{Call, Effect, Secrets, ToolOutcome, ToolSpec};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Demand, Planned, Tool,
+    kept::{FOLDER, OF_COMMAND, OUTPUT, folders, spools},
+    paths::Root,
+    read::{LONGEST_LINE, MOST_BYTES, range},
+    schema,
+    show::visible,
+    site::cut,
+    tool::{arguments, blocking},
+};
+
+pub const NAME: &str = "read_output";
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Arguments {
+    /// The output, as it was named where it was cut.
+    output: String,
+    /// The first line to read; the first of the output is 1, which is also the default.
+    first_line: Option<usize>,
+    /// How many lines to read; at most 2000, which is also the default.
+    lines: Option<usize>,
+}
+
+pub struct ReadOutput {
+    pub run_dir: PathBuf,
+    pub secrets: Secrets,
+}
+
+#[async_trait]
+impl Tool for ReadOutput {
+    fn spec(&self) -> ToolSpec {
+        ToolSpec {
+            name: NAME.to_owned(),
+            description:
+                "Reads lines of a command's output that was cut because it was long. Each line \
+                          has its number and a tab before it. Long lines are cut."
+                    .to_owned(),
+            parameters: schema::of::<Arguments>(),
+        }
+    }
+
+    fn only_reads(&self) -> bool {
+        true
+    }
+
+    async fn plan(&self, input: &Value) -> Result<Planned, String> {
+        let wanted: Arguments = arguments(input)?;
+        let (first, count) = range(wanted.first_line, wanted.lines)?;
+        let last = first.saturating_add(count - 1);
+        Ok(Planned {
+            kind: ToolKind::Read,
+            title: format!("{}:{first}-{last}", visible(&wanted.output)),
+            effect: Effect::Reads,
+            demand: Demand::Nothing,
+        })
+    }
+
+    async fn call(&self, call: &Call, _: Option<&Demand>, stop: CancellationToken) -> ToolOutcome {
+        let (run_dir, secrets) = (self.run_dir.clone(), self.secrets.clone());
+        let input = call.input.clone();
+        blocking(move || {
+            let wanted: Arguments = arguments(&input)?;
+            let lines = range(wanted.first_line, wanted.lines)?;
+            let failed = |why: io::Error| format!("The output could not be read: {why}.");
+            let said = said(&run_dir, &wanted.output)?;
+            page(said, lines, &secrets, &stop).map(ToolOutcome::text).map_err(failed)
+        })
+        .await
+    }
+}
+
+/// All that a command has said.
+fn said(run_dir: &Path, wanted: &str) -> Result<Box<dyn Read>, String> {
+    let outputs = folders(run_dir);
+    let names = outputs.iter().filter_map(|folder| folder.file_name()?.to_str());
+    let is_wanted = |name: &&str| name.starts_with(OF_COMMAND) && *name == wanted;
+    let Some(name) = names.into_iter().find(is_wanted) else {
+        return Err(format!(
+            "No output of this run is named {}; run the command again.",
+            visible(wanted)
+        ));
+    };
+    let above = run_dir.join(FOLDER);
+    let root = Root::open(&above).map_err(|error| error.to_string())?;
+    let mut said: Box<dyn Read> = Box::new(io::empty());
+    for spool in spools(&above.join(name), OUTPUT) {
+        let spool = spool.file_name().unwrap_or_default().to_string_lossy();
+        let file = open(&root, &format!("{name}/{spool}"))?;
+        said = Box::new(said.chain(file));
+    }
+    Ok(said)
+}
+
+/// By descriptor: a command of the agent's may have put a link there.
+fn open(root: &Root, path: &str) -> Result<File, String> {
+    let path = root.relative(path).map_err(|error| error.to_string())?;
+    Ok(root.open_file(&path).map_err(|error| error.to_string())?.file)
+}
+
+fn page(
+    said: impl Read,
+    (first, count): (usize, usize),
+    secrets: &Secrets,
+    stop: &CancellationToken,
+) -> io::Result<String> {
+    let mut said = BufReader::new(said);
+    let (mut text, mut last, mut all) = (String::new(), first - 1, 0);
+    let mut line = Vec::new();
+    while said.read_until(b'\n', &mut line)? > 0 && !stop.is_cancelled() {
+        all += 1;
+        if all == last + 1 && last + 1 < first + count {
+            let whole = secrets.hide(String::from_utf8_lossy(&line).into_owned());
+            let shown = cut(whole.trim_end_matches(['\r', '\n']), LONGEST_LINE);
+            if text.len() + shown.len() <= MOST_BYTES {
+                last = all;
+                // Writing to a String cannot fail.
+                let _ = writeln!(text, "{last:>6}\t{shown}");
+            }
+        }
+        line.clear();
+    }
+    Ok(text + &note(first, last, all))
+}
+
+/// What the model should know besides the lines.
+fn note(first: usize, last: usize, all: usize) -> String {
+    match all {
+        0 => "[the output is empty or is no longer kept]\n".to_owned(),
+        all if first > all => format!("[the output has only {all} lines]\n"),
+        all if last < all => format!("[{all} lines in all; go on with first_line {}]\n", last + 1),
+        _ => String::new(),
+    }
+}
