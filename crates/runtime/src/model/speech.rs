@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::codec::{Answer, Block, Finish, Piece, Usage};
+use crate::surrogates::repair_surrogates;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Voice {
@@ -18,6 +19,8 @@ pub(super) enum Voice {
 pub(super) struct Speech {
     blocks: Vec<Block>,
     numbers: u32,
+    /// A block whose text is another now than its pieces were.
+    amended: Option<u32>,
 }
 
 impl Speech {
@@ -77,6 +80,17 @@ impl Speech {
         }
     }
 
+    /// Of the one block of words there is, the first part was thought. It is kept when nothing is left of
+    /// it: what was shown of it is no longer so.
+    pub fn was_thought(&mut self, thought: &str, words: &str) {
+        let [Block::Text { block, text }] = self.blocks.as_mut_slice() else { return };
+        *text = words.to_owned();
+        self.amended = Some(*block);
+        let block = self.numbers;
+        self.numbers += 1;
+        self.blocks.insert(0, Block::Thinking { block, text: thought.to_owned() });
+    }
+
     pub fn call(&mut self, id: String, name: String, input: Result<Value, String>) {
         self.blocks.push(Block::Call { id, name, input });
     }
@@ -105,6 +119,7 @@ impl Speech {
         let stands = matches!(finish, Finish::Done | Finish::Length | Finish::Other(_));
         let mut blocks = self.blocks;
         blocks.retain(|block| match block {
+            Block::Text { block, .. } if Some(*block) == self.amended => true,
             Block::Text { text, .. } | Block::Thinking { text, .. } => !text.is_empty(),
             Block::Call { .. } => stands,
         });
@@ -163,9 +178,12 @@ fn not_an_object(what: &str) -> String {
     format!("The arguments must be a JSON object, and are {what}.")
 }
 
-/// One event's data as JSON.
+/// One event's data as JSON. Servers that cut an emoji through the middle send each half by itself.
 pub(super) fn json(data: &str) -> Result<Value, String> {
-    serde_json::from_str(data).map_err(|error| format!("it is no JSON ({error})"))
+    let read = serde_json::from_str(data).or_else(|error| {
+        repair_surrogates(data).map_or(Err(error), |repaired| serde_json::from_str(&repaired))
+    });
+    read.map_err(|error| format!("it is no JSON ({error})"))
 }
 
 /// A member that is text.

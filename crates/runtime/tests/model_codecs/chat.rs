@@ -280,6 +280,36 @@ fn thoughts_between_tags_are_thoughts_and_those_of_earlier_turns_are_not_repeate
     assert_eq!(nothing.finish, Finish::Empty);
 }
 
+/// The same where the template has written the opening tag.
+#[test]
+fn thoughts_of_which_only_the_end_is_sent_are_thoughts_once_the_answer_is_whole() {
+    let call = json!({ "tool_calls": [{ "id": "x", "function": function("read", "{}") }] });
+    let said = |words: &str| json!({ "content": words });
+    let looks = deltas(&[said("Hm.\n</th"), said("ink>\n\nI look."), call.clone()], "stop");
+    assert_eq!((thoughts(&looks).as_str(), words(&looks).as_str()), ("Hm.\n", "I look."));
+    assert!(matches!(looks.blocks[1], Block::Text { block: 0, .. }), "it replaces what was shown");
+    let steps = [step(CHAT, "m", &looks), result("x", "1")];
+    let talk = talk([user("Go.")].into_iter().chain(steps).chain([user("On.")]));
+    assert_eq!(body(CHAT, "m", &talk)["messages"][2]["content"], "I look.");
+
+    let silent = deltas(&[said("Hm.\n</think>\n\n"), call], "stop");
+    let [Block::Thinking { .. }, Block::Text { block: 0, text }, Block::Call { .. }] =
+        silent.blocks.as_slice()
+    else {
+        panic!("{:?}", silent.blocks)
+    };
+    assert_eq!(text, "", "what was shown as words is told to be none");
+    assert_eq!(deltas(&[said("Hm.\n</think>\n")], "stop").finish, Finish::Empty);
+}
+
+#[test]
+fn half_an_emoji_ends_no_answer() {
+    let whole = json!({ "choices": [{ "index": 0, "delta": { "content": "A HALF b" } }] });
+    let half = whole.to_string().replace("HALF", "\\ud83d");
+    let answer = read(CHAT, &[half, finish("stop").to_string()]);
+    assert_eq!((words(&answer).as_str(), answer.finish), ("A \u{fffd} b", Finish::Done));
+}
+
 #[test]
 fn mistral_s_parts_are_read() {
     let answer = deltas(

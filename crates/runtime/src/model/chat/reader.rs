@@ -12,7 +12,7 @@ use super::{
         speech::{self, CallIds, Speech, Voice, counted, grow, must_count, text, tokens},
     },
     calls::Calls,
-    tags::Apart,
+    tags::{self, Apart},
 };
 
 #[derive(Default)]
@@ -66,6 +66,9 @@ impl Reader for ChatReader {
 
     fn answer(mut self: Box<Self>) -> Answer {
         self.rest();
+        if let Some((thought, words)) = tags::unopened(&self.content) {
+            self.speech.was_thought(thought, words);
+        }
         let made = std::mem::take(&mut self.calls).finish(&mut self.ids);
         let unsaid = if self.done { Finish::Done } else { Finish::Cut };
         let finish = match self.finish.take().unwrap_or(unsaid) {

@@ -2,7 +2,10 @@
 //! with `--reasoning-format none`, older Ollama, LM Studio and vLLM without a reasoning parser) send
 //! them as the model wrote them: at the beginning of an answer, between tags.
 //!
-//! Only tags at the very beginning count: further on they may be what the answer is about.
+//! Only tags at the very beginning count: further on they may be what the answer is about. Where the
+//! template itself writes the opening tag (Qwen3's thinking models of July 2025, DeepSeek-R1's), only the
+//! closing one is sent. That it was one is known at its end alone, so such thoughts are shown as words
+//! until the answer is whole ([`unopened`]).
 //!
 //! What is sent back: Qwen's documentation has thoughts of earlier turns left out, and those of the turn
 //! that goes on kept (<https://github.com/QwenLM/Qwen3/discussions/1398>, and the template of Qwen3:
@@ -109,10 +112,29 @@ fn opened(begun: &str) -> Option<(&str, &'static str)> {
     TAGS.iter().find_map(|(open, close)| Some((begun.strip_prefix(open)?, *close)))
 }
 
+/// The thoughts and the words of a whole answer whose opening tag was not sent. The closing one has a
+/// line of its own, as those models write it, in no block of code, and no opening one stands before it:
+/// an answer about such tags is none.
+pub(super) fn unopened(said: &str) -> Option<(&str, &str)> {
+    if opened(said.trim_start()).is_some() {
+        return None;
+    }
+    let (thought, close, words) = TAGS.iter().find_map(|(open, close)| {
+        let (thought, words) = said.split_once(close)?;
+        (!thought.contains(open)).then_some((thought, close, words))
+    })?;
+    let begins_line = thought.trim_end_matches([' ', '\t']).ends_with('\n');
+    let ends_line = words.trim_start_matches([' ', '\t', '\r']);
+    let is_alone = begins_line && (ends_line.is_empty() || ends_line.starts_with('\n'));
+    let in_code = thought.matches("```").count() % 2 == 1 || words.contains(close);
+    (is_alone && !in_code && !thought.trim().is_empty())
+        .then(|| (thought.trim_start(), words.trim_start()))
+}
+
 /// The words without the thoughts before them.
 pub(super) fn without_thoughts(said: &str) -> &str {
     match opened(said.trim_start()) {
-        None => said,
+        None => unopened(said).map_or(said, |(_, words)| words),
         Some((rest, close)) => rest.split_once(close).map_or("", |(_, words)| words.trim_start()),
     }
 }
@@ -175,6 +197,30 @@ mod tests {
     }
 
     #[test]
+    fn a_closing_tag_alone_ends_thoughts_where_nothing_else_can_be_meant() {
+        for (said, thought, words) in [
+            ("Hm.\n</think>\n\nHello.", "Hm.\n", "Hello."),
+            ("\nHm.\n\nMore.\n</think>\r\n", "Hm.\n\nMore.\n", ""),
+            ("A ```x``` b\n  </think> \nYes <b>", "A ```x``` b\n  ", "Yes <b>"),
+            ("Hm.\n[/THINK]\nHello.", "Hm.\n", "Hello."),
+        ] {
+            assert_eq!(unopened(said), Some((thought, words)), "{said:?}");
+            assert_eq!(without_thoughts(said), words);
+        }
+        for said in [
+            "Hello.",
+            "The tag </think> ends it.",
+            "It ends with\n</think> and no other.",
+            "First <think>, then\n</think>\nis written.",
+            "```\n</think>\n```\nis how it ends.",
+            "One\n</think>\nand another\n</think>\n",
+            "\n</think>\nHello.",
+        ] {
+            assert_eq!(unopened(said), None, "{said:?}");
+        }
+    }
+
+    #[test]
     fn what_is_said_is_told_without_delay() {
         let mut apart = Apart::default();
         assert_eq!(apart.take("<think>Hm"), [(Voice::Thinking, "Hm".to_owned())]);
@@ -195,7 +241,8 @@ mod tests {
             let pieces: Vec<&str> = cuts.windows(2).map(|it| &words[it[0]..it[1]]).collect();
             let (thought, said) = told(&pieces);
             prop_assert_eq!(&(thought, said.clone()), &told(&[&words]));
-            prop_assert_eq!(without_thoughts(&words), said);
+            let rest = unopened(&words).map_or(said.as_str(), |(_, rest)| rest);
+            prop_assert_eq!(without_thoughts(&words), rest);
         }
     }
 }
