@@ -253,7 +253,8 @@ impl Run<'_> {
         }
     }
 
-    /// Whether the call may be made: by rule, by mode, or by a person. Told as an event in any case.
+    /// Whether the call may be made: by rule, by mode, or by a person. Told as an event in any case. A
+    /// leave is stored before it is used: what has none in the transcript was never begun (`Begun`).
     async fn leave(&self, call: &Call, intent: &Intent) -> Result<Leave, Over> {
         let (verdict, reason) = match &intent.verdict {
             Verdict::Allow { reason } => (ToolVerdict::Allowed, reason),
@@ -262,7 +263,8 @@ impl Run<'_> {
         };
         let (tool_call, reason) = (call.id.clone(), reason.clone());
         let decision = ToolDecision { tool_call, verdict, reason: reason.clone() };
-        self.sink.say(AgentEvent::ToolDecision(decision)).await?;
+        let decided = self.sink.commit(vec![AgentEvent::ToolDecision(decision).into()]);
+        self.guarded(decided).await??;
         match verdict {
             ToolVerdict::Allowed => Ok(Leave::Given),
             ToolVerdict::Denied => Ok(Leave::Refused(format!("Not allowed: {reason}."))),
@@ -271,7 +273,7 @@ impl Run<'_> {
     }
 
     async fn ask_leave(&self, call: &Call, intent: &Intent, why: String) -> Result<Leave, Over> {
-        let id = format!("leave-{}", call.id);
+        let id = leave_of(&call.id);
         let answer = self.live.expect_answer(&id);
         let asked = PermissionRequest {
             request: id.clone(),
@@ -291,7 +293,11 @@ impl Run<'_> {
         let (decision, by) = (PermissionDecision::Deny, AnsweredBy::Withdrawn);
         let withdrawn = AgentEvent::PermissionAnswer { request: id, decision, by, message: None };
         Ok(match self.until_answered(answer, withdrawn).await? {
-            Some(Answer::Allow) => Leave::Given,
+            Some(Answer::Allow) => {
+                // The answer is stored by whoever gave it, ahead of what they take from here.
+                self.guarded(self.sink.commit(Vec::new())).await??;
+                Leave::Given
+            }
             Some(Answer::Deny { message: Some(message) }) => {
                 Leave::Refused(format!("{refused} They say: {message}"))
             }
@@ -326,6 +332,11 @@ impl Run<'_> {
         }
         Ok(answer?.ok())
     }
+}
+
+/// What asks a person for leave for this call.
+pub(super) fn leave_of(call: &str) -> String {
+    format!("leave-{call}")
 }
 
 fn too_many() -> String {

@@ -6,11 +6,10 @@ use std::collections::BTreeSet;
 use musher_protocol::{AgentEvent, EventEnvelope, ModelStep, RunId};
 use serde_json::Value;
 
-use super::codec::Dialect;
-
-/// What a call that nobody knows the end of is answered with.
-pub const INTERRUPTED: &str = "Interrupted before it had a result: whether it had an effect is \
-                               unknown. Look before you do it again.";
+use super::{
+    begun::{Begun, INTERRUPTED},
+    codec::Dialect,
+};
 
 /// What stands where a model would have the first word.
 pub const BEGINNING: &str = "(How this began is not known.)";
@@ -234,6 +233,7 @@ pub struct Fold {
     given: Vec<(String, String)>,
     native: Vec<Entry>,
     neutral: Vec<Entry>,
+    begun: Begun,
 }
 
 impl Fold {
@@ -241,8 +241,10 @@ impl Fold {
         if self.run.as_ref() != Some(&envelope.run) {
             self.end_run();
             self.given.clear();
+            self.begun = Begun::default();
             self.run = Some(envelope.run);
         }
+        self.begun.heed(&envelope.event);
         match envelope.event {
             AgentEvent::Message { id, text, .. } => self.given.push((id, text)),
             AgentEvent::MessageSent { id } => self.sent(&id),
@@ -295,11 +297,39 @@ impl Fold {
         }
     }
 
+    /// The ends of calls that have none. Only those of other kinds of agents are left to be mended: who
+    /// allowed them is not known.
+    fn open_among(&self, entries: &[Entry]) -> Vec<Entry> {
+        let answered: BTreeSet<&str> = entries
+            .iter()
+            .filter_map(|entry| match entry {
+                Entry::Result { call, .. } => Some(call.as_str()),
+                _ => None,
+            })
+            .collect();
+        let steps = entries.iter().filter_map(|entry| match entry {
+            Entry::Step(step) => Some(step),
+            _ => None,
+        });
+        let open = steps.flat_map(Step::calls).filter(|call| !answered.contains(call));
+        open.map(|call| Entry::Result {
+            call: call.to_owned(),
+            text: self.begun.answer(call).to_owned(),
+            is_error: true,
+        })
+        .collect()
+    }
+
     fn end_run(&mut self) {
         let is_native = self.native.iter().any(|entry| matches!(entry, Entry::Step(_)));
         let (native, neutral) =
             (std::mem::take(&mut self.native), std::mem::take(&mut self.neutral));
-        self.done.entries.extend(if is_native { native } else { neutral });
+        if !is_native {
+            return self.done.entries.extend(neutral);
+        }
+        let open = self.open_among(&native);
+        self.done.entries.extend(native);
+        self.done.entries.extend(open);
     }
 }
 

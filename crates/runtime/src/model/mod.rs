@@ -8,10 +8,11 @@
 //! The agent lives in the engine: it ends with it, however that ends. What is stored is whole up to the
 //! last committed step, so the next run of the story goes on from there. A run that an engine left
 //! without an end is given one at the next start: what its tools left is ended, its open calls are
-//! answered with "effects unknown", and nothing is asked of the model that nobody ordered.
+//! answered ([`begun`]), and nothing is asked of the model that nobody ordered.
 
 mod ask_user;
 mod attempt;
+pub mod begun;
 mod budget;
 mod calls;
 pub mod chat;
@@ -59,8 +60,9 @@ use crate::{
     ToolHost,
 };
 use attempt::failed;
+use begun::Begun;
 use budget::Budget;
-use conversation::{Conversation, INTERRUPTED};
+use conversation::Conversation;
 use exchange::Exchange;
 use live::{Inbox, Live};
 use run::{Room, Run};
@@ -120,30 +122,10 @@ impl ModelRuntime {
         inbox: Inbox,
         budget: Budget,
     ) -> Result<Run<'a>, (RunOutcome, Budget)> {
-        let made = async {
-            let endpoint = self.kind.endpoint(context).await?;
-            // What costs nothing needs no prices.
-            let prices = match self.kind.prices() {
-                Err(_) if endpoint.is_local() => Prices::built_in(),
-                prices => prices?,
-            };
-            let mut patience = self.kind.patience();
-            if let Some(secs) = std::num::NonZeroU64::new(context.inactivity_timeout_secs) {
-                let silence = std::time::Duration::from_secs(secs.get());
-                patience.first_byte = patience.first_byte.min(silence);
-                patience.between = patience.between.min(silence);
-            }
-            let exchange = Exchange::new(endpoint, patience).map_err(|error| error.to_string())?;
-            Ok::<_, String>((prices, exchange, patience.backoff))
+        let (exchange, prices) = match self.reach(context).await {
+            Ok(reached) => reached,
+            Err(outcome) => return Err((outcome, budget)),
         };
-        let (prices, exchange, backoff) = match made.await {
-            Ok(made) => made,
-            Err(why) => return Err((failed(&why), budget)),
-        };
-        if !exchange.endpoint().has_key && context.endpoint.base_url.is_none() {
-            let message = format!("There is no key for {}.", exchange.endpoint());
-            return Err((RunOutcome::AuthenticationRequired { message }, budget));
-        }
         Ok(Run {
             context,
             live: &self.live,
@@ -163,8 +145,27 @@ impl ModelRuntime {
             taken: BTreeSet::new(),
             room: Room::Whole,
             since_shorter: 0,
-            backoff,
+            backoff: self.kind.patience().backoff,
         })
+    }
+
+    /// How the model is asked, and what it costs; else the outcome of a run that has no model.
+    async fn reach(&self, context: &RuntimeContext) -> Result<(Exchange, Prices), RunOutcome> {
+        let failed = |why: String| failed(&why);
+        let endpoint = self.kind.endpoint(context).await.map_err(failed)?;
+        if !endpoint.has_key && context.endpoint.base_url.is_none() {
+            let message = format!("There is no key for {endpoint}.");
+            return Err(RunOutcome::AuthenticationRequired { message });
+        }
+        let prices = match self.kind.prices() {
+            // What costs nothing needs no prices.
+            Err(_) if endpoint.is_local() => Prices::built_in(),
+            prices => prices.map_err(failed)?,
+        };
+        let patience = self.kind.patience().within(context.inactivity_timeout_secs);
+        let exchange =
+            Exchange::new(endpoint, patience).map_err(|error| failed(error.to_string()))?;
+        Ok((exchange, prices))
     }
 }
 
@@ -223,9 +224,10 @@ async fn after_a_crash(
     sink: &EventSink,
 ) -> Result<(RunOutcome, Vec<u32>), RuntimeError> {
     let left = tools.end_left_over().await;
-    let mut open: Vec<String> = Vec::new();
+    let (mut open, mut begun): (Vec<String>, _) = (Vec::new(), Begun::default());
     let mut events = sink.log().stored();
     while let Some(envelope) = events.next().await {
+        begun.heed(&envelope.event);
         match envelope.event {
             AgentEvent::ToolCall(call) => open.push(call.id),
             AgentEvent::ToolResult(result) => open.retain(|id| *id != result.id),
@@ -233,7 +235,7 @@ async fn after_a_crash(
         }
     }
     let closed = open.into_iter().map(|id| {
-        let (text, is_error) = (INTERRUPTED.to_owned(), true);
+        let (text, is_error) = (begun.answer(&id).to_owned(), true);
         AgentEvent::ToolResult(ToolResult { id, text, is_error, edit: None, parent: None }).into()
     });
     sink.emit(closed.collect()).await?;

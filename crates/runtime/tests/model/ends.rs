@@ -69,7 +69,7 @@ async fn an_engine_that_is_gone_leaves_an_end_behind(dialect: Dialect) {
     let endpoint = serves(dialect, [calls("hang")]);
     let mut agent = Setup::new(&endpoint).start();
     let run_dir = agent.setup.context.run_dir.clone();
-    agent.until(|it| matches!(it, AgentEvent::ToolCall(_))).await;
+    agent.until(|it| matches!(it, AgentEvent::ToolDecision(_))).await;
     agent.setup.tools.until_begun(1).await;
     let setup = agent.crash().await;
     assert!(setup.kind().left_something(&run_dir), "{TOOLS} is not there");

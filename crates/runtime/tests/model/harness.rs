@@ -228,6 +228,27 @@ impl Agent {
         }
     }
 
+    /// Stores a person's leave, as the engine does when it hands it over.
+    pub fn granted(&mut self, request: String) {
+        let (decision, by) = (PermissionDecision::Allow, AnsweredBy::User);
+        let event = AgentEvent::PermissionAnswer { request, decision, by, message: None };
+        self.store(Batch { events: vec![event.into()], stored: None });
+    }
+
+    /// Takes batches until a tool is begun.
+    pub async fn take_until_begun(&mut self) {
+        let tools = self.setup.tools.clone();
+        let begun = tools.until_begun(1);
+        tokio::pin!(begun);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut begun => return,
+                Some(batch) = self.batches.recv() => self.store(batch),
+            }
+        }
+    }
+
     /// Takes batches until there are so many ends of turns.
     pub async fn until_turns_end(&mut self, count: usize) {
         while self.count(|it| matches!(it, AgentEvent::TurnEnded { .. })) < count {

@@ -4,13 +4,20 @@
 use std::sync::Arc;
 
 use musher_protocol::*;
+use musher_runtime::model::{
+    begun::{INTERRUPTED, NEVER_BEGUN},
+    conversation::{Entry, Fold},
+};
 use musher_testkit::dialects::{Dialect, ScriptedEndpoint, agentic};
 use serde_json::json;
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use super::harness::*;
+use super::{harness::*, stops::calls};
 
-each_dialect! { no_call_runs_twice_and_every_request_is_valid }
+each_dialect! {
+    no_call_runs_twice_and_every_request_is_valid,
+    leave_is_stored_before_it_is_used,
+}
 
 const SIDE_BY_SIDE: usize = 8;
 
@@ -58,6 +65,7 @@ async fn resume(
         }
         stored = [stored[..1].to_vec(), over.setup.log.stored.lock().unwrap().clone()].concat();
     }
+    told_as_they_ended(&stored)?;
     let known: Vec<String> = stored.iter().filter_map(called).collect();
     let over = Setup::new(endpoint).resuming(stored).start().finish().await;
     let begun = over.setup.tools.begun();
@@ -70,6 +78,66 @@ async fn resume(
     match over.result.outcome {
         RunOutcome::Completed => Ok(()),
         other => Err(format!("{other:?}")),
+    }
+}
+
+/// What the model is told of the calls that have no end.
+fn told_as_they_ended(stored: &[EventEnvelope]) -> Result<(), String> {
+    let mut fold = Fold::default();
+    stored.iter().cloned().for_each(|envelope| fold.push(envelope));
+    let had_leave = |id: &str| {
+        stored.iter().any(|it| {
+            matches!(&it.event, AgentEvent::ToolDecision(decided)
+                if decided.tool_call == id && decided.verdict == ToolVerdict::Allowed)
+        })
+    };
+    for entry in fold.finish().entries {
+        let Entry::Result { call, text, .. } = entry else { continue };
+        let unknown = text == INTERRUPTED;
+        if (unknown || text == NEVER_BEGUN) && unknown != had_leave(&call) {
+            return Err(format!("{call}, whose leave is {}: {text}", had_leave(&call)));
+        }
+    }
+    Ok(())
+}
+
+/// The engine dies when it has stored nothing but the calls, then one step on, and so on.
+async fn leave_is_stored_before_it_is_used(dialect: Dialect) {
+    for (tool, told) in [
+        ("change", [NEVER_BEGUN, INTERRUPTED].as_slice()),
+        ("read_file", &[NEVER_BEGUN, INTERRUPTED]),
+        ("ask", &[NEVER_BEGUN, NEVER_BEGUN, INTERRUPTED]),
+    ] {
+        for (stored, told) in told.iter().enumerate() {
+            let endpoint = ScriptedEndpoint::start(dialect, [calls(tool)]).unwrap();
+            let mut agent = Setup::new(&endpoint).start();
+            agent.until(|it| matches!(it, AgentEvent::ToolCall(_))).await;
+            let decided = |it: &AgentEvent| matches!(it, AgentEvent::ToolDecision(_));
+            if stored > 0 {
+                agent.until(decided).await;
+            }
+            if tool == "ask" && stored > 0 {
+                let request = agent.until_request().await.request;
+                agent.answer(&request, Answer::Allow).await;
+                if stored > 1 {
+                    agent.granted(request);
+                }
+            }
+            let mut waits = None;
+            if *told == NEVER_BEGUN {
+                // It waits until this is stored, and is not begun before.
+                waits = agent.batches.recv().await.unwrap().stored;
+                assert!(waits.is_some(), "{tool} {stored}");
+                assert_eq!(agent.setup.tools.begun().len(), 0, "{tool} {stored}");
+            } else {
+                agent.take_until_begun().await;
+            }
+            let setup = agent.crash().await;
+            drop(waits);
+            let stored = setup.log.stored.lock().unwrap().clone();
+            let over = Setup::new(&endpoint).attached_to(stored).start().end().await;
+            assert_eq!(over.results()[0].text, *told, "{tool}");
+        }
     }
 }
 

@@ -70,7 +70,7 @@ async fn during_a_tool(dialect: Dialect) {
     let both = ["hang", "change"].map(|name| Item::call(name, &json!({"path": "a"})));
     let endpoint = serves(dialect, [Answer::says(both)]);
     let mut agent = Setup::new(&endpoint).start();
-    agent.until(|it| matches!(it, AgentEvent::ToolCall(_))).await;
+    agent.until(|it| matches!(it, AgentEvent::ToolDecision(_))).await;
     agent.setup.tools.until_begun(1).await;
     let over = agent.stop().await;
     assert_eq!(over.result.outcome, stopped());
@@ -146,7 +146,7 @@ async fn while_nobody_takes_its_words(dialect: Dialect) {
 async fn while_nobody_takes_its_results(dialect: Dialect) {
     let endpoint = serves(dialect, [calls("hang")]);
     let mut agent = Setup::new(&endpoint).start();
-    agent.until(|it| matches!(it, AgentEvent::ToolCall(_))).await;
+    agent.until(|it| matches!(it, AgentEvent::ToolDecision(_))).await;
     agent.setup.tools.until_begun(1).await;
     stops_unread(agent).await;
 }
@@ -154,7 +154,7 @@ async fn while_nobody_takes_its_results(dialect: Dialect) {
 async fn during_a_tool_that_does_not_hear_it(dialect: Dialect) {
     let endpoint = serves(dialect, [calls("deaf")]);
     let mut agent = Setup::new(&endpoint).start();
-    agent.until(|it| matches!(it, AgentEvent::ToolCall(_))).await;
+    agent.until(|it| matches!(it, AgentEvent::ToolDecision(_))).await;
     agent.setup.tools.until_begun(1).await;
     let over = agent.stop().await;
     assert_eq!(over.result.outcome, stopped());

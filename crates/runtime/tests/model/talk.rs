@@ -173,7 +173,7 @@ async fn interrupts_its_words(dialect: Dialect) {
 async fn interrupts_a_tool(dialect: Dialect) {
     let endpoint = serves(dialect, [calls("hang"), Answer::text("Gone on.")]);
     let mut agent = Setup::new(&endpoint).start();
-    agent.until(|it| matches!(it, AgentEvent::ToolCall(_))).await;
+    agent.until(|it| matches!(it, AgentEvent::ToolDecision(_))).await;
     agent.setup.tools.until_begun(1).await;
     let over = goes_on(agent, &endpoint).await;
     assert_eq!(over.results()[0].text, "stopped");
