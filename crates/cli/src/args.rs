@@ -249,6 +249,15 @@ pub struct Look {
     /// The model of the round trip there.
     #[arg(long, value_name = "NAME", requires = "base_url")]
     pub model: Option<String>,
+    /// As for a run there.
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header, requires = "base_url")]
+    pub headers: Vec<(String, String)>,
+    /// As for a run there.
+    #[arg(long, value_name = "ID", requires = "base_url")]
+    pub organization: Option<String>,
+    /// As for a run there.
+    #[arg(long, value_name = "ID", requires = "base_url")]
+    pub account_project: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

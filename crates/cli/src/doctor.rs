@@ -23,8 +23,10 @@ pub async fn doctor(data_dir: &Path, json: bool, look: Look) -> Result<ExitCode,
     let mut checks = reach.call::<DoctorReport>("doctor", &Empty {}).await?.checks;
     checks.iter().for_each(|check| tell(check, json));
     if look.models {
-        for asked in questions(&reach, look).await? {
+        for mut asked in questions(&reach, look).await? {
             let report: EndpointReport = reach.call("endpoint_probe", &asked).await?;
+            // They may be secrets; whoever asked knows them.
+            asked.headers.clear();
             checks.push(check(&asked, &report));
             match json {
                 true => print::json(&Answered { asked: &asked, report: &report }),
@@ -46,11 +48,21 @@ struct Answered<'a> {
 
 /// Each provider; with an address, that alone.
 async fn questions(reach: &Reach, look: Look) -> Result<Vec<EndpointProbeParams>, ApiError> {
-    let Look { round_trip, base_url, dialect, model, .. } = look;
+    let Look { round_trip, base_url, dialect, model, organization, account_project, .. } = look;
     if base_url.is_some() {
         let gemini = dialect.as_deref() == Some("gemini");
         let runtime = if gemini { "gemini" } else { "openai" }.to_owned();
-        return Ok(vec![EndpointProbeParams { runtime, base_url, dialect, model, round_trip }]);
+        let headers = look.headers.into_iter().collect();
+        return Ok(vec![EndpointProbeParams {
+            runtime,
+            base_url,
+            dialect,
+            model,
+            round_trip,
+            headers,
+            organization,
+            account_project,
+        }]);
     }
     let info: AppInfo = reach.call("app_info", &Empty {}).await?;
     let providers = info.runtimes.into_iter().filter(|runtime| runtime.over_http);

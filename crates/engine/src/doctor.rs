@@ -1,6 +1,6 @@
 //! What is well and what is not, for `musher doctor` and the first start.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use musher_process::{LoginPath, PathSource, keeper_program};
 use musher_protocol::*;
@@ -29,8 +29,7 @@ impl Engine {
 
 /// The database and a transcript need this much to go on at all.
 const NO_ROOM: u64 = 1 << 20;
-/// With less no worktree is made.
-const LITTLE_ROOM: u64 = 200 << 20;
+const LITTLE_ROOM: u64 = musher_worktree::SPARE_MIB << 20;
 
 fn check_room(dir: &Path, free: u64, kept: String) -> DoctorCheck {
     let dir = dir.display();
@@ -72,6 +71,7 @@ async fn report(
     for kind in registry.all() {
         checks.push(check_runtime(&kind.detect(&login.path).await));
     }
+    checks.extend(check_own_files(registry));
     checks.push(data);
     let ok = checks.iter().all(|check| check.state != CheckState::Bad);
     DoctorReport { checks, ok }
@@ -115,6 +115,18 @@ fn check_runtime(info: &RuntimeInfo) -> DoctorCheck {
     DoctorCheck { name: info.name.clone(), state, sentence, hint: info.hint.clone() }
 }
 
+/// Kinds share files; each trouble is told once.
+fn check_own_files(registry: &Registry) -> Vec<DoctorCheck> {
+    let troubles: BTreeSet<String> = registry.all().filter_map(|kind| kind.trouble()).collect();
+    let check = |sentence| DoctorCheck {
+        name: "prices".into(),
+        state: CheckState::Notice,
+        sentence,
+        hint: None,
+    };
+    troubles.into_iter().map(check).collect()
+}
+
 fn good(name: &str, sentence: String) -> DoctorCheck {
     DoctorCheck { name: name.into(), state: CheckState::Good, sentence, hint: None }
 }
@@ -126,7 +138,21 @@ fn bad(name: &str, sentence: String, hint: &str) -> DoctorCheck {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn a_broken_file_of_prices_is_told_once_and_in_a_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let registry = crate::with_models(Registry::default(), dir.path());
+        assert_eq!(check_own_files(&registry), []);
+        std::fs::write(dir.path().join("prices.toml"), "models = 3").unwrap();
+        let checks = check_own_files(&registry);
+        assert_eq!(checks.len(), 1, "{checks:?}");
+        assert_eq!((checks[0].name.as_str(), checks[0].state), ("prices", CheckState::Notice));
+        let said = &checks[0].sentence;
+        assert!(said.contains("prices.toml, line 1") && !said.contains('\n'), "{said}");
+    }
 
     #[test]
     fn the_room_that_is_left_is_looked_at() {

@@ -1,5 +1,7 @@
 //! Keys of model providers, and what can be found out about where a model is reached.
 
+use std::collections::BTreeMap;
+
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
@@ -69,6 +71,16 @@ pub struct EndpointProbeParams {
     #[serde(default)]
     #[ts(as = "Option<bool>", optional)]
     pub round_trip: bool,
+    /// As a run has them: sent with each request, and kept nowhere.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[ts(as = "Option<BTreeMap<String, String>>", optional)]
+    pub headers: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub organization: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub account_project: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, TS)]

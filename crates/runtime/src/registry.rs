@@ -61,6 +61,11 @@ pub trait RuntimeKind: Send + Sync {
         None
     }
 
+    /// What of the person's own files for it cannot be used, one sentence with the next step.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
     /// Why its agents cannot be told this rule of a project, one sentence.
     fn cannot_keep(&self, _rule: &Rule) -> Option<String> {
         None

@@ -88,6 +88,40 @@ async fn a_list_costs_no_turn_and_a_round_trip_shows_streaming_and_calls() {
 }
 
 #[tokio::test]
+async fn what_a_run_would_send_is_sent_with_a_test_too() {
+    for dialect in Dialect::ALL {
+        let is_openai = dialect != Dialect::Gemini;
+        let endpoint = Offer::new(dialect).key(KEY).start(ready()).unwrap();
+        let wanted = EndpointProbeParams {
+            headers: [("X-Gateway-Token".to_owned(), "canary+gateway".to_owned())].into(),
+            organization: is_openai.then(|| "org-abc123".to_owned()),
+            account_project: is_openai.then(|| "proj_abc123".to_owned()),
+            ..wanted(&endpoint.base_url(), dialect, true)
+        };
+        let report = kind(dialect, Some(KEY)).probe(&wanted).await.unwrap();
+        assert_eq!(report.tool_calls, Some(true), "{report:?}");
+        let requests = endpoint.requests();
+        assert_eq!(requests.len(), 2);
+        for request in requests {
+            assert_eq!(request.header("x-gateway-token"), Some("canary+gateway"));
+            if is_openai {
+                assert_eq!(request.header("openai-organization"), Some("org-abc123"));
+                assert_eq!(request.header("openai-project"), Some("proj_abc123"));
+            }
+        }
+        let refused = kind(dialect, Some(KEY))
+            .probe(&EndpointProbeParams {
+                headers: [("Cookie".to_owned(), "canary+gateway".to_owned())].into(),
+                ..wanted
+            })
+            .await
+            .unwrap();
+        assert!(refused.sentence.contains("Musher's own to send"), "{refused:?}");
+        assert!(!format!("{refused:?}").contains("canary"));
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_key_and_none_are_told_apart() {
     for dialect in Dialect::ALL {
         let endpoint = Offer::new(dialect).key("another").start(ready()).unwrap();

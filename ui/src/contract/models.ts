@@ -16,7 +16,11 @@ model?: string,
 /**
  * Also sends a tiny request with one tool. It costs what such a request costs.
  */
-round_trip?: boolean, };
+round_trip?: boolean, 
+/**
+ * As a run has them: sent with each request, and kept nowhere.
+ */
+headers?: { [key in string]: string }, organization?: string, account_project?: string, };
 
 export type EndpointReport = { 
 /**

@@ -121,8 +121,15 @@ impl ModelKind {
 
     /// The same for a probe, which has no run and so no key that was named for it.
     pub(super) async fn probed(&self, wanted: &EndpointProbeParams) -> Result<Endpoint, String> {
-        let (base_url, dialect) = (wanted.base_url.clone(), wanted.dialect.clone());
-        let settings = EndpointSettings { base_url, dialect, ..EndpointSettings::default() };
+        let EndpointProbeParams { base_url, dialect, headers, .. } = wanted.clone();
+        let settings = EndpointSettings {
+            base_url,
+            dialect,
+            headers,
+            organization: wanted.organization.clone(),
+            account_project: wanted.account_project.clone(),
+            ..EndpointSettings::default()
+        };
         self.endpoint_at(&settings, &BTreeMap::new()).await
     }
 
@@ -232,6 +239,10 @@ impl RuntimeKind for ModelKind {
             hint: (!found).then(|| self.key_hint()),
             models: vec![self.default_model().to_owned()],
         }
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.prices().err()
     }
 
     fn check_endpoint(&self, wanted: &EndpointSettings) -> Result<(), String> {

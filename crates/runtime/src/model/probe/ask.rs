@@ -56,7 +56,10 @@ pub async fn models(endpoint: &Endpoint, patience: Patience, prices: &Prices) ->
     };
     match status.is_success() {
         true => listed(endpoint, &body, prices),
-        false => Found::Refused(fault(endpoint.dialect, Some(status.as_u16()), &body)),
+        false => {
+            let body = endpoint.masked(body);
+            Found::Refused(fault(endpoint.dialect, Some(status.as_u16()), &body))
+        }
     }
 }
 
