@@ -111,6 +111,7 @@ struct Follower<'a> {
     run: RunId,
     held: Held<'a>,
     json: bool,
+    usage: TokenUsage,
     outcome: Option<RunOutcome>,
     open: Open,
 }
@@ -118,7 +119,8 @@ struct Follower<'a> {
 impl<'a> Follower<'a> {
     fn new(reach: &'a Reach, run: &RunId, json: bool) -> Self {
         let held = Held::new(reach, run);
-        Self { reach, run: run.clone(), held, json, outcome: None, open: Open::default() }
+        let (run, usage, open) = (run.clone(), TokenUsage::default(), Open::default());
+        Self { reach, run, held, json, usage, outcome: None, open }
     }
 
     async fn batch(&self, from_seq: u64, wait_ms: u32) -> Result<Batch, ApiError> {
@@ -169,8 +171,15 @@ impl<'a> Follower<'a> {
             print::event(&envelope.event);
         }
         let asks = self.open.hear(&envelope.event);
-        if let AgentEvent::Done { outcome } = envelope.event {
-            self.outcome = Some(outcome);
+        match envelope.event {
+            AgentEvent::Usage { usage, .. } => self.usage = usage,
+            AgentEvent::Done { outcome } => {
+                self.outcome = Some(outcome);
+                if let Some(spent) = print::spent(&self.usage).filter(|_| !self.json) {
+                    print::line(&spent);
+                }
+            }
+            _ => {}
         }
         asks
     }

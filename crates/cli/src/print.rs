@@ -220,9 +220,69 @@ fn done(outcome: &RunOutcome) {
     }
 }
 
+/// `12.4 k tokens, about $0.12`, as the window says it (`ui/src/words/figures.ts`). Nothing when no
+/// answer was counted.
+pub fn spent(usage: &TokenUsage) -> Option<String> {
+    let sent = usage.input_tokens + usage.cache_creation_input_tokens;
+    let tokens = sent + usage.cache_read_input_tokens + usage.output_tokens;
+    if tokens == 0 && usage.cost_microdollars == 0 {
+        return None;
+    }
+    Some(format!("{} tokens, {}", short(tokens), cost(usage)))
+}
+
+fn short(count: u64) -> String {
+    let count = count as f64;
+    match count {
+        ..1e3 => format!("{count}"),
+        ..1e5 => format!("{:.1} k", count / 1e3),
+        ..1e6 => format!("{:.0} k", count / 1e3),
+        _ => format!("{:.1} M", count / 1e6),
+    }
+}
+
+fn cost(usage: &TokenUsage) -> String {
+    let dollars = usage.cost_microdollars as f64 / 1e6;
+    let figure = match usage.cost_microdollars {
+        1..10_000 => format!("${dollars:.4}"),
+        _ => format!("${dollars:.2}"),
+    };
+    match usage.cost_source {
+        CostSource::Unknown => "cost unknown".into(),
+        // Of a model on this machine: nobody asks for money.
+        CostSource::Estimated if usage.cost_microdollars == 0 => "no cost".into(),
+        CostSource::Estimated => format!("about {figure}"),
+        CostSource::Reported => figure,
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::visible;
+    use musher_protocol::{CostSource, TokenUsage};
+
+    use super::{spent, visible};
+
+    #[test]
+    fn what_was_spent_is_said_as_the_window_says_it() {
+        let of = |input_tokens, cost_microdollars, cost_source| {
+            spent(&TokenUsage {
+                input_tokens,
+                cost_microdollars,
+                cost_source,
+                ..Default::default()
+            })
+        };
+        for (said, told) in [
+            (of(0, 0, CostSource::Unknown), None),
+            (of(999, 0, CostSource::Unknown), Some("999 tokens, cost unknown")),
+            (of(1_000, 0, CostSource::Estimated), Some("1.0 k tokens, no cost")),
+            (of(12_440, 120_000, CostSource::Estimated), Some("12.4 k tokens, about $0.12")),
+            (of(123_456, 4_200, CostSource::Reported), Some("123 k tokens, $0.0042")),
+            (of(1_260_000, 10_000, CostSource::Reported), Some("1.3 M tokens, $0.01")),
+        ] {
+            assert_eq!(said.as_deref(), told);
+        }
+    }
 
     #[test]
     fn what_could_deceive_a_reader_is_shown() {
