@@ -32,6 +32,9 @@ impl Client {
         let Ok(path) = SocketPath::of(data_dir) else { return Ok(None) };
         let http = reqwest::Client::builder()
             .unix_socket(path.path.clone())
+            // A connection that waits for its next request is closed at the engine's end, maybe just
+            // when that request is sent.
+            .pool_max_idle_per_host(0)
             .timeout(CALL_LIMIT)
             .build()
             .map_err(|error| internal("The client could not be made", &error))?;

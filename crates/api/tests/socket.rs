@@ -5,6 +5,7 @@
 mod common;
 
 use std::{
+    io::Write,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
@@ -55,6 +56,29 @@ async fn without_an_engine_there_is_no_client() {
     // A socket that an engine left behind when it was killed.
     drop(std::os::unix::net::UnixListener::bind(dir.path().join("engine.sock")).unwrap());
     assert!(Client::connect(dir.path()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn who_is_at_the_door_when_the_end_comes_is_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let (serving, door) = (served(dir.path()), dir.path().join("engine.sock"));
+    let headers = [("host", "musher"), ("content-type", "application/json")];
+    let start = request("POST /rpc/run_start", &headers, "{}");
+    // The server is of this thread, and has not looked yet.
+    let sent = || {
+        let mut stream = std::os::unix::net::UnixStream::connect(&door).unwrap();
+        stream.write_all(&start).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        UnixStream::from_std(stream).unwrap()
+    };
+    let waiting: Vec<_> = std::iter::repeat_with(sent).take(20).collect();
+    serving.end().await;
+    assert!(!door.exists());
+    for mut stream in waiting {
+        let answer = exchange(&mut stream, b"").await;
+        assert_eq!(answer.status, 503, "it is not done, and who asked may ask the next engine");
+        assert!(answer.text().contains("engine_gone"), "{}", answer.text());
+    }
 }
 
 #[tokio::test]

@@ -33,20 +33,26 @@ const END_GRACE: Duration = Duration::from_secs(5);
 pub struct Serving {
     cancel: CancellationToken,
     tasks: JoinSet<()>,
-    /// Removed with the last request; nothing on TCP.
+    /// Nothing on TCP.
     socket: Option<std::path::PathBuf>,
 }
 
 impl Serving {
-    fn start<L>(listener: L, router: Router, cancel: CancellationToken) -> Self
+    /// `cancel` ends it; `last` says that no connection is taken any more.
+    fn start<L>(
+        listener: L,
+        router: Router,
+        cancel: CancellationToken,
+        last: CancellationToken,
+    ) -> Self
     where
         L: axum::serve::Listener,
         L::Addr: std::fmt::Debug,
     {
         let mut tasks = JoinSet::new();
-        let ended = cancel.clone().cancelled_owned();
         tasks.spawn(async move {
-            let served = axum::serve(listener, router).with_graceful_shutdown(ended).await;
+            let served =
+                axum::serve(listener, router).with_graceful_shutdown(last.cancelled_owned()).await;
             if let Err(error) = served {
                 tracing::error!("the server ended: {error}");
             }
@@ -56,7 +62,7 @@ impl Serving {
 
     /// Lets nobody in any more, ends the pushed news, and gives open requests [`END_GRACE`].
     pub async fn end(mut self) {
-        self.cancel.cancel();
+        self.close();
         if tokio::time::timeout(END_GRACE, self.tasks.join_next()).await.is_err() {
             self.tasks.abort_all();
         }
@@ -68,12 +74,19 @@ impl Serving {
     }
 }
 
-impl Drop for Serving {
-    fn drop(&mut self) {
-        self.cancel.cancel();
-        if let Some(socket) = &self.socket {
+impl Serving {
+    /// The name goes first: who is at the door by then is still answered, and nobody else comes.
+    fn close(&mut self) {
+        if let Some(socket) = self.socket.take() {
             // Gone already is as good.
             let _ = std::fs::remove_file(socket);
         }
+        self.cancel.cancel();
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        self.close();
     }
 }

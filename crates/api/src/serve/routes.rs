@@ -165,11 +165,12 @@ async fn rpc(
         Ok(params) => params,
         Err(refusal) => return refusal.into_response(),
     };
-    // What waits must not hold the end of the server; what acts is never cut off half way.
+    // What waits must not hold the end of the server; what acts is never cut off half way, and not
+    // begun any more.
     let waits = matches!(name.as_str(), "run_events" | "run_stop");
     let answer = tokio::select! {
         biased;
-        () = behind.cancel.cancelled(), if waits => Err(ending()),
+        () = behind.cancel.cancelled(), if waits || behind.cancel.is_cancelled() => Err(ending()),
         answer = behind.api.call(&name, &params) => answer,
     };
     match answer {

@@ -9,6 +9,7 @@ use std::{
 
 use axum::serve::Listener;
 use musher_protocol::{ApiError, ErrorCode};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::net::{UnixListener, UnixStream, unix::SocketAddr};
 use tokio_util::sync::CancellationToken;
 
@@ -73,7 +74,9 @@ pub fn serve_socket(api: Arc<dyn Api>, data_dir: &Path) -> Result<Serving, ApiEr
     let cancel = CancellationToken::new();
     let door = Door::Socket { host: SOCKET_HOST };
     let router = routes::router(api, door, None, cancel.clone());
-    let mut serving = Serving::start(OwnUser(listener), router, cancel);
+    let last = CancellationToken::new();
+    let listener = OwnUser { listener, ending: cancel.clone(), last: last.clone() };
+    let mut serving = Serving::start(listener, router, cancel, last);
     serving.socket = Some(data_dir.join(SOCKET));
     Ok(serving)
 }
@@ -90,8 +93,38 @@ fn listen(data_dir: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-/// Takes connections of this process's own user only, whatever became of the file's mode.
-struct OwnUser(UnixListener);
+/// Takes connections of this process's own user only, whatever became of the file's mode. Those that
+/// wait when the end comes are taken too: a request that was sent must be answered, because who sent
+/// it cannot know whether it was done.
+struct OwnUser {
+    listener: UnixListener,
+    ending: CancellationToken,
+    /// Says that nobody waits any more.
+    last: CancellationToken,
+}
+
+impl OwnUser {
+    async fn next(&mut self) -> (UnixStream, SocketAddr) {
+        loop {
+            tokio::select! {
+                biased;
+                accepted = Listener::accept(&mut self.listener) => return accepted,
+                () = self.ending.cancelled(), if !self.last.is_cancelled() => {
+                    if !somebody_waits(&self.listener) {
+                        self.last.cancel();
+                    }
+                    // The runtime learns of who waits only between two looks.
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+    }
+}
+
+fn somebody_waits(listener: &UnixListener) -> bool {
+    let mut look = [PollFd::new(listener, PollFlags::IN)];
+    poll(&mut look, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
+}
 
 impl Listener for OwnUser {
     type Io = UnixStream;
@@ -99,7 +132,7 @@ impl Listener for OwnUser {
 
     async fn accept(&mut self) -> (UnixStream, SocketAddr) {
         loop {
-            let (stream, address) = Listener::accept(&mut self.0).await;
+            let (stream, address) = self.next().await;
             let own = rustix::process::geteuid().as_raw();
             match stream.peer_cred() {
                 Ok(peer) if peer.uid() == own => return (stream, address),
@@ -110,6 +143,6 @@ impl Listener for OwnUser {
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.0.local_addr()
+        self.listener.local_addr()
     }
 }

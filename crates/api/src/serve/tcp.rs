@@ -41,7 +41,8 @@ pub async fn serve_tcp(
     let door = Door::tcp(address, token.clone());
     let router = routes::router(api, door, Some(page), cancel.clone());
     let url = format!("http://{address}/#token={token}");
-    Ok((ServeInfo { url, address, token }, Serving::start(listener, router, cancel)))
+    let serving = Serving::start(listener, router, cancel.clone(), cancel);
+    Ok((ServeInfo { url, address, token }, serving))
 }
 
 /// 256 random bits in hex.
