@@ -19,10 +19,13 @@ const batch = (seqs: number[], next_seq: number, end = false): EventBatch => ({
 /** A host that answers with these batches in turn; an error is thrown. */
 function hostOf(replies: (EventBatch | Error)[]) {
   const asked: number[] = [];
-  const call = (_: string, params: { from_seq: number }) => {
+  const call = (_: string, params: { from_seq: number }, gone?: AbortSignal) => {
     asked.push(params.from_seq);
     const reply = replies.shift();
-    if (!reply) return new Promise(() => undefined);
+    if (!reply)
+      return new Promise((_, reject) => {
+        gone?.addEventListener('abort', () => reject(new Error('Nobody waits.')));
+      });
     return reply instanceof Error ? Promise.reject(reply) : Promise.resolve(reply);
   };
   return { host: { call } as unknown as Host, asked };
@@ -67,4 +70,34 @@ it('takes nothing more once it was stopped', async () => {
   puller.stop();
   await new Promise((resolve) => setTimeout(resolve, 50));
   expect([transcript.items.length, ended.mock.calls.length]).toEqual([0, 0]);
+});
+
+/** As when another tab is chosen, or this one again. */
+function show(visible: boolean) {
+  vi.spyOn(document, 'hidden', 'get').mockReturnValue(!visible);
+  document.dispatchEvent(new Event('visibilitychange'));
+}
+
+it('asks nothing while nobody sees the page, lets go of what waits, and goes on where it was', async () => {
+  const replies = [batch([1], 2)];
+  const { ended, asked, troubles } = pull(replies);
+  await vi.waitFor(() => expect(asked).toEqual([1, 2]));
+  replies.push(batch([2], 3, true));
+  show(false);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect([asked, troubles]).toEqual([[1, 2], []]);
+  show(true);
+  await vi.waitFor(() => expect(ended).toHaveBeenCalledOnce());
+  expect(asked).toEqual([1, 2, 2]);
+  vi.restoreAllMocks();
+});
+
+it('that is stopped out of sight stays stopped', async () => {
+  show(false);
+  const { puller, asked } = pull([batch([1], 2, true)]);
+  puller.stop();
+  show(true);
+  await new Promise((resolve) => setTimeout(resolve, 50));
+  expect(asked).toEqual([]);
+  vi.restoreAllMocks();
 });

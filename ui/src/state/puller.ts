@@ -19,24 +19,32 @@ export interface PullerTarget {
 
 export class Puller {
   private stopped = false;
-  private gone = new AbortController();
+  private asking = new AbortController();
+  private readonly hidden = () => {
+    if (document.hidden) this.asking.abort();
+  };
 
   constructor(
     private host: Host,
     private run: string,
     private target: PullerTarget,
   ) {
-    void this.loop();
+    document.addEventListener('visibilitychange', this.hidden);
+    void this.loop().finally(() => this.stop());
   }
 
   stop(): void {
     this.stopped = true;
-    this.gone.abort();
+    document.removeEventListener('visibilitychange', this.hidden);
+    this.asking.abort();
   }
 
   private async loop(): Promise<void> {
     let failures = 0;
     while (!this.stopped) {
+      this.asking = new AbortController();
+      await inSight(this.asking.signal);
+      if (this.stopped) return;
       try {
         const end = await this.once(failures === 0 ? WAIT_MS : 0);
         if (failures > 0) this.target.trouble(null);
@@ -44,6 +52,7 @@ export class Puller {
         if (end) return;
       } catch (error) {
         if (this.stopped) return;
+        if (this.asking.signal.aborted) continue;
         const { code, message } = asApiError(error);
         if (code === 'unauthorized') return this.target.trouble(message);
         this.target.trouble(`${message} Asking again.`);
@@ -57,7 +66,7 @@ export class Puller {
     const from = this.target.nextSeq();
     const params = { run: this.run, from_seq: from, max_bytes: MAX_BYTES, wait_ms: wait };
     const asked = performance.now();
-    const batch = await this.host.call('run_events', params, this.gone.signal);
+    const batch = await this.host.call('run_events', params, this.asking.signal);
     if (this.stopped) return true;
     this.target.take(batch.events);
     if (batch.end && this.target.nextSeq() >= batch.next_seq) {
@@ -69,6 +78,21 @@ export class Puller {
     else if (performance.now() - asked < QUICK_MS) await pause(QUICK_MS);
     return false;
   }
+}
+
+/** Waits until somebody can see the page, or nobody waits for that any more. */
+function inSight(gone: AbortSignal): Promise<void> {
+  if (!document.hidden) return Promise.resolve();
+  return new Promise((resolve) => {
+    const look = () => {
+      if (document.hidden && !gone.aborted) return;
+      document.removeEventListener('visibilitychange', look);
+      gone.removeEventListener('abort', look);
+      resolve();
+    };
+    document.addEventListener('visibilitychange', look);
+    gone.addEventListener('abort', look);
+  });
 }
 
 function pause(ms: number): Promise<void> {
