@@ -29,6 +29,10 @@ export function modelWords(model: string): string {
   return `${family.charAt(0).toUpperCase()}${family.slice(1)} ${major}${minor ? `.${minor}` : ''}`;
 }
 
+export function agentWords(label: string, model: string | null): string {
+  return `${label} · ${model === null ? 'its default' : modelWords(model)}`;
+}
+
 interface LimitWords {
   limit: Limit;
   words: string;
