@@ -97,3 +97,27 @@ describe('a new story of Claude Code', () => {
     expect(settings?.limits).toEqual(NO_LIMITS);
   });
 });
+
+describe('a test of a place', () => {
+  it('sends what the story would, and nothing of it to another place', async () => {
+    const host = new FakeHost();
+    const user = userEvent.setup();
+    await openAtlas(host);
+    await user.selectOptions(await screen.findByTestId('runtime'), 'openai');
+    await user.type(screen.getByTestId('address'), 'http://127.0.0.1:1/v1/');
+    await user.click(screen.getByTestId('more-wishes'));
+    await user.type(screen.getByTestId('organization'), 'org-a');
+    await user.type(screen.getByTestId('headers'), 'X-Team: atlas');
+    await user.click(screen.getByTestId('list-models'));
+    const carried = { organization: 'org-a', headers: { 'X-Team': 'atlas' } };
+    await waitFor(() => expect(called(host, 'endpoint_probe')).toHaveLength(1));
+    expect(called(host, 'endpoint_probe')[0]).toMatchObject(carried);
+
+    await user.click(screen.getByTestId('open-models'));
+    for (const test of screen.getAllByTestId('probe')) await user.click(test);
+    await waitFor(() => expect(called(host, 'endpoint_probe')).toHaveLength(4));
+    const [, gemini, openai, own] = called(host, 'endpoint_probe');
+    expect(own).toMatchObject({ base_url: 'http://127.0.0.1:1/v1', ...carried });
+    for (const one of [gemini, openai]) expect(one).not.toHaveProperty('headers');
+  });
+});

@@ -54,17 +54,25 @@ export function settingsOf(chosen: Chosen, overHttp: boolean): Partial<RunSettin
 }
 
 function endpointOf(chosen: Chosen): EndpointSettings {
-  const { effort, longest, organization, accountProject } = chosen;
+  const longest = number(chosen.longest, 'The longest answer');
   return {
     base_url: tidy(chosen.address) || null,
     dialect: null,
-    ...(effort && { effort }),
-    ...(longest.trim() && {
-      max_answer_tokens: number(longest, 'The longest answer') ?? undefined,
-    }),
+    ...(chosen.effort && { effort: chosen.effort }),
+    ...(longest !== null && { max_answer_tokens: longest }),
+    ...carriedOf(chosen),
+  };
+}
+
+/** What each request carries besides its words; a test of the place sends the same. */
+export function carriedOf(
+  chosen: Chosen,
+): Pick<EndpointSettings, 'organization' | 'account_project' | 'headers'> {
+  const { organization, accountProject, headers } = chosen;
+  return {
     ...(organization.trim() && { organization: organization.trim() }),
     ...(accountProject.trim() && { account_project: accountProject.trim() }),
-    ...(chosen.headers.trim() && { headers: headersOf(chosen.headers) }),
+    ...(headers.trim() && { headers: headersOf(headers) }),
   };
 }
 

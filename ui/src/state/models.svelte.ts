@@ -9,7 +9,7 @@ import type {
   RuntimeInfo,
 } from '../contract/contract';
 import type { AppState } from './app.svelte';
-import { none, tidy, type Chosen } from './chosen';
+import { none, tidy, type carriedOf, type Chosen } from './chosen';
 
 export class Models {
   chosen = $state<Chosen>(none());
@@ -59,6 +59,7 @@ export class Models {
     runtime: string,
     address: string,
     roundTrip: { model: string } | null,
+    carried: ReturnType<typeof carriedOf> = {},
   ): Promise<EndpointReport> {
     const base_url = tidy(address);
     const report = await this.app.host.call('endpoint_probe', {
@@ -66,6 +67,7 @@ export class Models {
       ...(base_url && { base_url }),
       ...(roundTrip?.model && { model: roundTrip.model }),
       round_trip: roundTrip !== null,
+      ...carried,
     });
     this.reports = new Map(this.reports).set(at(runtime, address), report);
     return report;
