@@ -65,7 +65,7 @@ fn the_server_speaks_lines_on_stdout_and_ends_with_its_input() {
     }
     assert_eq!(answers[0]["result"]["serverInfo"]["name"], "musher");
     assert_eq!(answers[0]["result"]["protocolVersion"], "2025-06-18");
-    assert_eq!(answers[1]["result"]["tools"].as_array().unwrap().len(), 6);
+    assert_eq!(answers[1]["result"]["tools"].as_array().unwrap().len(), 7);
     drop(input);
     assert!(server.wait().unwrap().success());
 }

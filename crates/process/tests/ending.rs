@@ -180,9 +180,8 @@ async fn a_stopped_agent_is_ended() {
 #[tokio::test]
 async fn the_end_of_input_comes_first_and_a_second_end_is_quicker() {
     let run = Run::new();
-    let keeper =
-        run.start_shell("cat; echo eof; trap '' TERM; sleep 1000; sleep 1000", Transport::Pty);
-    let keeper = keeper.await;
+    let script = "trap '' TERM; cat; echo eof; sleep 1000; sleep 1000";
+    let keeper = run.start_shell(script, Transport::Pty).await;
     let patient =
         Ending { eof_grace: Duration::from_secs(500), term_grace: Duration::from_secs(500) };
     let first = keeper.end(patient);
