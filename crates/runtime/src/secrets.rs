@@ -45,8 +45,12 @@ impl Secrets {
         Self { finder: made.ok().map(|forms| Arc::new(Finder { forms, longest })) }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.finder.is_none()
+    }
+
     pub fn hide(&self, text: String) -> String {
-        if self.finder.is_none() || text.len() < SHORTEST {
+        if self.is_empty() || text.len() < SHORTEST {
             return text;
         }
         let mut hiding = self.stream();
@@ -60,7 +64,7 @@ impl Secrets {
 
     /// The same in every text of a value.
     pub fn hide_in<T: Serialize + DeserializeOwned>(&self, value: &mut T) {
-        if self.finder.is_none() {
+        if self.is_empty() {
             return;
         }
         let Ok(mut json) = serde_json::to_value(&*value) else { return };

@@ -113,21 +113,19 @@ impl Tool for RunCommand {
     }
 
     async fn end_left_over(&self) -> Vec<u32> {
-        let left = end_left_over(&self.config.run_dir, &self.config.mark).await;
-        // Its engine may have died before it could do this.
-        for folder in folders(&self.config.run_dir) {
-            kept::hide(folder, &self.config.secrets).await;
-        }
-        left
+        let HostConfig { run_dir, mark, secrets, .. } = &self.config;
+        end_left_over(run_dir, mark, secrets).await
     }
 }
 
-/// Ends what the run's earlier commands have left; names what would not end.
-pub async fn end_left_over(run_dir: &Path, mark: &str) -> Vec<u32> {
+/// Ends what the run's earlier commands have left; names what would not end. Takes the secrets out of
+/// what they said: who began them may have died before they could.
+pub async fn end_left_over(run_dir: &Path, mark: &str, secrets: &Secrets) -> Vec<u32> {
     let mut left = Vec::new();
     for folder in folders(run_dir) {
         let name = folder.file_name().unwrap_or_default().to_string_lossy();
         left.extend(end_one(&folder, &format!("{mark}.{name}")).await);
+        kept::hide(folder, secrets).await;
     }
     left
 }
@@ -214,12 +212,12 @@ impl Running {
             Ok(record) => record.left.clone(),
             Err(_) => marked(&self.mark),
         };
-        let is_lost = matches!(end, End::Lost(_));
-        if !is_lost {
+        if !matches!(end, End::Lost(_)) {
             rest(&mut reader, &mut output).await;
         }
         output.finish();
-        if is_lost || output.has_hidden() {
+        // Of a command that was ended not all may have been read.
+        if output.has_hidden() || !matches!(end, End::Itself(_)) {
             kept::hide(self.folder.clone(), &self.secrets).await;
         }
         self.outcome(&end, ended.ok(), output, (limit, left))

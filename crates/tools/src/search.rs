@@ -7,7 +7,7 @@ use grep_searcher::{
     BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkContextKind, SinkMatch,
 };
 use musher_protocol::ToolKind;
-use musher_runtime::ToolOutcome;
+use musher_runtime::{Secrets, ToolOutcome};
 use rustix::fs::FileType;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -101,7 +101,7 @@ fn search(
     wanted: &Arguments,
     stop: &CancellationToken,
 ) -> Result<String, String> {
-    let mut found = Found::new(wanted)?;
+    let mut found = Found::new(wanted, &site.secrets)?;
     let path = site.root.relative(wanted.path.as_deref().unwrap_or("."));
     let path = path.map_err(|error| error.to_string())?;
     if let Ok(opened) = site.root.open_file(&path) {
@@ -135,6 +135,7 @@ struct Found {
     matcher: RegexMatcher,
     searcher: Searcher,
     files_only: bool,
+    secrets: Secrets,
     lines: String,
     matches: usize,
     full: bool,
@@ -143,7 +144,7 @@ struct Found {
 }
 
 impl Found {
-    fn new(wanted: &Arguments) -> Result<Self, String> {
+    fn new(wanted: &Arguments, secrets: &Secrets) -> Result<Self, String> {
         let files_only = wanted.files_only.unwrap_or(false);
         let context = wanted.context.unwrap_or(0).min(MOST_CONTEXT) * usize::from(!files_only);
         let searcher = SearcherBuilder::new()
@@ -155,7 +156,8 @@ impl Found {
             .build();
         let matcher = matcher(wanted)?;
         let (lines, matches, full, closed) = (String::new(), 0, false, 0);
-        Ok(Self { matcher, searcher, files_only, lines, matches, full, closed })
+        let secrets = secrets.clone();
+        Ok(Self { matcher, searcher, files_only, secrets, lines, matches, full, closed })
     }
 
     /// A file that cannot be read to its end gives what was found until then.
@@ -192,7 +194,7 @@ struct Lines<'a> {
 
 impl Lines<'_> {
     fn line(&mut self, number: Option<u64>, bytes: &[u8], sign: char) {
-        let text = String::from_utf8_lossy(bytes);
+        let text = self.found.secrets.hide(String::from_utf8_lossy(bytes).into_owned());
         let text = cut(text.trim_end_matches(['\r', '\n']), LONGEST_LINE);
         let number = number.unwrap_or_default();
         let _ = writeln!(self.found.lines, "{}{sign}{number}{sign} {text}", self.path);

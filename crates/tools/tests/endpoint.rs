@@ -188,7 +188,9 @@ async fn plan_mode_reads_only_and_ends_when_the_engine_says_so() {
     assert_eq!(place.text("new.txt"), "one\n");
 
     // An engine that comes later finds the same.
-    let later = Endpoint::found("musher".into(), &place.run_dir()).unwrap();
+    let later =
+        Endpoint::found("musher".into(), &place.run_dir(), musher_runtime::Secrets::default())
+            .unwrap();
     later.set_mode(PermissionMode::Plan).unwrap();
     agent.error("edit_file", json!({"path": "new.txt", "old": "one", "new": "two"})).await;
     later.set_mode(PermissionMode::Bypass).unwrap();

@@ -34,14 +34,19 @@ impl RunActor {
             return self.log.say(AgentEvent::Warning { code: "tools".into(), message }).await;
         }
         if context.attach.is_some() {
-            let found = Endpoint::found(program().unwrap_or_default(), &context.run_dir);
+            let found = Endpoint::found(
+                program().unwrap_or_default(),
+                &context.run_dir,
+                self.secrets.clone(),
+            );
             context.tools.endpoint = found.map(|endpoint| Arc::new(endpoint) as _);
             return Ok(());
         }
         let own = take_ours(context)?;
         context.tools.rules.extend(own.iter().map(Rule::told));
         let rules: Vec<Rule> = project.iter().cloned().chain(own).collect();
-        context.tools.endpoint = Some(Arc::new(made(program()?, context, rules)?));
+        context.tools.endpoint =
+            Some(Arc::new(made(program()?, context, rules, self.secrets.clone())?));
         Ok(())
     }
 }
@@ -70,6 +75,7 @@ fn made(
     program: PathBuf,
     context: &RuntimeContext,
     rules: Vec<Rule>,
+    secrets: Secrets,
 ) -> Result<Endpoint, ApiError> {
     let keeper = musher_process::keeper_program();
     let keeper =
@@ -87,8 +93,7 @@ fn made(
         rules,
         keeper: Some(keeper),
         servers: ServerSources::default(),
-        // The server finds its own.
-        secrets: Secrets::default(),
+        secrets,
     };
     let offer = Offer { program, config, rules: lines, mode: context.permission_mode };
     Endpoint::new(offer).map_err(|error| {

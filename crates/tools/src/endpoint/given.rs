@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use musher_protocol::PermissionMode;
-use musher_runtime::{ToolEndpoint, ToolServer};
+use musher_runtime::{Secrets, ToolEndpoint, ToolServer};
 
 use super::{COMMAND, NAME, READERS, terms::Terms};
 use crate::{HostConfig, run};
@@ -17,7 +17,9 @@ use crate::{HostConfig, run};
 pub struct Offer {
     /// The executable with the subcommand [`COMMAND`].
     pub program: PathBuf,
-    /// As for a [`crate::Host`]; of `env` only the names are kept, `keeper` must be there.
+    /// As for a [`crate::Host`]; of `env` only the names are kept, `keeper` must be there. Of `secrets`
+    /// the server knows only what it finds by itself; they are taken out of what its commands have said
+    /// once it is gone.
     pub config: HostConfig,
     /// Whole lines, the same as in `config`.
     pub rules: Vec<String>,
@@ -29,6 +31,7 @@ pub struct Endpoint {
     program: PathBuf,
     run_dir: PathBuf,
     terms: Mutex<Terms>,
+    secrets: Secrets,
 }
 
 impl Endpoint {
@@ -49,13 +52,18 @@ impl Endpoint {
             mode,
         };
         terms.save(&config.run_dir)?;
-        Ok(Self { program, run_dir: config.run_dir, terms: Mutex::new(terms) })
+        Ok(Self {
+            program,
+            run_dir: config.run_dir,
+            terms: Mutex::new(terms),
+            secrets: config.secrets,
+        })
     }
 
     /// The one of a run that an earlier engine began, if it had one.
-    pub fn found(program: PathBuf, run_dir: &Path) -> Option<Self> {
+    pub fn found(program: PathBuf, run_dir: &Path, secrets: Secrets) -> Option<Self> {
         let terms = Mutex::new(Terms::load(run_dir).ok()?);
-        Some(Self { program, run_dir: run_dir.to_owned(), terms })
+        Some(Self { program, run_dir: run_dir.to_owned(), terms, secrets })
     }
 }
 
@@ -85,6 +93,6 @@ impl ToolEndpoint for Endpoint {
 
     async fn end_left_over(&self) -> Vec<u32> {
         let mark = self.terms.lock().unwrap_or_else(PoisonError::into_inner).mark.clone();
-        run::end_left_over(&self.run_dir, &mark).await
+        run::end_left_over(&self.run_dir, &mark, &self.secrets).await
     }
 }

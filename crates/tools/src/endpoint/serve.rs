@@ -80,8 +80,9 @@ where
     let terms = Terms::load(run_dir).map_err(ServeError::Terms)?;
     let environment: Vec<(String, String)> = environment.into_iter().collect();
     keys.extend(keys_among(&environment));
-    let host = Host::new(terms.config(run_dir, environment, Secrets::new(&keys))?)?;
-    let _alone = alone(run_dir, &terms.mark).await.map_err(ServeError::Folder)?;
+    let secrets = Secrets::new(&keys);
+    let host = Host::new(terms.config(run_dir, environment, secrets.clone())?)?;
+    let _alone = alone(run_dir, &terms.mark, &secrets).await.map_err(ServeError::Folder)?;
     let server = Arc::new(Server::new(run_dir, host, ending.clone()));
     let input = Input { input, ended: ending.clone() };
     let greeted = Arc::clone(&server).serve_with_ct((input, output), ending.clone()).await;
@@ -108,12 +109,12 @@ fn standard(stream: impl AsFd) -> Result<tokio::fs::File, ServeError> {
 
 /// Ends what a server before this one has left, unless it lives: an agent may start a second one.
 /// Holding the folder says that this one does.
-async fn alone(run_dir: &Path, mark: &str) -> io::Result<File> {
+async fn alone(run_dir: &Path, mark: &str, secrets: &Secrets) -> io::Result<File> {
     let folder = run_dir.join(kept::FOLDER);
     std::fs::create_dir_all(&folder)?;
     let folder = File::open(folder)?;
     if flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok() {
-        let left = run::end_left_over(run_dir, mark).await;
+        let left = run::end_left_over(run_dir, mark, secrets).await;
         if !left.is_empty() {
             tracing::warn!(?left, "processes of an earlier server's commands could not be ended");
         }
