@@ -17,6 +17,7 @@ use std::{
 
 use musher_protocol::*;
 use rustix::{
+    fs::{Mode, OFlags, open},
     io::{FdFlags, fcntl_setfd},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
 };
@@ -118,8 +119,10 @@ fn terminal() -> (File, File) {
     fcntl_setfd(&own, FdFlags::CLOEXEC).unwrap();
     grantpt(&own).unwrap();
     unlockpt(&own).unwrap();
-    let name = ptsname(&own, Vec::new()).unwrap().into_string().unwrap();
-    (File::from(own), OpenOptions::new().read(true).write(true).open(name).unwrap())
+    let name = ptsname(&own, Vec::new()).unwrap();
+    // It is the command's, and its end must not end the test.
+    let theirs = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    (File::from(own), File::from(open(name.as_c_str(), theirs, Mode::empty()).unwrap()))
 }
 
 /// Answers each prompt of the command with the next of `answers`; what was said on the terminal.
