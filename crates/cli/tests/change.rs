@@ -171,6 +171,8 @@ fn what_cannot_be_gone_on_with_is_refused_and_nothing_is_begun() {
         (&["--dialect", "openai-chat"], 2, "reaches its model by itself"),
         (&["--runtime", "openai", "--base-url", "ftp://x"], 2, "no address of a model server"),
         (&["--runtime", "openai", "--dialect", "french"], 2, "no dialect french"),
+        (&["--runtime", "openai", "--dialect", "gemini"], 2, "itself does not speak gemini"),
+        (&["--runtime", "gemini", "--dialect", "openai-chat"], 2, "itself does not speak"),
         (&["--runtime", "gemini", "--organization", "o"], 2, "Gemini knows no organization"),
     ] {
         let refused = call(&world, &[&["resume", run.as_str()], more].concat());

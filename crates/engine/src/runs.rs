@@ -6,7 +6,7 @@ mod read;
 mod retell;
 mod start;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use musher_protocol::*;
 use tokio::sync::oneshot;
@@ -114,9 +114,9 @@ impl Engine {
             // Its end is being stored. Should that be held up, what follows says so.
             let _ = tokio::time::timeout(ENDS_WITHIN, ending.gone.cancelled()).await;
         }
-        let more = (env.clone(), headers.clone(), change.clone());
-        let Some(begun) = self.begin_live(&run, more).await else {
-            return self.go_on_with(&run, GoOn { prompt, env, headers, change, claim: None }).await;
+        let next = GoOn { prompt: prompt.clone(), env, headers, change, claim: None };
+        let Some(begun) = self.begin_live(&run, &next).await else {
+            return self.go_on_with(&run, next).await;
         };
         begun?;
         if let Some(text) = prompt {
@@ -126,20 +126,16 @@ impl Engine {
         summary_of(&self.core, &run).await
     }
 
-    /// Begins a run that is in line, or tells a live agent of its new model. `None`: it is over.
-    async fn begin_live(
-        &self,
-        run: &RunId,
-        (env, headers, change): (BTreeMap<String, String>, BTreeMap<String, String>, Change),
-    ) -> Option<Result<(), ApiError>> {
+    /// Begins a run that is in line, or tells one that is not over of its model. `None`: it is over.
+    async fn begin_live(&self, run: &RunId, next: &GoOn) -> Option<Result<(), ApiError>> {
         let handle = self.core.runs.get(run)?;
-        if change.is_none() {
-            self.core.headers_of(&handle.summary.borrow().story, headers);
+        if next.change.is_none() {
+            let (story, env) = (handle.summary.borrow().story.clone(), next.env.clone());
+            self.core.headers_of(&story, next.headers.clone());
             return self.post(run, |reply| Mail::Begin { env, reply }).await;
         }
-        if let Some(model) = change.model_alone() {
-            let model = Some(model.clone());
-            return self.post(run, |reply| Mail::SetModel { model, reply }).await;
+        if let Some(model) = next.change.model_alone().cloned() {
+            return self.post(run, |reply| Mail::SetModel { model: Some(model), reply }).await;
         }
         if handle.summary.borrow().phase == RunPhase::Done {
             return None;

@@ -168,6 +168,20 @@ async fn a_live_agent_takes_another_model_and_nothing_else() {
     world.until(&run, |s| s.phase == RunPhase::Done).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_that_waits_in_line_begins_with_its_new_model() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 1, chrono::Utc::now).await;
+    world.start(|_| {}).await;
+    let busy = world.started().await;
+    let run = world.start(|_| {}).await.id;
+    world.until(&run, |s| s.detail.is_some()).await;
+    let told = RunResumeParams { model: Some("haiku".into()), ..resume(&run) };
+    assert_eq!(world.engine.run_resume(told).await.unwrap().id, run);
+    busy.end(RunOutcome::Completed);
+    assert_eq!(ended(&mut world, &run).await.model.as_deref(), Some("haiku"));
+}
+
 /// The engine goes between the change and the start of the agent.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_outlives_the_engine() {

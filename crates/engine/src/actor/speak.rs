@@ -79,7 +79,10 @@ impl RunActor {
     }
 
     pub(super) async fn set_model(&mut self, model: Option<String>) -> Result<(), ApiError> {
-        self.steer(AgentInput::SetModel(model.clone())).await?;
+        // One that did not begin yet begins with it.
+        if self.runtime.is_some() {
+            self.steer(AgentInput::SetModel(model.clone())).await?;
+        }
         self.story.settings.model = model;
         self.keep_story().await
     }

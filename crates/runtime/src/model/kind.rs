@@ -107,11 +107,27 @@ impl ModelKind {
             // What is not OpenAI's own mostly has only the older dialect.
             (Family::OpenAi, None) if settings.base_url.is_some() => Ok(Dialect::OpenAiChat),
             (Family::OpenAi, None) => Ok(Dialect::OpenAiResponses),
-            (_, Some(name)) => Dialect::of(name).ok_or_else(|| {
-                let known = Dialect::ALL.map(Dialect::name).join(", ");
-                format!("There is no dialect {name}. Choose one of {known}.")
-            }),
+            (_, Some(name)) => {
+                let dialect = Dialect::of(name).ok_or_else(|| {
+                    let known = Dialect::ALL.map(Dialect::name).join(", ");
+                    format!("There is no dialect {name}. Choose one of {known}.")
+                })?;
+                self.check_spoken(dialect, settings).map(|()| dialect)
+            }
         }
+    }
+
+    /// Without an address a dialect means its own provider, and that is where this one's key would go.
+    fn check_spoken(&self, dialect: Dialect, settings: &EndpointSettings) -> Result<(), String> {
+        let is_own = (dialect == Dialect::Gemini) == (self.family == Family::Gemini);
+        if is_own || settings.base_url.is_some() {
+            return Ok(());
+        }
+        Err(format!(
+            "{} itself does not speak {dialect}: leave the dialect out, or give the address of a server \
+             that does.",
+            self.label()
+        ))
     }
 
     /// Where a run's model is, with what opens it. `Err` is a sentence for the person.
