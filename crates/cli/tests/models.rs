@@ -51,10 +51,10 @@ fn command(world: &World, endpoint: &ScriptedEndpoint, more: &[&str]) -> Command
 }
 
 fn run(world: &World, endpoint: &ScriptedEndpoint, more: &[&str]) -> Finished {
-    finished(command(world, endpoint, more))
+    finished(&mut command(world, endpoint, more))
 }
 
-fn finished(mut command: Command) -> Finished {
+fn finished(command: &mut Command) -> Finished {
     let out = command.output().unwrap();
     Finished {
         code: out.status.code().unwrap_or(-1),
@@ -196,7 +196,7 @@ fn run_with_key(world: &World, endpoint: &ScriptedEndpoint, from: KeyFrom) -> Fi
         KeyFrom::Environment => command.env(variable, CANARY),
         _ => command.env_remove(variable),
     };
-    finished(command)
+    finished(&mut command)
 }
 
 #[test]
@@ -229,6 +229,22 @@ fn no_key_is_told_by_anyone() {
             }
         }
     }
+}
+
+#[test]
+fn a_look_at_models_sends_what_a_run_would_and_tells_none_of_it() {
+    let world = World::new();
+    let endpoint = Offer::new(Dialect::Chat).key(KEY).start(Script::repeating([])).unwrap();
+    let (base, header) = (endpoint.base_url(), format!("X-Gateway: {CANARY}"));
+    let mut doctor = world.musher(&["--json", "doctor", "--models", "--base-url", &base]);
+    doctor.args(["--header", &header, "--organization", "org-abc123"]);
+    let done = finished(doctor.env("OPENAI_API_KEY", KEY));
+    let requests = endpoint.requests();
+    assert_eq!(requests.len(), 1, "{}", done.stdout);
+    assert_eq!(requests[0].header("x-gateway"), Some(CANARY));
+    assert_eq!(requests[0].header("openai-organization"), Some("org-abc123"));
+    assert!(done.stdout.contains("scripted-large"), "{} {}", done.stdout, done.stderr);
+    assert!(!done.stdout.contains(CANARY) && !done.stderr.contains(CANARY), "{}", done.stdout);
 }
 
 /// What a command writes each time it runs.
