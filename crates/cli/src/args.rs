@@ -118,11 +118,13 @@ pub struct Run {
     /// claude-code, openai, gemini or demo.
     #[arg(long, default_value = "claude-code", value_name = "NAME")]
     pub runtime: String,
+    /// What the agent is called in lists.
     #[arg(long, default_value = "coder-1", value_name = "NAME")]
     pub agent: String,
+    /// The runtime's default unless given.
     #[arg(long)]
     pub model: Option<String>,
-    /// The runtime's program, in place of the one that is found.
+    /// The program of claude-code or demo, in place of the one that is found.
     #[arg(long, value_name = "PATH")]
     pub command: Option<PathBuf>,
     /// One more argument for the program; may be given again.
@@ -138,10 +140,11 @@ pub struct Run {
     pub env: Vec<(String, String)>,
     #[command(flatten)]
     pub endpoint: Endpoint,
-    /// A tool that may be used unasked, as a rule: "run cargo test*"; may be given again.
+    /// A tool that may be used unasked, as a rule: "run cargo test*"; for claude-code in its own words:
+    /// "Bash(cargo test:*)". May be given again.
     #[arg(long = "allow", value_name = "RULE")]
     pub allowed_tools: Vec<String>,
-    /// A tool that may not be used; may be given again.
+    /// A tool that may not be used, in the same words; may be given again.
     #[arg(long = "deny", value_name = "RULE")]
     pub disallowed_tools: Vec<String>,
     /// What carries the agent's output.
@@ -149,7 +152,7 @@ pub struct Run {
     pub transport: Carrier,
     #[command(flatten)]
     pub limits: Limits,
-    /// Ends the run when nothing was heard for so many seconds.
+    /// Ends the run when nothing was heard for so many seconds; 0 is never.
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub inactivity_timeout: u64,
     /// Tool servers: a file or JSON text, passed to the agent.
@@ -169,8 +172,8 @@ pub struct Endpoint {
     /// Where the model is, for openai and gemini; a local one costs nothing.
     #[arg(long, value_name = "URL")]
     pub base_url: Option<String>,
-    /// How it is spoken to there: openai-responses, openai-chat or gemini. Unless given, openai-chat at an
-    /// address of one's own and what the provider speaks otherwise.
+    /// How it is spoken to there: openai-responses, openai-chat or gemini. Unless given, it is the
+    /// provider's own, and openai-chat for openai at another address.
     #[arg(long, value_name = "NAME")]
     pub dialect: Option<String>,
     /// A header of each request to the model; may be given again. Its value is never stored, but others
@@ -222,6 +225,7 @@ pub struct Resume {
     /// that are given here, or its own.
     #[arg(long, value_name = "NAME")]
     pub runtime: Option<String>,
+    /// Another model. A run that is not over takes it at once.
     #[arg(long)]
     pub model: Option<String>,
     /// A variable for the agent; may be given again. Values are never kept from run to run.

@@ -118,6 +118,17 @@ fn an_address_for_an_agent_that_has_none_is_refused() {
 }
 
 #[test]
+fn a_program_for_an_agent_that_has_none_is_refused() {
+    let world = World::new();
+    for more in [["--command", "/bin/true"], ["--arg", "-x"]] {
+        let refused = run(&world, &asks("http://127.0.0.1:9/v1", &more));
+        assert_eq!(refused.code, 2, "{more:?}: {}", refused.stderr);
+        assert!(refused.stderr.contains("openai runs no program of its own"), "{}", refused.stderr);
+    }
+    nothing_made(&world);
+}
+
+#[test]
 fn a_key_that_would_be_overheard_is_refused_before_anything_is_made() {
     let world = World::new();
     let root = world.repo.path().to_string_lossy().into_owned();

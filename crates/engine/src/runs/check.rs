@@ -35,6 +35,15 @@ pub(super) fn check_rules(settings: &RunSettings) -> Result<(), ApiError> {
     rules_of(&[], settings).map(drop)
 }
 
+/// Where Musher itself is the agent's program.
+pub(super) fn check_no_program(settings: &RunSettings) -> Result<(), ApiError> {
+    if settings.command.is_none() && settings.args.is_empty() {
+        return Ok(());
+    }
+    let message = format!("{} runs no program of its own.", settings.runtime);
+    Err(bad_request(message).with_hint("Leave out the program and its arguments."))
+}
+
 pub(super) fn check_model(model: Option<&str>) -> Result<(), ApiError> {
     check_name("model", model.unwrap_or_default())
 }

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     change::Change,
-    check::{check_place, check_prompt, check_rules, check_settings},
+    check::{check_no_program, check_place, check_prompt, check_rules, check_settings},
     story_of, summary_of,
 };
 use crate::{
@@ -74,6 +74,7 @@ impl Engine {
         kind.check_endpoint(&settings.endpoint).map_err(bad_request)?;
         kind.check_key(&settings.endpoint, &secrets(&settings.env)).await.map_err(bad_request)?;
         if kind.needs_tools() {
+            check_no_program(settings)?;
             check_rules(settings)?;
         }
         if let Some(command) = &settings.command {
