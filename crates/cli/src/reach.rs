@@ -21,6 +21,8 @@ use musher_runtime::{
 use serde::{Serialize, de::DeserializeOwned};
 use tokio_util::sync::CancellationToken;
 
+/// A wait for a holder that takes longer is told.
+const SILENT_WAIT: Duration = Duration::from_secs(2);
 /// The command that waits long: what it waits for, the next engine tells as well.
 const LONG: &str = "run_events";
 /// How often a guest's end is looked for, if nothing tells it.
@@ -189,7 +191,8 @@ pub async fn doctor_without_engine(data_dir: &Path, trouble: &ApiError) -> Docto
 
 impl At {
     async fn open(data_dir: &Path) -> Result<Self, ApiError> {
-        let deadline = tokio::time::Instant::now() + HOLDER_LIMIT;
+        let begun = tokio::time::Instant::now();
+        let mut told = false;
         loop {
             if let Some(client) = Client::connect(data_dir).await? {
                 return Ok(At::Far(client));
@@ -201,9 +204,12 @@ impl At {
                 }
                 // Its holder is just starting or just ending.
                 Err(error)
-                    if error.code == ErrorCode::DataDirLocked
-                        && tokio::time::Instant::now() < deadline =>
+                    if error.code == ErrorCode::DataDirLocked && begun.elapsed() < HOLDER_LIMIT =>
                 {
+                    if !told && begun.elapsed() > SILENT_WAIT {
+                        told = true;
+                        eprintln!("note: {} Its answer or its end is waited for.", error.message);
+                    }
                     tokio::time::sleep(ASK_AGAIN).await;
                 }
                 Err(error) => return Err(error),
