@@ -182,6 +182,23 @@ async fn an_agent_that_waits_in_line_begins_with_its_new_model() {
     assert_eq!(ended(&mut world, &run).await.model.as_deref(), Some("haiku"));
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_outlives_the_database() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut world, first) = begun(dir.path(), |_| {}).await;
+    let next = world.engine.run_resume(with(&first, "other")).await.unwrap().id;
+    ended(&mut world, &next).await;
+    let worktree = world.until(&next, |_| true).await.worktree;
+    world.engine.shutdown().await;
+    drop(world);
+    for part in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(dir.path().join(format!("data/musher.db{part}")));
+    }
+    let world = World::open(dir.path(), 4, chrono::Utc::now).await;
+    assert_eq!(settings(&world, &first).await.runtime, "other");
+    assert_eq!(world.until(&first, |_| true).await.worktree, worktree);
+}
+
 /// The engine goes between the change and the start of the agent.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_change_outlives_the_engine() {

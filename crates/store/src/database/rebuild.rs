@@ -1,9 +1,9 @@
 //! Fills a new database: from what can still be read of a damaged one, then from the transcripts,
 //! which are right where the two differ.
 
-use std::{fs, path::Path};
+use std::{collections::BTreeSet, fs, path::Path};
 
-use musher_protocol::{RunSummary, SessionRef, Story};
+use musher_protocol::{RunSummary, SessionRef, Story, StoryId};
 use rusqlite::{Connection, OpenFlags, types::Value};
 
 use super::rows;
@@ -42,6 +42,7 @@ pub(super) fn rebuild(
         );
     }
     let mut runs = 0;
+    let mut told = BTreeSet::new();
     for path in transcripts(&dir.join("runs"))? {
         let mut fold = RunFold::default();
         let folded = fold_transcript(&path, |event| {
@@ -50,7 +51,7 @@ pub(super) fn rebuild(
         });
         match folded {
             Ok(Folded { header: Some(header), marks, .. }) => {
-                take_in(conn, &header, &fold).map_err(failed)?;
+                take_in(conn, &header, &fold, &mut told).map_err(failed)?;
                 rows::insert_marks(conn, &header.run, &marks).map_err(failed)?;
                 runs += 1;
             }
@@ -75,7 +76,13 @@ fn transcripts(runs: &Path) -> Result<Vec<std::path::PathBuf>, StoreError> {
     Ok(found)
 }
 
-fn take_in(conn: &Connection, header: &Header, fold: &RunFold) -> rusqlite::Result<()> {
+/// `told`: the stories that are known from headers alone.
+fn take_in(
+    conn: &Connection,
+    header: &Header,
+    fold: &RunFold,
+    told: &mut BTreeSet<StoryId>,
+) -> rusqlite::Result<()> {
     let mut summary: RunSummary = rows::one(conn, header.run.as_str())
         .ok()
         .flatten()
@@ -87,8 +94,9 @@ fn take_in(conn: &Connection, header: &Header, fold: &RunFold) -> rusqlite::Resu
     {
         rows::put(conn, project)?;
     }
-    if let Some(story) = story(conn, header, fold) {
+    if let Some(story) = story(conn, header, fold, told) {
         rows::put(conn, &story)?;
+        told.insert(story.id);
     }
     match session(&summary, fold) {
         Some(session) => rows::put_session(conn, &session),
@@ -97,11 +105,18 @@ fn take_in(conn: &Connection, header: &Header, fold: &RunFold) -> rusqlite::Resu
 }
 
 /// The story as its runs say it: its worktree is in the header of those that began with it, and in an
-/// event of the one that it was made for. Nothing where that is known already.
-fn story(conn: &Connection, header: &Header, fold: &RunFold) -> Option<Story> {
+/// event of the one that it was made for. Its settings are those of its last run. Nothing where a row
+/// that was kept knows all that.
+fn story(
+    conn: &Connection,
+    header: &Header,
+    fold: &RunFold,
+    told: &BTreeSet<StoryId>,
+) -> Option<Story> {
     let known = rows::one::<Story>(conn, header.story.as_str()).ok().flatten();
-    if known.as_ref().is_some_and(|story| !story.worktree.is_empty()) {
-        return None;
+    if let Some(known) = known.as_ref().filter(|story| !story.worktree.is_empty()) {
+        let facts = header.story_facts.as_ref().filter(|_| told.contains(&header.story))?;
+        return Some(Story { settings: facts.settings.clone(), ..known.clone() });
     }
     let mut story = header.story_facts.clone().or(known)?;
     if let Some(made) = fold.worktree.as_ref().filter(|_| story.worktree.is_empty()) {
