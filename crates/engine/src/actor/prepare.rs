@@ -23,6 +23,8 @@ use crate::{
     variables::{check_complete, name_given},
 };
 
+const LOOK: std::time::Duration = std::time::Duration::from_millis(10);
+
 /// What must stand before the program may start.
 pub(super) struct Prepared {
     created: Option<Created>,
@@ -137,7 +139,27 @@ impl RunActor {
                 None => self.preparing = false,
             }
         }
+        self.started().await;
         Ok(())
+    }
+
+    /// Waits until a program that is being started can be found by the next engine, which would start a
+    /// second one beside it.
+    async fn started(&mut self) {
+        let Some(kind) = self.core.registry.get(&self.story.settings.runtime) else { return };
+        let run_dir = self.core.store.run_dir(&self.log.summary().id);
+        let starts = self.runtime.is_some() && self.log.fold.phase == RunPhase::Starting;
+        // Nobody tells when the keeper has written who it is.
+        let mut looks = tokio::time::interval(LOOK);
+        while starts && !kind.left_something(&run_dir) {
+            tokio::select! {
+                _ = looks.tick() => {}
+                work = self.work.join_next() => match work {
+                    Some(Ok(Work::Finished(_))) | None => return,
+                    Some(_) => {}
+                }
+            }
+        }
     }
 
     async fn start(&mut self, prepared: Prepared) -> Result<(), ApiError> {
