@@ -41,6 +41,10 @@ pub(super) struct Planned {
 }
 
 impl Planned {
+    pub fn can_be_done(&self) -> bool {
+        self.intent.is_ok()
+    }
+
     pub fn event(&self) -> AgentEvent {
         let (kind, title) = match &self.intent {
             Ok(intent) => (intent.kind, intent.title.clone()),
@@ -128,6 +132,7 @@ impl Run<'_> {
                 self.run_side_by_side(reads, results).await?;
                 return Err(over);
             }
+            self.budget.called();
             let leave = match &intent {
                 Ok(intent) => self.leave(&call, intent).await?,
                 Err(why) => Leave::Refused(why.clone()),
@@ -143,14 +148,8 @@ impl Run<'_> {
                     self.tell(&call.id, &outcome).await?;
                     results.insert(call.id, (outcome.text, outcome.is_error));
                 }
-                Leave::Given if only_reads => {
-                    self.budget.called();
-                    reads.push(call);
-                }
-                Leave::Given => {
-                    self.budget.called();
-                    self.run_side_by_side(vec![call], results).await?;
-                }
+                Leave::Given if only_reads => reads.push(call),
+                Leave::Given => self.run_side_by_side(vec![call], results).await?,
             }
         }
         self.run_side_by_side(reads, results).await

@@ -23,6 +23,10 @@ use crate::{EventSink, RuntimeContext, RuntimeError, Sourced, ToolHost};
 /// How often a turn may end badly (cut, malformed, empty) before that is the end.
 const BAD_ENDINGS: u32 = 2;
 
+/// After how many answers, one after the other, of which no call could be done a turn ends: a model that
+/// is told what is wrong and does it again would go on for ever, and each answer is paid for.
+const FRUITLESS: u32 = 10;
+
 /// What one run works with.
 pub(super) struct Run<'a> {
     pub context: &'a RuntimeContext,
@@ -183,7 +187,7 @@ impl Run<'_> {
     }
 
     async fn turn(&mut self) -> Result<TurnEnd, Over> {
-        let mut bad = 0;
+        let (mut bad, mut fruitless) = (0, 0);
         loop {
             while let Ok(Word { id, text }) = self.inbox.try_recv() {
                 self.hear(id, text).await?;
@@ -194,10 +198,15 @@ impl Run<'_> {
             match answer.finish.clone() {
                 Finish::Done | Finish::Other(_) if has_calls => {
                     let planned = self.guarded(self.plan(&answer)).await?;
+                    let is_fruitless = !planned.iter().any(Planned::can_be_done);
                     self.commit(&answer, &planned).await?;
                     self.run_calls(planned).await?;
                     self.progressed();
                     bad = 0;
+                    fruitless = if is_fruitless { fruitless + 1 } else { 0 };
+                    if fruitless == FRUITLESS {
+                        return self.ended_badly(fruitless_calls(), TRY_ANOTHER).await;
+                    }
                 }
                 Finish::Done => {
                     self.commit(&answer, &[]).await?;
@@ -379,6 +388,12 @@ fn hopeless(finish: &Finish, bad: u32) -> Option<String> {
     (bad > BAD_ENDINGS).then_some(why)
 }
 
+fn fruitless_calls() -> String {
+    format!("None of the model's calls in {FRUITLESS} answers, one after the other, could be done.")
+}
+
+const TRY_ANOTHER: &str = "Send it a message to try again, or choose a model that can use tools.";
+
 /// What a person does about an ending that is the end.
 fn hint(finish: &Finish) -> &'static str {
     match finish {
@@ -387,9 +402,7 @@ fn hint(finish: &Finish) -> &'static str {
             "Allow longer answers (`--max-answer-tokens`), or send it a message that asks for smaller \
              parts."
         }
-        Finish::Malformed(_) => {
-            "Send it a message to try again, or choose a model that can use tools."
-        }
+        Finish::Malformed(_) => TRY_ANOTHER,
         _ => "Send it a message to try again, or choose another model.",
     }
 }

@@ -14,6 +14,8 @@ each_dialect! {
     turns,
     tool_calls,
     tool_calls_of_one_answer,
+    calls_that_cannot_be_done_count_too,
+    calls_that_can_never_be_done_have_an_end,
     tokens,
     money_that_is_known,
     money_that_is_not_known,
@@ -79,6 +81,28 @@ async fn tool_calls_of_one_answer(dialect: Dialect) {
     assert_eq!(ended_by(&over), RunLimit::ToolCalls);
     assert_eq!(over.setup.tools.begun().len(), 4, "what is allowed is done, and no more");
     assert_eq!(over.results().len(), 6, "each call is answered");
+}
+
+/// It never learns how its calls are written.
+fn incapable(dialect: Dialect) -> ScriptedEndpoint {
+    let call = Item::Call { name: "read_file".into(), arguments: "{\"path\": ".into() };
+    ScriptedEndpoint::start(dialect, Script::repeating([Answer::says([call])])).unwrap()
+}
+
+async fn calls_that_cannot_be_done_count_too(dialect: Dialect) {
+    let endpoint = incapable(dialect);
+    let limits = RunLimits { max_tool_calls: Some(3), ..RunLimits::default() };
+    let over = Setup::new(&endpoint).limits(limits).start().end().await;
+    assert_eq!((ended_by(&over), steps(&over)), (RunLimit::ToolCalls, 3));
+    assert_eq!(over.setup.tools.begun().len(), 0);
+}
+
+async fn calls_that_can_never_be_done_have_an_end(dialect: Dialect) {
+    let endpoint = incapable(dialect);
+    let over = Setup::new(&endpoint).start().finish().await;
+    assert!(matches!(over.result.outcome, RunOutcome::Failed { .. }), "{:?}", over.result.outcome);
+    assert_eq!((steps(&over), over.results().len()), (10, 10));
+    endpoint.check().unwrap();
 }
 
 async fn tokens(dialect: Dialect) {
