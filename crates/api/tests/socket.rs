@@ -82,6 +82,31 @@ async fn who_is_at_the_door_when_the_end_comes_is_answered() {
 }
 
 #[tokio::test]
+async fn who_was_let_in_and_not_heard_when_the_end_comes_is_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let serving = served(dir.path());
+    let mut let_in = Vec::new();
+    for _ in 0..20 {
+        let_in.push(UnixStream::connect(dir.path().join("engine.sock")).await.unwrap());
+    }
+    // Whoever comes last is answered only when those before were let in.
+    let headers = [("host", "musher"), ("content-type", "application/json")];
+    let start = request("POST /rpc/run_start", &headers, "{}");
+    assert_eq!(raw(dir.path(), &start).await.status, 200);
+    let (first, rest) = start.split_at(20);
+    for stream in &let_in {
+        assert_eq!(stream.try_write(first).unwrap(), first.len());
+    }
+    let hear = async {
+        tokio::task::yield_now().await;
+        for stream in &mut let_in {
+            assert_eq!(exchange(stream, rest).await.status, 503);
+        }
+    };
+    tokio::join!(serving.end(), hear);
+}
+
+#[tokio::test]
 async fn a_socket_left_behind_is_replaced() {
     let dir = tempfile::tempdir().unwrap();
     drop(std::os::unix::net::UnixListener::bind(dir.path().join("engine.sock")).unwrap());

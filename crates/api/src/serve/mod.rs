@@ -5,6 +5,8 @@
 //! page. Loopback TCP is there only when a person asked for it, and then each request needs the
 //! token. What both refuse is in [`door`]; everything that is let in reaches the same table.
 
+#[cfg(unix)]
+mod caller;
 mod door;
 mod page;
 mod routes;

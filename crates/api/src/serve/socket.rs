@@ -11,9 +11,9 @@ use axum::serve::Listener;
 use musher_protocol::{ApiError, ErrorCode};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::net::{UnixListener, UnixStream, unix::SocketAddr};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Serving, door::Door, routes};
+use super::{Serving, caller::Caller, door::Door, routes};
 use crate::Api;
 
 /// The file's name in the data directory.
@@ -75,7 +75,7 @@ pub fn serve_socket(api: Arc<dyn Api>, data_dir: &Path) -> Result<Serving, ApiEr
     let door = Door::Socket { host: SOCKET_HOST };
     let router = routes::router(api, door, None, cancel.clone());
     let last = CancellationToken::new();
-    let listener = OwnUser { listener, ending: cancel.clone(), last: last.clone() };
+    let listener = OwnUser::new(listener, cancel.clone(), last.clone());
     let mut serving = Serving::start(listener, router, cancel, last);
     serving.socket = Some(data_dir.join(SOCKET));
     Ok(serving)
@@ -94,22 +94,35 @@ fn listen(data_dir: &Path) -> io::Result<UnixListener> {
 }
 
 /// Takes connections of this process's own user only, whatever became of the file's mode. Those that
-/// wait when the end comes are taken too: a request that was sent must be answered, because who sent
-/// it cannot know whether it was done.
+/// wait when the end comes are taken too, and all that were taken are answered: who sent a request
+/// cannot know otherwise whether it was done.
 struct OwnUser {
     listener: UnixListener,
     ending: CancellationToken,
+    unanswered: TaskTracker,
     /// Says that nobody waits any more.
     last: CancellationToken,
 }
 
 impl OwnUser {
+    fn new(listener: UnixListener, ending: CancellationToken, last: CancellationToken) -> Self {
+        let unanswered = TaskTracker::new();
+        // Its `wait` is over only when it is closed; it still counts.
+        unanswered.close();
+        Self { listener, ending, unanswered, last }
+    }
+
     async fn next(&mut self) -> (UnixStream, SocketAddr) {
+        let (ending, unanswered) = (&self.ending, &self.unanswered);
+        let all_answered = || async {
+            ending.cancelled().await;
+            unanswered.wait().await;
+        };
         loop {
             tokio::select! {
                 biased;
                 accepted = Listener::accept(&mut self.listener) => return accepted,
-                () = self.ending.cancelled(), if !self.last.is_cancelled() => {
+                () = all_answered(), if !self.last.is_cancelled() => {
                     if !somebody_waits(&self.listener) {
                         self.last.cancel();
                     }
@@ -127,15 +140,17 @@ fn somebody_waits(listener: &UnixListener) -> bool {
 }
 
 impl Listener for OwnUser {
-    type Io = UnixStream;
+    type Io = Caller;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (UnixStream, SocketAddr) {
+    async fn accept(&mut self) -> (Caller, SocketAddr) {
         loop {
             let (stream, address) = self.next().await;
             let own = rustix::process::geteuid().as_raw();
             match stream.peer_cred() {
-                Ok(peer) if peer.uid() == own => return (stream, address),
+                Ok(peer) if peer.uid() == own => {
+                    return (Caller::new(stream, self.unanswered.token()), address);
+                }
                 Ok(peer) => tracing::warn!(uid = peer.uid(), "refused another user on the socket"),
                 Err(error) => tracing::warn!("refused a connection without a known user: {error}"),
             }
