@@ -186,6 +186,7 @@ fn answered(decision: PermissionDecision, by: AnsweredBy) -> String {
     let who = match by {
         AnsweredBy::User => "",
         AnsweredBy::Policy => " (as chosen for this run)",
+        AnsweredBy::Rule => " (by a rule of the project)",
         AnsweredBy::Expiry => " (nobody answered in time)",
         AnsweredBy::Withdrawn => " (taken back)",
         AnsweredBy::Unknown => " (by a newer Musher)",

@@ -65,6 +65,10 @@ pub(crate) enum Mail {
     MarkRead {
         reply: Reply,
     },
+    /// The project has other rules now.
+    Rules {
+        reply: Reply,
+    },
     /// Begins a run that is in line; another one is not over.
     Begin {
         env: BTreeMap<String, String>,
@@ -358,7 +362,7 @@ impl RunActor {
             self.enter(RunPhase::Running, None).await?;
         }
         if asked || !self.log.fold.pending.is_empty() {
-            self.answer_by_policy().await?;
+            self.answer_unasked().await?;
         }
         self.show_wait().await?;
         if turn_ended {
@@ -389,6 +393,7 @@ impl RunActor {
             Mail::SetModel { model, reply } => (self.set_model(model).await, reply),
             Mail::SetPermissionMode { mode, reply } => (self.set_mode(mode).await, reply),
             Mail::MarkRead { reply } => (self.log.mark_read().await, reply),
+            Mail::Rules { reply } => (self.rules_changed().await, reply),
             Mail::Begin { env, reply } => (self.begin_with(env).await, reply),
         };
         // Who asked may have left; what was asked is done all the same.

@@ -3,9 +3,11 @@
 
 use musher_protocol::*;
 use musher_tools::{Rule, Rules};
+use tokio::sync::oneshot;
 
 use crate::{
     Engine,
+    actor::Mail,
     core::{Core, bad_request, not_found},
 };
 
@@ -20,7 +22,7 @@ impl Engine {
         Ok(rules.iter().map(|rule| self.shown(rule)).collect())
     }
 
-    /// Holds for runs that start from now on.
+    /// Holds for runs that start from now on, and answers what live ones ask.
     pub async fn rule_add(&self, params: RuleParams) -> Result<Vec<ProjectRule>, ApiError> {
         let project = self.project(&params.project).await?.id;
         let rule = rule_of(&params.rule)?;
@@ -30,6 +32,7 @@ impl Engine {
                 .with_hint("Remove some, or say more with one: `allow run cargo *`."));
         }
         self.core.store.put_rule(&project, &rule.to_string(), self.core.now()).await?;
+        self.tell_of_rules(&project);
         self.rule_list(ProjectParams { project }).await
     }
 
@@ -42,6 +45,16 @@ impl Engine {
                 .with_hint("`musher rules list` shows the ones there are."));
         }
         self.rule_list(ProjectParams { project }).await
+    }
+
+    /// An agent with a full mailbox learns of them when it asks next.
+    fn tell_of_rules(&self, project: &ProjectId) {
+        for (_, run) in self.core.runs.all() {
+            if run.summary.borrow().project == *project {
+                let (reply, _) = oneshot::channel();
+                let _ = run.mailbox.try_send(Mail::Rules { reply });
+            }
+        }
     }
 
     fn shown(&self, rule: &Rule) -> ProjectRule {

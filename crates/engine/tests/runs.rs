@@ -286,6 +286,47 @@ async fn a_second_engine_is_refused_while_the_first_lives() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_rule_that_is_made_while_an_agent_lives_answers_what_it_asks_from_then_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 1, chrono::Utc::now).await;
+    let run = world.start(|_| {}).await;
+    let mut agent = world.started().await;
+    agent.say(wants("r1", "cargo test")).await;
+    world.until(&run.id, |s| s.waiting == 1).await;
+    for rule in ["allow run cargo *", "deny run cargo publish*"] {
+        let params = RuleParams { project: run.project.clone(), rule: rule.into() };
+        world.engine.rule_add(params).await.unwrap();
+    }
+    let asked =
+        [("r1", "", true), ("r2", "cargo check", true), ("r3", "make; cargo publish", false)];
+    for (request, command, allowed) in asked {
+        if !command.is_empty() {
+            agent.say(wants(request, command)).await;
+        }
+        let Heard::Input(AgentInput::Answer { request: answered, answer }) = agent.hear().await
+        else {
+            panic!("an answer");
+        };
+        assert_eq!((answered.as_str(), answer == Answer::Allow), (request, allowed));
+    }
+    agent.say(wants("r4", "make")).await;
+    let waits = |s: &RunSummary| s.detail.as_deref() == Some("Waits for you: run make?");
+    assert_eq!(world.until(&run.id, waits).await.waiting, 1);
+    let events = world.events(&run.id).await;
+    let told: Vec<_> = events.iter().filter_map(|it| by_rule(&it.event)).collect();
+    assert!(told[0].contains("allow run cargo *") && told[2].contains("cargo publish"), "{told:?}");
+    agent.end(RunOutcome::Completed);
+}
+
+/// The rule that gave the answer.
+fn by_rule(event: &AgentEvent) -> Option<&str> {
+    match event {
+        AgentEvent::PermissionAnswer { by: AnsweredBy::Rule, message, .. } => message.as_deref(),
+        _ => None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn bad_input_is_one_sentence_with_a_next_step() {
     let dir = tempfile::tempdir().unwrap();
     let world = World::open(dir.path(), 1, chrono::Utc::now).await;

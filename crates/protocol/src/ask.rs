@@ -56,6 +56,8 @@ pub enum AnsweredBy {
     User,
     /// The answer that was chosen for the whole run at its start.
     Policy,
+    /// A rule of the project that was made after the run began; `message` says which.
+    Rule,
     /// Nobody answered in time.
     Expiry,
     /// The agent took the request back, or the run ended.

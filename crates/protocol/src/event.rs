@@ -107,7 +107,7 @@ pub enum AgentEvent {
         request: String,
         decision: PermissionDecision,
         by: AnsweredBy,
-        /// What the agent was told with a denial.
+        /// What the agent was told with a denial, or the rule that gave leave.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         message: Option<String>,
     },

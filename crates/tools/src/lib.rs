@@ -44,5 +44,5 @@ pub mod show;
 pub use host::{Host, HostConfig, HostError};
 pub use kept::{clean, clean_told};
 pub use mcp::{Patience, ServerSources};
-pub use rules::{Demand, Rule, RuleError, Rules, always};
+pub use rules::{Demand, Rule, RuleError, Rules, always, answer};
 pub use tool::{Planned, Tool};

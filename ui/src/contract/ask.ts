@@ -7,7 +7,7 @@ import type {
 /**
  * Who gave an answer.
  */
-export type AnsweredBy = "user" | "policy" | "expiry" | "withdrawn" | "unknown";
+export type AnsweredBy = "user" | "policy" | "rule" | "expiry" | "withdrawn" | "unknown";
 
 export type PermissionDecision = "allow" | "deny";
 

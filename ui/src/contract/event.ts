@@ -45,7 +45,7 @@ parent?: string | null, } | { "type": "thinking", block: string, text: string, d
  */
 kept: number, } | { "type": "plan", entries: Array<PlanEntry>, } | { "type": "permission_request" } & PermissionRequest | { "type": "permission_answer", request: string, decision: PermissionDecision, by: AnsweredBy, 
 /**
- * What the agent was told with a denial.
+ * What the agent was told with a denial, or the rule that gave leave.
  */
 message?: string | null, } | { "type": "question" } & Question | { "type": "question_answer", request: string, 
 /**

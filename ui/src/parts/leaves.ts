@@ -8,6 +8,7 @@ export type Leave = NonNullable<PermissionItem['answer']>;
 const BY: Record<string, string> = {
   user: 'you',
   policy: 'its policy',
+  rule: 'a rule of the project',
   expiry: 'expiry',
   unknown: 'Musher',
 };

@@ -6,13 +6,15 @@
 //! the stored answer again.
 
 use musher_protocol::*;
-use musher_runtime::AgentInput;
+use musher_runtime::{AgentInput, Verdict};
 use musher_store::fold::Pending;
+use musher_tools::Rules;
 use tokio::time::Instant;
 
 use super::RunActor;
 use crate::{
     core::{conflict, not_found},
+    rules::rules_in,
     settings::ANSWER_WITHIN,
 };
 
@@ -46,14 +48,50 @@ impl RunActor {
         for pending in late {
             let minutes = ANSWER_WITHIN.as_secs() / 60;
             let message = format!("Nobody answered within {minutes} minutes, so this is denied.");
-            self.settle(&pending, Answer::Deny { message: Some(message) }, AnsweredBy::Expiry)
-                .await?;
+            let denied = Answer::Deny { message: Some(message) };
+            self.settle(&pending, denied, AnsweredBy::Expiry, None).await?;
         }
         self.show_wait().await
     }
 
-    /// Answers what the run's own policy answers.
-    pub(super) async fn answer_by_policy(&mut self) -> Result<(), ApiError> {
+    /// Answers what rules answer that were made since the run began, and what its own policy answers.
+    pub(super) async fn answer_unasked(&mut self) -> Result<(), ApiError> {
+        self.answer_by_rules().await?;
+        self.answer_by_policy().await
+    }
+
+    /// What waits may have its answer now.
+    pub(super) async fn rules_changed(&mut self) -> Result<(), ApiError> {
+        self.answer_by_rules().await?;
+        self.show_wait().await
+    }
+
+    /// The rules from before are the agent's: it asks for nothing that they answer.
+    async fn answer_by_rules(&mut self) -> Result<(), ApiError> {
+        let waits = self.log.fold.pending.iter().any(|it| matches!(it, Pending::Permission(_)));
+        if !waits || self.story.settings.permission_mode == PermissionMode::Plan {
+            return Ok(());
+        }
+        let Ok(rules) = rules_in(&self.core, &self.story.project).await else {
+            // Whoever adds one and starts a run is told which cannot be read; here a person is asked.
+            return Ok(());
+        };
+        let rules: Rules = rules.into_iter().collect();
+        for pending in self.log.fold.pending.clone() {
+            let Pending::Permission(asked) = &pending else { continue };
+            let (answer, reason) = match musher_tools::answer(&rules, asked) {
+                Some(Verdict::Allow { reason }) => (Answer::Allow, reason),
+                Some(Verdict::Deny { reason }) => {
+                    (Answer::Deny { message: Some(reason.clone()) }, reason)
+                }
+                _ => continue,
+            };
+            self.settle(&pending, answer, AnsweredBy::Rule, Some(reason)).await?;
+        }
+        Ok(())
+    }
+
+    async fn answer_by_policy(&mut self) -> Result<(), ApiError> {
         let answer = match self.story.settings.answer {
             AnswerPolicy::Ask => return Ok(()),
             AnswerPolicy::Allow => Answer::Allow,
@@ -67,7 +105,7 @@ impl RunActor {
                 },
                 (Pending::Permission(_), answer) => answer.clone(),
             };
-            self.settle(&pending, answer, AnsweredBy::Policy).await?;
+            self.settle(&pending, answer, AnsweredBy::Policy, None).await?;
         }
         Ok(())
     }
@@ -88,7 +126,7 @@ impl RunActor {
             });
         };
         fits(&pending, &answer)?;
-        self.settle(&pending, answer, by).await?;
+        self.settle(&pending, answer, by, None).await?;
         self.show_wait().await
     }
 
@@ -97,6 +135,7 @@ impl RunActor {
         pending: &Pending,
         answer: Answer,
         by: AnsweredBy,
+        rule: Option<String>,
     ) -> Result<(), ApiError> {
         let request = pending.request().to_owned();
         let said = AgentInput::Answer { request: request.clone(), answer: answer.clone() };
@@ -106,7 +145,7 @@ impl RunActor {
             Err(error) => tracing::debug!(%error, %request, "answer not given"),
             Ok(()) => {}
         }
-        self.log.say(answered(pending, request, answer, by)).await
+        self.log.say(answered(pending, request, answer, by, rule)).await
     }
 
     /// Shows that a person is needed, or no longer is.
@@ -148,7 +187,13 @@ fn fits(pending: &Pending, answer: &Answer) -> Result<(), ApiError> {
     }
 }
 
-fn answered(pending: &Pending, request: String, answer: Answer, by: AnsweredBy) -> AgentEvent {
+fn answered(
+    pending: &Pending,
+    request: String,
+    answer: Answer,
+    by: AnsweredBy,
+    rule: Option<String>,
+) -> AgentEvent {
     if let Pending::Question(_) = pending {
         let answers = match answer {
             Answer::Answers { answers } => answers,
@@ -157,7 +202,7 @@ fn answered(pending: &Pending, request: String, answer: Answer, by: AnsweredBy) 
         return AgentEvent::QuestionAnswer { request, answers, by };
     }
     let (decision, message) = match answer {
-        Answer::Allow => (PermissionDecision::Allow, None),
+        Answer::Allow => (PermissionDecision::Allow, rule),
         Answer::Deny { message } => (PermissionDecision::Deny, message),
         Answer::Answers { .. } => (PermissionDecision::Deny, None),
     };

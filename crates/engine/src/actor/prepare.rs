@@ -202,7 +202,7 @@ impl RunActor {
                 Work::CaughtUp
             });
         }
-        self.answer_by_policy().await?;
+        self.answer_unasked().await?;
         self.show_wait().await?;
         self.say_what_was_left().await
     }

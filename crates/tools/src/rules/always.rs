@@ -1,4 +1,5 @@
-//! The rules that a person may mean by "always": those that allow exactly what an agent asks for.
+//! What rules say of a request that an agent made: the ones that a person may mean by "always", and
+//! whether some that came later answer it.
 
 use musher_protocol::{PermissionMode, PermissionRequest, ToolKind};
 use musher_runtime::Verdict;
@@ -8,21 +9,31 @@ use super::{Demand, Rule, Rules, Script};
 /// One rule for each part of a command, or one for a server's tool. None where rules cannot say it
 /// exactly, or where a command does more than its words tell.
 pub fn always(request: &PermissionRequest) -> Vec<String> {
-    let demand = match (request.kind, request.input["command"].as_str()) {
-        (ToolKind::Run, Some(command)) => {
-            // A file that the shell opens is not judged here: such a command stays asked.
-            Demand::Run(Script::look(command, |_| Err("it opens a file".to_owned())))
-        }
-        (ToolKind::Other, _) if is_servers_tool(&request.tool) => {
-            Demand::Tool(request.tool.clone())
-        }
-        _ => return Vec::new(),
-    };
+    let Some(demand) = demand_of(request) else { return Vec::new() };
     let lines = match &demand {
         Demand::Run(script) => script.commands().map(line).collect(),
         _ => Some(vec![format!("allow tool {}", request.tool)]),
     };
     lines.filter(|lines| holds(lines, &demand)).unwrap_or_default()
+}
+
+/// What the rules say of the request; `None` where they say nothing, and a person is asked.
+pub fn answer(rules: &Rules, request: &PermissionRequest) -> Option<Verdict> {
+    let verdict = rules.judge(&demand_of(request)?, PermissionMode::Ask);
+    (!matches!(verdict, Verdict::Ask { .. })).then_some(verdict)
+}
+
+fn demand_of(request: &PermissionRequest) -> Option<Demand> {
+    match (request.kind, request.input["command"].as_str()) {
+        (ToolKind::Run, Some(command)) => {
+            // A file that the shell opens is not judged here: such a command stays asked.
+            Some(Demand::Run(Script::look(command, |_| Err("it opens a file".to_owned()))))
+        }
+        (ToolKind::Other, _) if is_servers_tool(&request.tool) => {
+            Some(Demand::Tool(request.tool.clone()))
+        }
+        _ => None,
+    }
 }
 
 fn is_servers_tool(name: &str) -> bool {
@@ -54,7 +65,11 @@ mod tests {
     use super::*;
 
     fn asked(kind: ToolKind, tool: &str, command: &str) -> Vec<String> {
-        always(&PermissionRequest {
+        always(&request(kind, tool, command))
+    }
+
+    fn request(kind: ToolKind, tool: &str, command: &str) -> PermissionRequest {
+        PermissionRequest {
             request: "r".to_owned(),
             tool_call: None,
             tool: tool.to_owned(),
@@ -66,7 +81,7 @@ mod tests {
             plan: None,
             expires_at: None,
             always: Vec::new(),
-        })
+        }
     }
 
     #[test]
@@ -89,6 +104,24 @@ mod tests {
         ] {
             assert_eq!(run(unclear), Vec::<String>::new(), "{unclear}");
         }
+    }
+
+    #[test]
+    fn rules_answer_what_they_speak_of_and_deny_wins() {
+        let rules =
+            Rules::parse("allow run cargo *\ndeny run cargo publish*\nallow tool mcp__docs__*");
+        let rules = rules.expect("they can be read");
+        let said = |kind, tool, command| answer(&rules, &request(kind, tool, command));
+        let run = |command| said(ToolKind::Run, "Bash", command);
+        assert!(matches!(run("cargo test -q"), Some(Verdict::Allow { .. })));
+        assert!(matches!(run("cargo test; cargo publish"), Some(Verdict::Deny { .. })));
+        for asked in ["cargo test && make", "cargo test > out", "cargo $(make)", "make", ""] {
+            assert_eq!(run(asked), None, "{asked}");
+        }
+        let tool = said(ToolKind::Other, "mcp__docs__find", "");
+        assert!(matches!(tool, Some(Verdict::Allow { .. })));
+        assert_eq!(said(ToolKind::Other, "mcp__mail__send", ""), None);
+        assert_eq!(said(ToolKind::Edit, "edit_file", "cargo test"), None);
     }
 
     #[test]

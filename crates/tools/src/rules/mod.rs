@@ -39,7 +39,7 @@ use musher_protocol::PermissionMode;
 use musher_runtime::Verdict;
 
 use crate::paths::Relative;
-pub use always::always;
+pub use always::{always, answer};
 pub use command::Script;
 pub use pattern::path_glob;
 use pattern::{CommandPattern, HostPattern};

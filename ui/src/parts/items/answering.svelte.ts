@@ -25,6 +25,8 @@ export class Answering {
       await this.app.host.call('run_answer', { run: this.run, request: this.request, answer });
     } catch (thrown) {
       const error = asApiError(thrown);
+      // It has its answer already, from elsewhere or from a rule: the event that says so is on its way.
+      if (error.code === 'conflict') return;
       this.trouble = [error.message, error.hint].filter(Boolean).join(' ');
       this.sending = false;
     }
