@@ -6,11 +6,10 @@ mod common;
 use std::{
     io::{BufRead, BufReader, Write},
     process::{Command, Stdio},
-    thread,
-    time::Instant,
 };
 
-use common::{FLAGS, PATIENCE, Session};
+use common::{FLAGS, Session};
+use musher_testkit::wait;
 use serde_json::json;
 
 #[test]
@@ -66,15 +65,8 @@ fn burst_writes_as_many_lines_as_it_was_told_to() {
 /// exchanged for another shows no environment.
 #[cfg(target_os = "linux")]
 fn await_marked(mark: &str, count: usize) -> Vec<String> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let found = marked(mark);
-        if found.len() == count {
-            return found;
-        }
-        assert!(Instant::now() < deadline, "{} processes in place of {count}", found.len());
-        thread::yield_now();
-    }
+    let all = || Some(marked(mark)).filter(|found| found.len() == count);
+    wait::until_some(&format!("{count} processes"), all)
 }
 
 /// Processes whose environment has this mark.
@@ -101,14 +93,10 @@ fn terminate_ends_the_tool_in_its_own_session_and_exits_as_the_real_program_does
     session.say("go", None);
     session.one("assistant/tool_use");
     let pid_file = session.path().join("pid");
-    let deadline = Instant::now() + PATIENCE;
-    let pid = loop {
-        match std::fs::read_to_string(&pid_file) {
-            Ok(text) if text.ends_with('\n') => break text.trim().to_owned(),
-            _ => assert!(Instant::now() < deadline, "the tool did not start"),
-        }
-        thread::yield_now();
-    };
+    let pid = wait::until_some("the tool starts", || {
+        let text = std::fs::read_to_string(&pid_file).ok()?;
+        text.strip_suffix('\n').map(str::to_owned)
+    });
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let session_id = stat.rsplit_once(") ").unwrap().1.split(' ').nth(3).unwrap().to_owned();
     assert_eq!(session_id, pid, "a tool has a session of its own");
@@ -119,10 +107,7 @@ fn terminate_ends_the_tool_in_its_own_session_and_exits_as_the_real_program_does
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
         stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with('Z'))
     };
-    while lives() {
-        assert!(Instant::now() < deadline, "the tool lives on");
-        thread::yield_now();
-    }
+    wait::until_some("the tool ends", || (!lives()).then_some(()));
 }
 
 #[test]

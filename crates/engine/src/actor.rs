@@ -28,7 +28,6 @@ use crate::{
     log::RunLog,
 };
 use changes::ChangesWatch;
-pub(crate) use musher_runtime::is_key_name as is_provider_key;
 use prepare::Prepared;
 pub(crate) use prepare::{secrets, unknown_runtime, without_env};
 

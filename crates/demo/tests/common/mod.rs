@@ -23,7 +23,7 @@ pub const FLAGS: [&str; 8] = [
     "--permission-prompt-tool",
     "stdio",
 ];
-pub const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 pub struct Session {
     pub child: Child,

@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 
 use musher_protocol::*;
+use musher_runtime::is_key_name;
 
 use super::check::check_settings;
-use crate::{Engine, actor::is_provider_key, core::conflict};
+use crate::{Engine, core::conflict};
 
 /// See [`RunResumeParams`].
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -143,9 +144,9 @@ impl Engine {
 fn leave_place(settings: &mut RunSettings, mut new: EndpointSettings) -> Vec<&'static str> {
     new.header_names.clear();
     let old = std::mem::replace(&mut settings.endpoint, new);
-    let keys = settings.env_names.iter().chain(settings.env.keys()).any(|it| is_provider_key(it));
-    settings.env.retain(|name, _| !is_provider_key(name));
-    settings.env_names.retain(|name| !is_provider_key(name));
+    let keys = settings.env_names.iter().chain(settings.env.keys()).any(|it| is_key_name(it));
+    settings.env.retain(|name, _| !is_key_name(name));
+    settings.env_names.retain(|name| !is_key_name(name));
     let wishes = old.effort.is_some() || old.max_answer_tokens.is_some();
     [
         ("its headers", !old.header_names.is_empty()),

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use musher_protocol::*;
+use musher_runtime::is_key_name;
 use musher_store::Header;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -14,9 +15,7 @@ use super::{
 };
 use crate::{
     Engine,
-    actor::{
-        Beginning, CreatePlan, RunActor, StartPlan, is_provider_key, secrets, unknown_runtime,
-    },
+    actor::{Beginning, CreatePlan, RunActor, StartPlan, secrets, unknown_runtime},
     claims::Claim,
     core::{Core, RunHandle, bad_request, not_found},
     log::RunLog,
@@ -87,7 +86,7 @@ impl Engine {
                 .with_hint("Name a file that exists and is executable.")),
             };
         }
-        let has_key = settings.env.keys().any(|name| is_provider_key(name));
+        let has_key = settings.env.keys().any(|name| is_key_name(name));
         if kind.needs_tools() && (has_key || settings.endpoint.base_url.is_some()) {
             return Ok(());
         }
