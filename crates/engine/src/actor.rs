@@ -71,6 +71,8 @@ pub(crate) enum Mail {
     /// Begins a run that is in line; another one is not over.
     Begin {
         env: BTreeMap<String, String>,
+        /// Another one than it was to have.
+        model: Option<String>,
         reply: Reply,
     },
 }
@@ -393,7 +395,7 @@ impl RunActor {
             Mail::SetPermissionMode { mode, reply } => (self.set_mode(mode).await, reply),
             Mail::MarkRead { reply } => (self.log.mark_read().await, reply),
             Mail::Rules { reply } => (self.rules_changed().await, reply),
-            Mail::Begin { env, reply } => (self.begin_with(env).await, reply),
+            Mail::Begin { env, model, reply } => (self.begin_with(env, model).await, reply),
         };
         // Who asked may have left; what was asked is done all the same.
         let _ = reply.send(result);

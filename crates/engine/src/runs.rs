@@ -126,16 +126,19 @@ impl Engine {
         summary_of(&self.core, &run).await
     }
 
-    /// Begins a run that is in line, or tells one that is not over of its model. `None`: it is over.
+    /// Begins a run that is in line, or tells one that is not over of its model: that alone, for its
+    /// variables stay those that it began with. `None`: it is over.
     async fn begin_live(&self, run: &RunId, next: &GoOn) -> Option<Result<(), ApiError>> {
         let handle = self.core.runs.get(run)?;
-        if next.change.is_none() {
+        let model = next.change.model_alone().cloned();
+        let is_given = !next.env.is_empty() || !next.headers.is_empty();
+        if next.change.is_none() || model.is_some() && is_given {
             let (story, env) = (handle.summary.borrow().story.clone(), next.env.clone());
             self.core.headers_of(&story, next.headers.clone());
-            return self.post(run, |reply| Mail::Begin { env, reply }).await;
+            return self.post(run, |reply| Mail::Begin { env, model, reply }).await;
         }
-        if let Some(model) = next.change.model_alone().cloned() {
-            return self.post(run, |reply| Mail::SetModel { model: Some(model), reply }).await;
+        if model.is_some() {
+            return self.post(run, |reply| Mail::SetModel { model, reply }).await;
         }
         if handle.summary.borrow().phase == RunPhase::Done {
             return None;

@@ -3,7 +3,7 @@
 
 mod fake;
 
-use std::path::Path;
+use std::{collections::BTreeMap, path::Path};
 
 use fake::{FakeRun, Heard, World, resume};
 use musher_engine::EngineConfig;
@@ -159,6 +159,10 @@ async fn a_live_agent_takes_another_model_and_nothing_else() {
     let refused = world.engine.run_resume(with(&run, "other")).await.unwrap_err();
     assert_eq!(refused.code, ErrorCode::Conflict);
     assert!(refused.hint.unwrap().contains(&format!("musher stop {run}")));
+    let given = BTreeMap::from([("CANARY".to_owned(), "1".to_owned())]);
+    let late = RunResumeParams { model: Some("opus".into()), env: given, ..resume(&run) };
+    let refused = world.engine.run_resume(late).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::Conflict, "its variables cannot be changed any more");
     let model = Some("haiku".to_owned());
     let told = RunResumeParams { model: model.clone(), ..resume(&run) };
     assert_eq!(world.engine.run_resume(told).await.unwrap().id, run);

@@ -110,10 +110,11 @@ async fn a_run_in_line_is_resumed_with_the_variables_it_lacks() {
     let run = left_in_line(dir.path(), with_key).await;
     let mut world = looking(dir.path()).await;
     let env = [("API_KEY".to_owned(), "again".to_owned())].into();
-    let params = RunResumeParams { env, ..resume(&run) };
+    let params = RunResumeParams { env, model: Some("haiku".into()), ..resume(&run) };
     let resumed = world.engine.run_resume(params).await.unwrap();
     assert_eq!(resumed.id, run, "it goes on where it waits");
     let agent = world.started().await;
+    assert_eq!(agent.context.model.as_deref(), Some("haiku"));
     assert_eq!(agent.context.run, run);
     assert!(format!("{:?}", agent.context.env).contains("API_KEY"));
     agent.end(RunOutcome::Completed);

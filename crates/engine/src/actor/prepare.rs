@@ -80,6 +80,7 @@ impl RunActor {
     pub(super) async fn begin_with(
         &mut self,
         env: BTreeMap<String, String>,
+        model: Option<String>,
     ) -> Result<(), ApiError> {
         if self.in_line.is_none() || self.stopped_by.is_some() {
             let hint = "Send it a message, or stop it first.";
@@ -89,6 +90,9 @@ impl RunActor {
         self.story.settings.endpoint.headers =
             self.core.headers_of(&self.story.id, BTreeMap::new());
         name_given(&mut self.story.settings);
+        if model.is_some() {
+            self.story.settings.model = model;
+        }
         self.keep_story().await?;
         self.begin_in_line().await
     }
