@@ -43,6 +43,8 @@ impl Client {
         match tokio::time::timeout(GREETING_LIMIT, greeting).await {
             Err(_) => Err(silent()),
             Ok(Err(Failure::NoAnswer)) => Ok(None),
+            // It is just ending.
+            Ok(Err(Failure::Refused(error))) if error.code == ErrorCode::EngineGone => Ok(None),
             Ok(Err(Failure::Refused(error))) => Err(error),
             Ok(Ok(info)) => same_version(&info).map(|()| Some(client)),
         }

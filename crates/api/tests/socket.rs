@@ -16,7 +16,7 @@ use musher_api::{
     serve::{Serving, serve_socket},
 };
 use musher_protocol::{API_VERSION, ErrorCode};
-use tokio::net::UnixStream;
+use tokio::{io::AsyncWriteExt, net::UnixStream};
 
 fn served(dir: &Path) -> Serving {
     serve_socket(Echo::new(), dir).unwrap()
@@ -56,6 +56,22 @@ async fn without_an_engine_there_is_no_client() {
     // A socket that an engine left behind when it was killed.
     drop(std::os::unix::net::UnixListener::bind(dir.path().join("engine.sock")).unwrap());
     assert!(Client::connect(dir.path()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn an_engine_that_is_ending_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let listener = tokio::net::UnixListener::bind(dir.path().join("engine.sock")).unwrap();
+    let ending = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.readable().await.unwrap();
+        let body = r#"{"code":"engine_gone","message":"Musher is ending."}"#;
+        let head = format!("HTTP/1.1 503 x\r\ncontent-length: {}\r\n\r\n", body.len());
+        stream.write_all((head + body).as_bytes()).await.unwrap();
+        stream
+    };
+    let (connected, _stream) = tokio::join!(Client::connect(dir.path()), ending);
+    assert!(connected.unwrap().is_none());
 }
 
 #[tokio::test]
