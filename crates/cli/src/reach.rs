@@ -49,7 +49,8 @@ enum At {
 pub struct Own {
     pub engine: Engine,
     pub api: Arc<EngineApi>,
-    serving: Serving,
+    /// `None`: it was ended.
+    serving: Mutex<Option<Serving>>,
     /// Cancelled when a Musher that stays asks for the engine.
     way: CancellationToken,
 }
@@ -128,7 +129,7 @@ impl Reach {
     /// Lets go of an engine of our own; the answer is that it is gone.
     async fn give_way(&self, at: &At) -> Result<String, ApiError> {
         if let At::Own(own) = at {
-            own.engine.shutdown().await;
+            own.end().await;
             self.set(At::GivenWay);
         }
         Err(given_way())
@@ -243,7 +244,7 @@ impl Own {
         let host = TerminalHost::new(kind);
         let way = host.way.clone();
         let api = Arc::new(EngineApi { engine: engine.clone(), host: Arc::new(host) });
-        let serving = serve_socket(api.clone(), data_dir)?;
+        let serving = Mutex::new(Some(serve_socket(api.clone(), data_dir)?));
         Ok(Self { engine, api, serving, way })
     }
 
@@ -255,9 +256,14 @@ impl Own {
                 Err(error) if error.code == ErrorCode::DataDirLocked => error,
                 opened => return opened,
             };
-            let Some(client) = Client::connect(data_dir).await? else { return Err(locked) };
-            match client.give_way().await {
+            let gives_way = match Client::connect(data_dir).await? {
+                Some(client) => client.give_way().await,
+                None => Ok(()),
+            };
+            match gives_way {
                 Err(error) if error.code == ErrorCode::Unsupported => return Err(locked),
+                // It is just ending, as one that has no socket may be.
+                Err(error) if error.code == ErrorCode::EngineGone => {}
                 asked => asked?,
             }
             if tokio::time::Instant::now() > deadline {
@@ -293,7 +299,15 @@ impl Own {
     }
 
     pub async fn close(self) {
-        self.serving.end().await;
+        self.end().await;
+    }
+
+    /// Those who asked it something are answered first; what is left has the lock until it is dropped.
+    async fn end(&self) {
+        let serving = self.serving.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(serving) = serving {
+            serving.end().await;
+        }
         self.engine.shutdown().await;
     }
 }

@@ -9,6 +9,8 @@ mod world;
 
 use std::{
     io::{BufRead, BufReader},
+    os::unix::net::UnixListener,
+    process::Child,
     time::Duration,
 };
 
@@ -289,6 +291,31 @@ fn what_cannot_start_says_why_and_leaves_nothing() {
     assert_eq!(world.repo.git(["branch", "--list", "musher/*"]).unwrap(), "");
 }
 
+/// A command that ends has no socket any more and still the lock.
+#[test]
+fn a_musher_that_stays_waits_for_one_that_ends() {
+    let world = World::new();
+    let ending = musher_store::DataDirLock::acquire(&world.data_dir()).unwrap();
+    let socket = world.data_dir().join("engine.sock");
+    let door = UnixListener::bind(&socket).unwrap();
+    let mut serve = world.musher(&["serve"]).spawn().unwrap();
+    // It met the lock, and asks who has it.
+    drop(door.accept().unwrap());
+    drop(door);
+    std::fs::remove_file(&socket).unwrap();
+    drop(ending);
+    let mut line = String::new();
+    BufReader::new(serve.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("socket "), "{line}");
+    terminate(&serve);
+    assert!(serve.wait().unwrap().success());
+}
+
+fn terminate(child: &Child) {
+    let pid = rustix::process::Pid::from_child(child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+}
+
 /// A command has the engine only until a Musher that stays asks for it, and follows its run there.
 #[test]
 fn a_command_gives_way_to_a_musher_that_stays() {
@@ -303,11 +330,7 @@ fn a_command_gives_way_to_a_musher_that_stays() {
     let stopped = world.call(&["stop", run.as_str()]);
     assert_eq!(stopped.code, 0, "{}", stopped.stderr);
     assert_eq!(following.end(), 4, "it heard the end from the other engine");
-    rustix::process::kill_process(
-        rustix::process::Pid::from_child(&serve),
-        rustix::process::Signal::TERM,
-    )
-    .unwrap();
+    terminate(&serve);
     assert!(serve.wait().unwrap().success());
     nothing_left(&run);
 }
