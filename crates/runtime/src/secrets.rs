@@ -22,6 +22,9 @@ pub const MARK: &str = "[key hidden by Musher]";
 /// In bytes. A shorter value is no secret that could be kept: it would be found in every other word.
 const SHORTEST: usize = 8;
 
+/// In bytes.
+const PIECE: usize = 64 << 10;
+
 /// The secrets that are known to a run. Its `Debug` holds none of them.
 #[derive(Clone, Default)]
 pub struct Secrets {
@@ -67,7 +70,11 @@ impl Secrets {
             return None;
         }
         let mut hiding = self.stream();
-        let mut hidden = hiding.take(text.as_bytes());
+        let mut hidden = Vec::with_capacity(text.len());
+        // What a piece needs to be looked at is many times its size.
+        for piece in text.as_bytes().chunks(PIECE) {
+            hidden.extend(hiding.take(piece));
+        }
         hidden.extend(hiding.finish());
         hiding.has_hidden().then(|| String::from_utf8_lossy(&hidden).into_owned())
     }
@@ -268,6 +275,8 @@ mod tests {
         assert_eq!(hidden(&format!("{KEY}{KEY}")), format!("{MARK}{MARK}"));
         assert_eq!(hidden("größe 漢字\n\n\r\nx"), "größe 漢字\n\n\r\nx");
         assert_eq!(hidden("a line one of it\r\nline two b"), format!("a {MARK} b"));
+        let far = "x\n".repeat(PIECE / 2 - 3);
+        assert_eq!(hidden(&format!("{far}{KEY}\n{far}")), format!("{far}{MARK}\n{far}"));
         let nothing = Secrets::new(&[SecretString::from("seven77")]);
         assert_eq!(nothing.hide("seven77 ".to_owned()), "seven77 ");
     }

@@ -29,6 +29,8 @@ use crate::{
 };
 
 pub const NAME: &str = "read_output";
+/// Of one line, in bytes: more than is ever shown of it.
+const KEPT: usize = 64 << 10;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -125,21 +127,47 @@ fn page(
 ) -> io::Result<String> {
     let mut said = BufReader::new(said);
     let (mut text, mut last, mut all) = (String::new(), first - 1, 0);
-    let mut line = Vec::new();
-    while said.read_until(b'\n', &mut line)? > 0 && !stop.is_cancelled() {
+    while let Some(line) = read_line(&mut said)? {
+        if stop.is_cancelled() {
+            break;
+        }
         all += 1;
         if all == last + 1 && last + 1 < first + count {
-            let whole = secrets.hide(String::from_utf8_lossy(&line).into_owned());
-            let shown = cut(whole.trim_end_matches(['\r', '\n']), LONGEST_LINE);
+            let whole = secrets.hide(String::from_utf8_lossy(&line.begin).into_owned());
+            let mut shown = cut(whole.trim_end_matches(['\r', '\n']), LONGEST_LINE);
+            if line.left_out > 0 {
+                shown += &format!(" [and {} behind them]", line.left_out);
+            }
             if text.len() + shown.len() <= MOST_BYTES {
                 last = all;
                 // Writing to a String cannot fail.
                 let _ = writeln!(text, "{last:>6}\t{shown}");
             }
         }
-        line.clear();
     }
     Ok(text + &note(first, last, all))
+}
+
+struct Line {
+    begin: Vec<u8>,
+    left_out: usize,
+}
+
+/// The next line, with no more of it in memory than [`KEPT`] bytes: an output may be a single one.
+fn read_line(said: &mut impl BufRead) -> io::Result<Option<Line>> {
+    let mut line = Line { begin: Vec::new(), left_out: 0 };
+    loop {
+        let bytes = said.fill_buf()?;
+        let end = memchr::memchr(b'\n', bytes);
+        let taken = end.map_or(bytes.len(), |at| at + 1);
+        let room = KEPT.saturating_sub(line.begin.len()).min(taken);
+        line.begin.extend_from_slice(&bytes[..room]);
+        line.left_out += taken - room;
+        said.consume(taken);
+        if end.is_some() || taken == 0 {
+            return Ok(Some(line).filter(|line| !line.begin.is_empty()));
+        }
+    }
 }
 
 /// What the model should know besides the lines.
@@ -149,5 +177,32 @@ fn note(first: usize, last: usize, all: usize) -> String {
         all if first > all => format!("[the output has only {all} lines]\n"),
         all if last < all => format!("[{all} lines in all; go on with first_line {}]\n", last + 1),
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_line_of_any_length_is_shown_by_its_beginning() {
+        let long = io::repeat(b'x').take(10 << 20);
+        let mut said = BufReader::new((&b"a\n\n"[..]).chain(long).chain(&b"\nb"[..]));
+        let lines: Vec<Line> = std::iter::from_fn(|| read_line(&mut said).unwrap()).collect();
+        let lengths: Vec<_> = lines.iter().map(|it| (it.begin.len(), it.left_out)).collect();
+        assert_eq!(lengths, [(2, 0), (1, 0), (KEPT, (10 << 20) + 1 - KEPT), (1, 0)]);
+        let told = page(
+            io::repeat(b'x').take(1 << 20),
+            (1, 1),
+            &Secrets::default(),
+            &CancellationToken::new(),
+        );
+        let more = format!(
+            "… [{} bytes more] [and {} behind them]\n",
+            KEPT - LONGEST_LINE,
+            (1 << 20) - KEPT
+        );
+        assert!(told.unwrap().ends_with(&more));
     }
 }
