@@ -107,6 +107,8 @@ impl Check for KeyPlaceParams {
 }
 
 impl Check for EndpointProbeParams {
+    const SECRET_FIELDS: &[&str] = &["headers"];
+
     fn check(&self) -> Result<(), ApiError> {
         said("runtime", &self.runtime)?;
         self.model.iter().try_for_each(|model| said("model", model))

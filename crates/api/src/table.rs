@@ -172,6 +172,9 @@ mod tests {
             let why = refused::<RunStartParams>(&text);
             assert!(why.contains(field) && !why.contains("canary"), "{why}");
         }
+        let asked = r#"{"runtime":"openai","headers":"canary-5e"}"#;
+        let why = refused::<EndpointProbeParams>(asked);
+        assert!(why.contains("`headers`") && !why.contains("canary"), "{why}");
     }
 
     #[test]

@@ -29,9 +29,9 @@ async fn a_key_that_an_agent_finds_is_not_stored() {
     agent.say(AgentEvent::ToolResult(result)).await;
     let block = "1".to_owned();
     agent.say(AgentEvent::Text { block, text, delta: false, parent }).await;
-    agent.end(RunOutcome::Completed);
+    agent.end(RunOutcome::Failed { exit_code: Some(1), last_lines: vec![format!("no {KEPT}")] });
     world.until(&run, |summary| summary.phase == RunPhase::Done).await;
     let told = serde_json::to_string(&world.events(&run).await).unwrap();
-    assert_eq!(told.matches(MARK).count(), 4, "{told}");
+    assert_eq!(told.matches(MARK).count(), 5, "{told}");
     assert!(!told.contains("canary"), "{told}");
 }

@@ -37,7 +37,9 @@ impl RunActor {
         self.withdraw_requests().await?;
         self.settle_messages().await?;
         let result = self.result.take();
-        let outcome = self.outcome(result);
+        let mut outcome = self.outcome(result);
+        // The last lines of a program that failed are its own words too.
+        self.secrets.hide_in(&mut outcome);
         // What may live still writes there, and only that folder leads to it.
         let proved = !matches!(outcome, RunOutcome::Unconfirmed { .. });
         self.log.say(AgentEvent::Done { outcome }).await?;
