@@ -21,6 +21,7 @@ pub mod conversation;
 mod endpoint;
 mod exchange;
 pub mod faults;
+mod fruitless;
 pub mod gemini;
 mod kind;
 mod live;

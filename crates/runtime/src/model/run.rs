@@ -15,6 +15,7 @@ use super::{
     codec::{Answer, Block, Dialect, Finish},
     conversation::{Conversation, Entry, Fold, Origin, Step},
     exchange::Exchange,
+    fruitless::{self, Asked, Fruitless},
     live::{Inbox, Live, Word},
     prices::{Price, Prices},
 };
@@ -22,10 +23,6 @@ use crate::{EventSink, RuntimeContext, RuntimeError, Sourced, ToolHost};
 
 /// How often a turn may end badly (cut, malformed, empty) before that is the end.
 const BAD_ENDINGS: u32 = 2;
-
-/// After how many answers, one after the other, of which no call could be done a turn ends: a model that
-/// is told what is wrong and does it again would go on for ever, and each answer is paid for.
-const FRUITLESS: u32 = 10;
 
 /// What one run works with.
 pub(super) struct Run<'a> {
@@ -187,7 +184,7 @@ impl Run<'_> {
     }
 
     async fn turn(&mut self) -> Result<TurnEnd, Over> {
-        let (mut bad, mut fruitless) = (0, 0);
+        let (mut bad, mut fruitless) = (0, Fruitless::default());
         loop {
             while let Ok(Word { id, text }) = self.inbox.try_recv() {
                 self.hear(id, text).await?;
@@ -197,15 +194,10 @@ impl Run<'_> {
             let has_calls = answer.blocks.iter().any(|b| matches!(b, Block::Call { .. }));
             match answer.finish.clone() {
                 Finish::Done | Finish::Other(_) if has_calls => {
-                    let planned = self.guarded(self.plan(&answer)).await?;
-                    let is_fruitless = !planned.iter().any(Planned::can_be_done);
-                    self.commit(&answer, &planned).await?;
-                    self.run_calls(planned).await?;
-                    self.progressed();
+                    let asked = self.do_calls(&answer).await?;
                     bad = 0;
-                    fruitless = if is_fruitless { fruitless + 1 } else { 0 };
-                    if fruitless == FRUITLESS {
-                        return self.ended_badly(fruitless_calls(), TRY_ANOTHER).await;
+                    if let Some(why) = fruitless.heed(asked, &self.talk) {
+                        return self.ended_badly(why, fruitless::HINT).await;
                     }
                 }
                 Finish::Done => {
@@ -223,6 +215,15 @@ impl Run<'_> {
                 }
             }
         }
+    }
+
+    async fn do_calls(&mut self, answer: &Answer) -> Result<Asked, Over> {
+        let planned = self.guarded(self.plan(answer)).await?;
+        let asked = Asked::of(&planned);
+        self.commit(answer, &planned).await?;
+        self.run_calls(planned).await?;
+        self.progressed();
+        Ok(asked)
     }
 
     /// Before each request: a limit that is used up ends the run, one that nearly is is told.
@@ -386,10 +387,6 @@ fn hopeless(finish: &Finish, bad: u32) -> Option<String> {
         _ => "The model says nothing.".to_owned(),
     };
     (bad > BAD_ENDINGS).then_some(why)
-}
-
-fn fruitless_calls() -> String {
-    format!("None of the model's calls in {FRUITLESS} answers, one after the other, could be done.")
 }
 
 const TRY_ANOTHER: &str = "Send it a message to try again, or choose a model that can use tools.";

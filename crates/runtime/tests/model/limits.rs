@@ -16,6 +16,8 @@ each_dialect! {
     tool_calls_of_one_answer,
     calls_that_cannot_be_done_count_too,
     calls_that_can_never_be_done_have_an_end,
+    calls_that_fail_again_and_again_have_an_end,
+    calls_that_fail_in_new_ways_go_on,
     tokens,
     money_that_is_known,
     money_that_is_not_known,
@@ -102,6 +104,32 @@ async fn calls_that_can_never_be_done_have_an_end(dialect: Dialect) {
     let over = Setup::new(&endpoint).start().finish().await;
     assert!(matches!(over.result.outcome, RunOutcome::Failed { .. }), "{:?}", over.result.outcome);
     assert_eq!((steps(&over), over.results().len()), (10, 10));
+    endpoint.check().unwrap();
+}
+
+async fn calls_that_fail_again_and_again_have_an_end(dialect: Dialect) {
+    for name in ["forbidden", "panic"] {
+        let endpoint = ScriptedEndpoint::start(dialect, Script::repeating([calls(name)])).unwrap();
+        // Without an end of its own it would go on for ever.
+        let limits = RunLimits { max_turns: Some(30), ..RunLimits::default() };
+        let over = Setup::new(&endpoint).limits(limits).start().finish().await;
+        let outcome = &over.result.outcome;
+        assert!(matches!(outcome, RunOutcome::Failed { .. }), "{name}: {outcome:?}");
+        // The first of them is no repetition.
+        assert_eq!((steps(&over), over.results().len()), (11, 11), "{name}");
+        endpoint.check().unwrap();
+    }
+}
+
+async fn calls_that_fail_in_new_ways_go_on(dialect: Dialect) {
+    let script = Script::by(|asked| match asked.number {
+        number if number <= 25 => Answer::call("forbidden", &json!({"path": number.to_string()})),
+        number if number <= 50 => calls("change"),
+        _ => Answer::text("Done."),
+    });
+    let endpoint = ScriptedEndpoint::start(dialect, script).unwrap();
+    let over = Setup::new(&endpoint).start().finish().await;
+    assert_eq!(over.result.outcome, RunOutcome::Completed);
     endpoint.check().unwrap();
 }
 
