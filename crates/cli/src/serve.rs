@@ -18,6 +18,14 @@ pub async fn serve(
 ) -> Result<ExitCode, ApiError> {
     let page = port.map(|_| page_dir(page)).transpose()?;
     let own = Own::open_to_stay(data_dir).await?;
+    let ended = interrupted();
+    tokio::pin!(ended);
+    // Who reads that it serves may end it at once: the signal must be heard by then.
+    let is_ended = tokio::select! {
+        biased;
+        () = &mut ended => true,
+        () = std::future::ready(()) => false,
+    };
     print::line(&format!("socket {}", data_dir.join("engine.sock").display()));
     let tcp = match port.zip(page) {
         Some((port, page)) => {
@@ -27,7 +35,9 @@ pub async fn serve(
         }
         None => None,
     };
-    interrupted().await;
+    if !is_ended {
+        ended.await;
+    }
     if let Some(tcp) = tcp {
         tcp.end().await;
     }
