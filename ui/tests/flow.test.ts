@@ -104,6 +104,27 @@ describe('with keys alone', () => {
     ]);
   });
 
+  it('a stop while something is asked takes that back, and no rule is named', async () => {
+    const host = new FakeHost();
+    host.projects = [PROJECT];
+    const edit = { ...ASK, tool: 'Edit', kind: 'edit', title: 'notes.txt', input: {} } as AgentEvent;
+    const run = host.add({ id: 'r', story: 's', phase: 'waiting_permission', waiting: 1 }, [
+      SAID,
+      tool('c', 'edit', 'Edit', 'notes.txt'),
+      edit,
+    ]);
+    const app = await open(host);
+    app.openStory('s');
+    await screen.findByTestId('permission');
+    const outcome = { reason: 'stopped', by: 'user' } as const;
+    host.push(run, { type: 'permission_answer', request: 'q', decision: 'deny', by: 'withdrawn' });
+    const card = await screen.findByLabelText('Not edited notes.txt');
+    expect(card.textContent).toContain('taken back');
+    host.push(run, { type: 'done', outcome }, { phase: 'done', outcome });
+    await waitFor(() => expect(card.textContent).toContain('taken back by the stop'));
+    expect(card.textContent).not.toContain('rule');
+  });
+
   it('goes through stories and keeps each draft', async () => {
     const host = new FakeHost();
     host.projects = [PROJECT];

@@ -3,7 +3,10 @@
 import type { Entry } from '../state/conversation.svelte';
 import type { PermissionItem, ToolItem } from '../state/items';
 
-export type Leave = NonNullable<PermissionItem['answer']>;
+export type Leave = NonNullable<PermissionItem['answer']> & {
+  /** It was taken back, and by the person's stop. */
+  stopped?: boolean;
+};
 
 const BY: Record<string, string> = {
   user: 'you',
@@ -16,15 +19,23 @@ const BY: Record<string, string> = {
 /** The answers that were given, by tool call. */
 export function leavesOf(entries: readonly Entry[]): Map<string, Leave> {
   const leaves = new Map<string, Leave>();
-  for (const { item } of entries) {
-    if (item.kind === 'permission' && item.request.tool_call && item.answer)
-      leaves.set(item.request.tool_call, item.answer);
+  const stopped = new Set<string>();
+  // From the end: whether a run was stopped is told after what it took back.
+  for (const { item, run } of entries.toReversed()) {
+    if (item.kind === 'end' && item.outcome?.reason === 'stopped') stopped.add(run);
+    // It went on after that: what is further up was taken back by the agent itself.
+    else if (item.kind === 'text' || item.kind === 'thinking') stopped.delete(run);
+    if (item.kind !== 'permission' || !item.request.tool_call || !item.answer) continue;
+    const { answer } = item;
+    const byStop = answer.by === 'withdrawn' && stopped.has(run);
+    leaves.set(item.request.tool_call, byStop ? { ...answer, stopped: true } : answer);
   }
   return leaves;
 }
 
 export function leaveWords(leave: Leave | undefined): string {
-  if (!leave || leave.by === 'withdrawn') return '';
+  if (!leave) return '';
+  if (leave.by === 'withdrawn') return leave.stopped ? 'taken back by the stop' : 'taken back';
   return `${leave.decision === 'allow' ? 'allowed' : 'denied'} by ${BY[leave.by] ?? 'Musher'}`;
 }
 
