@@ -58,6 +58,8 @@ pub(crate) fn why(answer: &Answer, dir: &Path, what: &str) -> WorktreeError {
 fn is_lock_error(said: &str) -> bool {
     (said.contains(".lock'") && said.contains("File exists"))
         || (said.contains("cannot lock ref")
+            && !said.contains("reference already exists")
+            && !said.contains("but expected")
             && !said.contains("Read-only file system")
             && !said.contains("File name too long"))
 }

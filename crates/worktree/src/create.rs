@@ -18,7 +18,7 @@ use crate::naming::{folder_name, slug, unique};
 use crate::{provision, turn};
 
 /// How often `git worktree add` is tried when something else holds one of git's locks.
-const TRIES: u32 = 6;
+const TRIES: u32 = 10;
 /// With less free no worktree is made.
 pub const SPARE_MIB: u64 = 200;
 /// With this much free the tree is not measured: measuring asks git for the size of every file.
@@ -182,6 +182,7 @@ impl Git {
             .arg("--")
             .arg(&plan.dir)
             .arg(&plan.commit)
+            .impatient()
             .answer()
             .await
     }
@@ -231,7 +232,8 @@ impl Git {
         if listed.iter().any(|one| one.path == plan.dir) {
             self.call(&plan.root, &["worktree", "remove", "--"]).arg(&plan.dir).done().await?;
         }
-        let call = self.call(&plan.root, &["update-ref", "-d"]);
+        // Who tries again waits for the lock that is in the way.
+        let call = self.call(&plan.root, &["update-ref", "-d"]).impatient();
         let gone =
             call.arg(format!("refs/heads/{}", plan.branch)).arg(&plan.commit).answer().await?;
         let unknown = gone.stderr.contains("unable to resolve reference");

@@ -17,19 +17,22 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use musher_process::{Cmd, Input, ProcessError};
 
-use crate::answer::{Answer, why};
+use crate::answer::{Answer, is_passing, why};
 use crate::changes::Distances;
 use crate::error::{Result, WorktreeError};
 use crate::programs::{Setting, driver_overrides, parse_settings};
+use crate::turn::jitter;
 
 /// Most git calls answer within milliseconds; this is for a cold disk.
 const USUAL_LIMIT: Duration = Duration::from_secs(60);
 /// A checkout of a large tree.
 pub(crate) const LONG_LIMIT: Duration = Duration::from_secs(900);
+/// A `gc` or a `fetch` of the user holds a lock for moments, on a busy machine for seconds.
+const PATIENCE: Duration = Duration::from_secs(8);
 const OUTPUT_LIMIT: usize = 64 << 20;
 
 /// The empty tree, by the repository's hash function (git's `hash.c`, `empty_tree_oid`).
@@ -134,6 +137,8 @@ pub(crate) struct Call<'a> {
     raw_bytes: bool,
     looks_at_files: bool,
     may_fetch: bool,
+    /// How long another git may be in its way.
+    patience: Duration,
 }
 
 /// What must be off in one folder: asked once for several calls.
@@ -203,6 +208,7 @@ impl Git {
             raw_bytes: false,
             looks_at_files: true,
             may_fetch: false,
+            patience: PATIENCE,
         }
     }
 
@@ -293,6 +299,12 @@ impl Call<'_> {
         self
     }
 
+    /// Another git that is in its way is for the caller to wait for: what was half made must be undone.
+    pub(crate) fn impatient(mut self) -> Self {
+        self.patience = Duration::ZERO;
+        self
+    }
+
     /// In a trusted partial clone, files that are missing may be fetched; a server that falls silent is
     /// given up.
     pub(crate) fn may_fetch(mut self) -> Self {
@@ -348,23 +360,28 @@ impl Call<'_> {
         if answer.code == 0 { Ok(answer) } else { Err(why(&answer, &dir, &what)) }
     }
 
-    /// What an answer to this call comes to.
-    pub(crate) fn judged(&self, answer: Answer) -> Result<Answer> {
-        if answer.code == 0 {
-            Ok(answer)
-        } else {
-            Err(why(&answer, self.place.dir(), &self.what()))
-        }
-    }
-
     /// The git command, for messages.
     fn what(&self) -> String {
         let words = self.args.iter().take(2).map(|arg| arg.to_string_lossy());
         words.collect::<Vec<_>>().join(" ")
     }
 
+    /// Again while another git is in its way: other programs know nothing of our turn.
     async fn run_bare(self) -> Result<Answer> {
-        let mut env = self.git.environment(&self);
+        let deadline = Instant::now() + self.patience;
+        let mut pause = 60;
+        loop {
+            let answer = self.run_once().await?;
+            if answer.code == 0 || !is_passing(&answer.stderr) || Instant::now() >= deadline {
+                return Ok(answer);
+            }
+            jitter(pause).await;
+            pause = (2 * pause).min(500);
+        }
+    }
+
+    async fn run_once(&self) -> Result<Answer> {
+        let mut env = self.git.environment(self);
         let always = ALWAYS.iter().map(|(k, v)| (k.to_string(), v.to_string()));
         let pairs: Vec<_> = always.chain(self.overrides.iter().cloned()).collect();
         env.insert("GIT_CONFIG_COUNT".into(), pairs.len().to_string());
@@ -374,8 +391,8 @@ impl Call<'_> {
         }
         let what = self.what();
         let mut args = location(self.place.dir());
-        args.extend(self.args);
-        let (input, limit) = (self.input, self.limit);
+        args.extend(self.args.iter().cloned());
+        let (input, limit) = (self.input.clone(), self.limit);
         exec(Exec { path: &self.git.path, args, env, input, limit, what }).await
     }
 }

@@ -16,7 +16,6 @@ use crate::error::{Result, WorktreeError};
 use crate::files::blocking;
 use crate::git::{Git, LONG_LIMIT, Prepared};
 use crate::list::Listed;
-use crate::turn::patiently;
 
 /// Keeps `git worktree prune` of others away from the record while the folder has another name.
 const LOCKED: &str = "Musher is removing it";
@@ -111,12 +110,9 @@ impl Git {
     async fn forget(&self, root: &Path, dir: &Path) -> Result<()> {
         let common = self.common_dir(root).await?;
         let record = record_of(&common, dir);
-        let call = || {
-            // Twice: over our own lock. The folder is not there, so nothing else is forced.
-            let call = self.call(root, &["worktree", "remove", "--force", "--force", "--"]);
-            call.arg(dir).limit(LONG_LIMIT)
-        };
-        let Err(error) = patiently(call).await else { return Ok(()) };
+        // Twice: over our own lock. The folder is not there, so nothing else is forced.
+        let call = self.call(root, &["worktree", "remove", "--force", "--force", "--"]);
+        let Err(error) = call.arg(dir).limit(LONG_LIMIT).done().await else { return Ok(()) };
         let broken = record.filter(|record| record.exists() && is_broken(record));
         if let Some(record) = broken {
             return blocking(move || delete(&record)).await;
@@ -134,8 +130,8 @@ impl Git {
     /// so a failure is only noted.
     async fn drop_branch(&self, root: &Path, branch: &str, head: &str) {
         let name = format!("refs/heads/{branch}");
-        let call = || self.call(root, &["update-ref", "-d"]).args([name.as_str(), head]);
-        if let Err(error) = patiently(call).await {
+        let call = self.call(root, &["update-ref", "-d"]).args([name.as_str(), head]);
+        if let Err(error) = call.done().await {
             tracing::warn!(branch, %error, "the branch of a removed worktree was not deleted");
         }
     }

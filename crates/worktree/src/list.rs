@@ -7,7 +7,6 @@ use musher_protocol::{BaseChoice, Worktree};
 use crate::answer::why;
 use crate::error::{Result, WorktreeError};
 use crate::git::Git;
-use crate::turn::patiently;
 
 /// More choices than a person scrolls through; the most recently changed come first.
 const MOST_BASES: &str = "--count=300";
@@ -59,8 +58,8 @@ impl Git {
 
     /// git's list as it is: the first is the main checkout, or the bare repository itself.
     pub(crate) async fn listed(&self, root: &Path) -> Result<Vec<Listed>> {
-        let list = || self.ask(root, &["worktree", "list", "--porcelain", "-z"]);
-        Ok(parse_listed(&patiently(list).await?.text()))
+        let list = self.ask(root, &["worktree", "list", "--porcelain", "-z"]);
+        Ok(parse_listed(&list.done().await?.text()))
     }
 
     /// The branch checked out in `dir`, also when it has no commit yet.

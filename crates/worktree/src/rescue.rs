@@ -17,7 +17,6 @@ use crate::changes::Status;
 use crate::error::{Result, WorktreeError};
 use crate::git::{Call, Git, LONG_LIMIT, Place};
 use crate::list::Listed;
-use crate::turn::patiently;
 
 const NAME: &str = "Musher";
 const EMAIL: &str = "musher@localhost";
@@ -51,11 +50,8 @@ impl Git {
         };
         let name = ref_name(held);
         // An empty old value: a ref that is there already is never overwritten.
-        let call = || {
-            let call = self.ask(held.root, &["update-ref", "-m", "musher: before removal"]);
-            call.args([name.as_str(), commit.as_str(), ""])
-        };
-        patiently(call).await?;
+        let call = self.ask(held.root, &["update-ref", "-m", "musher: before removal"]);
+        call.args([name.as_str(), commit.as_str(), ""]).done().await?;
         Ok(Some(name))
     }
 

@@ -13,13 +13,9 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::OwnedMutexGuard;
 
-use crate::answer::{Answer, is_passing};
 use crate::error::{Result, WorktreeError};
-use crate::git::Call;
 
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
-/// How often a call is made while another git is in its way: three seconds in all, at most.
-const TRIES: u64 = 10;
 
 /// For the whole process: two `Git` values can work on the same repository.
 static QUEUES: LazyLock<Mutex<HashMap<PathBuf, Weak<tokio::sync::Mutex<()>>>>> =
@@ -62,19 +58,6 @@ async fn lock_file(path: &Path, root: &Path) -> Result<File> {
             Err(TryLockError::Error(e)) => return Err(WorktreeError::io(path, e)),
         }
     }
-}
-
-/// Makes a call that can be made twice, again while another git is in its way. Other programs know
-/// nothing of our turn.
-pub(crate) async fn patiently<'a>(call: impl Fn() -> Call<'a>) -> Result<Answer> {
-    for tries in 1..TRIES {
-        let answer = call().answer().await?;
-        if answer.code == 0 || !is_passing(&answer.stderr) {
-            return call().judged(answer);
-        }
-        jitter(60 * tries).await;
-    }
-    call().done().await
 }
 
 /// Waits between half and all of `millis`, so that two that collided do not collide again.
