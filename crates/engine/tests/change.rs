@@ -122,6 +122,25 @@ async fn what_was_given_for_one_place_goes_to_no_other() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_agent_that_the_story_has_keeps_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let there = || Some("http://127.0.0.1:9/v1".to_owned());
+    let (mut world, first) = begun(dir.path(), |settings| {
+        settings.runtime = "ours".to_owned();
+        settings.model = Some("m1".to_owned());
+        settings.endpoint.base_url = there();
+    })
+    .await;
+    for (named, model) in [(None, "m1"), (Some("m2"), "m2")] {
+        let same = RunResumeParams { model: named.map(str::to_owned), ..with(&first, "ours") };
+        let next = world.engine.run_resume(same).await.unwrap();
+        ended(&mut world, &next.id).await;
+        let settings = settings(&world, &first).await;
+        assert_eq!((settings.endpoint.base_url, settings.model.as_deref()), (there(), Some(model)));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_is_refused_and_changes_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let (mut world, first) = begun(dir.path(), |s| s.disallowed_tools = vec!["Bash".into()]).await;
@@ -137,6 +156,11 @@ async fn what_cannot_be_is_refused_and_changes_nothing() {
         ),
         (
             RunResumeParams { model: Some("a\nb".into()), ..resume(&first) },
+            ErrorCode::BadRequest,
+            "model",
+        ),
+        (
+            RunResumeParams { model: Some(" ".into()), ..resume(&first) },
             ErrorCode::BadRequest,
             "model",
         ),

@@ -66,7 +66,8 @@ impl Engine {
     ) -> Result<Vec<&'static str>, ApiError> {
         let before = (settings.runtime.clone(), settings.endpoint.base_url.clone());
         let Change { runtime, model, endpoint } = change;
-        let anew = runtime.is_some();
+        // Whoever names the agent that the story has asks for no other place.
+        let anew = runtime.as_ref().is_some_and(|it| *it != settings.runtime);
         let endpoint = endpoint.unwrap_or_default();
         let base_url = match &endpoint.base_url {
             None if !anew => before.1.clone(),
