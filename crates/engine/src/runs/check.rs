@@ -45,6 +45,10 @@ pub(super) fn check_no_program(settings: &RunSettings) -> Result<(), ApiError> {
 }
 
 pub(super) fn check_model(model: Option<&str>) -> Result<(), ApiError> {
+    if model.is_some_and(|name| name.trim().is_empty()) {
+        return Err(bad_request("The name of the model is empty.")
+            .with_hint("Name a model, or leave it out."));
+    }
     check_name("model", model.unwrap_or_default())
 }
 
