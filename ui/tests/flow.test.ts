@@ -104,10 +104,50 @@ describe('with keys alone', () => {
     ]);
   });
 
+  it('are written to the new story after its start, and Esc beside it stops nobody', async () => {
+    const host = new FakeHost();
+    host.projects = [PROJECT];
+    host.onStart = (run) => host.push(run, SAID);
+    const user = userEvent.setup();
+    await open(host);
+    await user.keyboard('n');
+    await user.keyboard('Build it{Enter}');
+    await screen.findByTestId('stop');
+    const field = await screen.findByTestId('composer-input');
+    await waitFor(() => expect(document.activeElement).toBe(field));
+
+    field.blur();
+    await user.keyboard('{Escape}');
+    expect(document.activeElement).toBe(screen.getByTestId('composer-input'));
+    expect(called(host, 'run_stop')).toEqual([]);
+    await user.keyboard('{Escape}');
+    await waitFor(() => expect(called(host, 'run_stop')).toHaveLength(1));
+  });
+
+  it('Esc beside the conversation goes to the card that waits', async () => {
+    const host = new FakeHost();
+    host.projects = [PROJECT];
+    asking(host);
+    const user = userEvent.setup();
+    const app = await open(host);
+    app.openStory('story-run-1');
+    await screen.findByTestId('permission');
+    (document.activeElement as HTMLElement).blur();
+    await user.keyboard('{Escape}');
+    expect(screen.getByTestId('permission').contains(document.activeElement)).toBe(true);
+    expect(called(host, 'run_stop')).toEqual([]);
+  });
+
   it('a stop while something is asked takes that back, and no rule is named', async () => {
     const host = new FakeHost();
     host.projects = [PROJECT];
-    const edit = { ...ASK, tool: 'Edit', kind: 'edit', title: 'notes.txt', input: {} } as AgentEvent;
+    const edit = {
+      ...ASK,
+      tool: 'Edit',
+      kind: 'edit',
+      title: 'notes.txt',
+      input: {},
+    } as AgentEvent;
     const run = host.add({ id: 'r', story: 's', phase: 'waiting_permission', waiting: 1 }, [
       SAID,
       tool('c', 'edit', 'Edit', 'notes.txt'),

@@ -21,7 +21,8 @@ import { isLive, needsPerson } from '../words/states';
 export type Place =
   | { kind: 'overview' }
   | { kind: 'new'; project?: string; worktree?: string }
-  | { kind: 'story'; story: string };
+  /** `write`: the person goes on writing there. */
+  | { kind: 'story'; story: string; write?: boolean };
 
 export type Floating =
   | { kind: 'palette' }
@@ -215,8 +216,8 @@ export class AppState {
     this.markSeen();
   }
 
-  openStory(story: string): void {
-    this.go({ kind: 'story', story });
+  openStory(story: string, write = false): void {
+    this.go({ kind: 'story', story, ...(write && { write }) });
   }
 
   async openRun(run: string): Promise<void> {
@@ -279,10 +280,16 @@ export class AppState {
     this.host.call('run_mark_read', { run: run.id }).catch(() => undefined);
   }
 
-  async startRun(prompt: string, place: RunPlace, settings: RunSettings): Promise<RunSummary> {
+  /** `write`: who wrote the prompt goes on writing to its agent. */
+  async startRun(
+    prompt: string,
+    place: RunPlace,
+    settings: RunSettings,
+    write = true,
+  ): Promise<RunSummary> {
     const run = await this.host.call('run_start', { prompt, place, settings });
     this.admit(run);
-    this.openStory(run.story);
+    this.openStory(run.story, write);
     return run;
   }
 
@@ -295,7 +302,8 @@ export class AppState {
       branch: null,
     };
     const prompt = 'Say hello: write a greeting and run it.';
-    await this.startRun(prompt, place, settings(this, 'demo', { permission_mode: 'accept-edits' }));
+    const chosen = settings(this, 'demo', { permission_mode: 'accept-edits' });
+    await this.startRun(prompt, place, chosen, false);
     void this.askProjects();
   }
 
