@@ -58,6 +58,13 @@ impl Codec for Chat {
     fn parts(&self, items: &[Value]) -> Vec<Part> {
         items.iter().flat_map(parts_of).collect()
     }
+
+    fn has_thoughts(&self, message: &Value) -> bool {
+        let members = ["reasoning_content", "reasoning", "reasoning_details"];
+        let said = text(message, "content").unwrap_or_default();
+        members.iter().any(|member| message.get(*member).is_some())
+            || tags::without_thoughts(said).len() < said.trim().len()
+    }
 }
 
 fn messages(ask: &Ask<'_>) -> Vec<Value> {

@@ -77,6 +77,9 @@ pub trait Codec: Send + Sync {
 
     /// What stored items say, for whoever cannot take them as they are.
     fn parts(&self, items: &[Value]) -> Vec<Part>;
+
+    /// Whether an item holds thoughts, or what stands for them, that [`Codec::parts`] leaves out.
+    fn has_thoughts(&self, item: &Value) -> bool;
 }
 
 /// Reads one answer, event by event.

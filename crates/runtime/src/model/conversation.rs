@@ -141,12 +141,19 @@ impl Conversation {
         self.entries.insert(0, Entry::User { text: summary });
     }
 
-    /// Whether steps in it hold opaque items that this model cannot take.
-    pub fn has_foreign_items(&self, dialect: Dialect, model: &str) -> bool {
-        self.entries.iter().any(|entry| match entry {
-            Entry::Step(step) => step.origin.is_some() && !step.is_native(dialect, model),
-            _ => false,
-        })
+    /// Whether the model that answered last was told thoughts that this one cannot take. What was lost
+    /// at an earlier change is not lost again.
+    pub fn loses_thoughts(&self, dialect: Dialect, model: &str) -> bool {
+        let steps = self.entries.iter().filter_map(|entry| match entry {
+            Entry::Step(step) => Some((step.origin.as_ref()?, &step.items)),
+            _ => None,
+        });
+        let Some((last, _)) = steps.clone().next_back() else { return false };
+        let codec = last.dialect.codec();
+        (last.dialect != dialect || last.model != model)
+            && steps
+                .filter(|(origin, _)| *origin == last)
+                .any(|(_, items)| items.iter().any(|item| codec.has_thoughts(item)))
     }
 }
 

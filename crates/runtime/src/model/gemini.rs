@@ -65,6 +65,10 @@ impl Codec for Gemini {
     fn parts(&self, items: &[Value]) -> Vec<Part> {
         items.iter().filter_map(part_of).collect()
     }
+
+    fn has_thoughts(&self, item: &Value) -> bool {
+        is_thought(item) || item.get("thoughtSignature").is_some()
+    }
 }
 
 /// As part of a path.

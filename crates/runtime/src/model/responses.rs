@@ -74,6 +74,10 @@ impl Codec for Responses {
     fn parts(&self, items: &[Value]) -> Vec<Part> {
         items.iter().flat_map(parts_of).collect()
     }
+
+    fn has_thoughts(&self, item: &Value) -> bool {
+        is_reasoning(item)
+    }
 }
 
 /// OpenAI's models of before the thinking ones refuse the question for thoughts ("Encrypted content is

@@ -146,12 +146,12 @@ impl Run<'_> {
         for message in self.guarded(self.tools.open()).await? {
             self.warn(TOOL_SERVER, &message).await?;
         }
-        self.warn_of_foreign_items().await?;
+        self.warn_of_lost_thoughts().await?;
         self.hear(self.context.prompt_id.clone(), self.context.prompt.clone()).await
     }
 
-    async fn warn_of_foreign_items(&self) -> Result<(), Over> {
-        if self.talk.has_foreign_items(self.dialect(), &self.model) {
+    async fn warn_of_lost_thoughts(&self) -> Result<(), Over> {
+        if self.talk.loses_thoughts(self.dialect(), &self.model) {
             let message = "Another model's hidden thoughts cannot be taken over; its words and what \
                            its tools found are.";
             self.warn("model_changed", message).await?;
@@ -259,7 +259,7 @@ impl Run<'_> {
         specs.push(super::ask_user::spec());
         let model = self.live.model().unwrap_or_else(|| self.default_model.to_owned());
         if std::mem::replace(&mut self.model, model) != self.model {
-            self.warn_of_foreign_items().await?;
+            self.warn_of_lost_thoughts().await?;
         }
         loop {
             self.talk.mend();
