@@ -11,6 +11,7 @@ use crate::{
     held::Held,
     print,
     reach::Reach,
+    words::{Words, Write},
 };
 
 const WAIT_MS: u32 = 25_000;
@@ -41,6 +42,7 @@ pub async fn to_its_end(reach: &Reach, run: &RunSummary, json: bool) -> Result<E
     tokio::select! {
         ended = watch => ended,
         () = crate::serve::interrupted() => {
+            print::end_line();
             eprintln!("stopping");
             crate::runs::stopped(reach, &run.id).await?;
             Ok(ExitCode::from(4))
@@ -114,13 +116,15 @@ struct Follower<'a> {
     usage: TokenUsage,
     outcome: Option<RunOutcome>,
     open: Open,
+    words: Words,
 }
 
 impl<'a> Follower<'a> {
     fn new(reach: &'a Reach, run: &RunId, json: bool) -> Self {
         let held = Held::new(reach, run);
+        let words = Words::new(std::io::stdout().is_terminal());
         let (run, usage, open) = (run.clone(), TokenUsage::default(), Open::default());
-        Self { reach, run, held, json, usage, outcome: None, open }
+        Self { reach, run, held, json, usage, outcome: None, open, words }
     }
 
     async fn batch(&self, from_seq: u64, wait_ms: u32) -> Result<Batch, ApiError> {
@@ -168,6 +172,11 @@ impl<'a> Follower<'a> {
             return false;
         };
         if !self.json {
+            match self.words.hear(&envelope.event) {
+                Some(Write::Piece(text)) => print::piece(&text),
+                Some(Write::Line(text)) => print::line(&text),
+                None => {}
+            }
             print::event(&envelope.event);
         }
         let asks = self.open.hear(&envelope.event);

@@ -17,6 +17,7 @@ mod rules;
 mod runs;
 mod serve;
 mod show;
+mod words;
 
 use std::{io::IsTerminal, process::ExitCode};
 

@@ -4,7 +4,10 @@
 
 use std::{
     io::{self, ErrorKind, Write},
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use musher_protocol::*;
@@ -15,9 +18,27 @@ const EDIT_LINES: usize = 60;
 /// Why the output ended early; the first reason counts.
 static ENDED: OnceLock<io::Error> = OnceLock::new();
 
+/// A line was begun and not ended.
+static OPEN: AtomicBool = AtomicBool::new(false);
+
 /// A line on stdout.
 pub fn line(text: &str) {
+    end_line();
     json_line(&visible(text));
+}
+
+/// More of the line that is open, at once.
+pub fn piece(text: &str) {
+    OPEN.store(!text.ends_with('\n'), Ordering::Relaxed);
+    let mut out = io::stdout().lock();
+    keep(write!(out, "{}", visible(text)).and_then(|()| out.flush()));
+}
+
+/// Whatever is written next begins on a line of its own.
+pub fn end_line() {
+    if OPEN.swap(false, Ordering::Relaxed) {
+        json_line("");
+    }
 }
 
 /// Whether nobody gets what is printed any more.
@@ -134,7 +155,10 @@ fn limit_reached(limit: RunLimit) -> &'static str {
 pub fn event(event: &AgentEvent) {
     match event {
         AgentEvent::Message { text, .. } => line(&format!("> {}", text.replace('\n', "\n> "))),
-        AgentEvent::Text { text, delta: false, .. } => line(text),
+        AgentEvent::Summary { text, .. } => {
+            line("· the conversation was too long for the model, which goes on from this:");
+            line(&format!("    {}", text.replace('\n', "\n    ")));
+        }
         AgentEvent::ToolCall(call) => line(&format!("· {} {}", call.name, call.title)),
         AgentEvent::ToolResult(result) if result.is_error => {
             line(&format!("  failed: {}", result.text.trim_end()));

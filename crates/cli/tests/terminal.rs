@@ -189,6 +189,16 @@ fn each_question_of_a_request_is_asked_in_turn() {
 }
 
 #[test]
+fn words_that_came_in_pieces_stand_there_once() {
+    let world = World::new();
+    let repo = repo_of(&world);
+    let (code, said) = at_a_terminal(&world, &plain(&repo, "hello", &[]), &[]);
+    let greetings = said.lines().filter(|line| line.starts_with("Hello from the scripted agent."));
+    assert_eq!((code, greetings.count()), (0, 1), "{said}");
+    assert_eq!(said.matches("Hello").count(), 1, "{said}");
+}
+
+#[test]
 fn an_edit_is_shown_with_its_lines_before_it_is_asked_about() {
     let world = World::new();
     let repo = repo_of(&world);
