@@ -90,7 +90,8 @@ fn result(call: &str, text: &str) -> Entry {
 }
 
 fn talk(entries: impl IntoIterator<Item = Entry>) -> Conversation {
-    let mut talk = Conversation { entries: entries.into_iter().collect() };
+    let mut talk =
+        Conversation { entries: entries.into_iter().collect(), ..Conversation::default() };
     talk.mend();
     talk
 }

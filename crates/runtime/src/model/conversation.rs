@@ -14,10 +14,16 @@ use super::{
 /// What stands where a model would have the first word.
 pub const BEGINNING: &str = "(How this began is not known.)";
 
+/// Of a person's words beside a summary, in characters.
+const OF_PERSON: usize = 4_000;
+
 /// One entry after the other, oldest first.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Conversation {
     pub entries: Vec<Entry>,
+    /// The person's first words, and their latest if they said more: no summary takes their place.
+    pub task: Option<String>,
+    pub latest: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -67,6 +73,17 @@ impl Step {
 }
 
 impl Conversation {
+    /// A person's words; what Musher says goes by [`Self::say`].
+    pub fn hear(&mut self, text: String) {
+        self.note(&text);
+        self.say(text);
+    }
+
+    fn note(&mut self, text: &str) {
+        let place = if self.task.is_none() { &mut self.task } else { &mut self.latest };
+        *place = Some(text.to_owned());
+    }
+
     pub fn say(&mut self, text: impl Into<String>) {
         self.entries.push(Entry::User { text: text.into() });
     }
@@ -133,12 +150,23 @@ impl Conversation {
         }
     }
 
-    /// Puts a summary in the place of all but the latest `kept` entries.
-    pub fn shorten(&mut self, summary: String, kept: usize) {
+    /// Puts a summary, with the person's own words, in the place of all but the latest `kept` entries.
+    pub fn shorten(&mut self, summary: &str, kept: usize) {
         self.mend();
         let from = self.entries.len().saturating_sub(kept);
         self.entries.drain(..from);
-        self.entries.insert(0, Entry::User { text: summary });
+        let text = self.framed(summary);
+        self.entries.insert(0, Entry::User { text });
+    }
+
+    fn framed(&self, summary: &str) -> String {
+        let mut text = format!("What was done so far, summed up:\n\n{summary}");
+        let words = [("The task", &self.task), ("The latest that they said", &self.latest)];
+        for (what, words) in words.into_iter().filter_map(|(what, it)| Some((what, it.as_ref()?))) {
+            let words = shortened(words, OF_PERSON);
+            text += &format!("\n\n{what}, in the person's own words:\n\n{words}");
+        }
+        text
     }
 
     /// Whether the model that answered last was told thoughts that this one cannot take. What was lost
@@ -154,6 +182,13 @@ impl Conversation {
             && steps
                 .filter(|(origin, _)| *origin == last)
                 .any(|(_, items)| items.iter().any(|item| codec.has_thoughts(item)))
+    }
+}
+
+pub(super) fn shortened(text: &str, chars: usize) -> String {
+    match text.char_indices().nth(chars) {
+        Some((cut, _)) => format!("{} …", &text[..cut]),
+        None => text.to_owned(),
     }
 }
 
@@ -270,7 +305,7 @@ impl Fold {
             AgentEvent::Instruction { text } => self.both(Entry::User { text }),
             AgentEvent::Summary { text, kept } => {
                 self.end_run();
-                self.done.shorten(text, kept as usize);
+                self.done.shorten(&text, kept as usize);
             }
             _ => {}
         }
@@ -285,6 +320,7 @@ impl Fold {
     fn sent(&mut self, id: &str) {
         let Some(at) = self.given.iter().position(|(known, _)| known == id) else { return };
         let (_, text) = self.given.remove(at);
+        self.done.note(&text);
         self.both(Entry::User { text });
     }
 

@@ -9,7 +9,7 @@ use musher_protocol::AgentEvent;
 use super::{
     attempt::{NoAnswer, failed},
     codec::Block,
-    conversation::{Conversation, Entry, Part},
+    conversation::{Conversation, Entry, Part, shortened},
     run::{Over, Room, Run},
 };
 
@@ -20,7 +20,9 @@ const TO_SUM: usize = 80_000;
 const OF_ENTRY: usize = 2_000;
 /// The entries that a cut keeps, at most.
 const KEPT: usize = 8;
-/// Of the person's words, in a cut's place holder.
+/// Of a person's words, or of a summary of before with theirs.
+const OF_WORDS: usize = 12_000;
+/// Words that are no more than a cut would leave.
 const OF_TASK: usize = 4_000;
 
 /// Steps with calls that have to fit before a conversation that was made shorter counts as a whole one.
@@ -80,18 +82,13 @@ impl Run<'_> {
         Ok((!text.trim().is_empty()).then_some(text))
     }
 
-    /// Drops the oldest entries but the task; a call is never parted from its results.
+    /// Drops the oldest entries; a call is never parted from its results.
     async fn cut(&mut self) -> Result<(), Over> {
         self.room = Room::Cut;
-        let task = self.talk.entries.iter().find_map(|entry| match entry {
-            Entry::User { text } => Some(shortened(text, OF_TASK)),
-            _ => None,
-        });
-        let task = task.unwrap_or_default();
-        let text = format!(
-            "The beginning of this conversation was cut: the model cannot hold it. Look at the files \
-             for what was done. The task was:\n\n{task}"
-        );
+        let text =
+            "The beginning of this conversation was cut: the model cannot hold it. Look at the \
+                    files for what was done."
+                .to_owned();
         let kept = kept(&self.talk);
         self.shorten(text, kept).await
     }
@@ -99,7 +96,7 @@ impl Run<'_> {
     async fn shorten(&mut self, summary: String, kept: usize) -> Result<(), Over> {
         let event = AgentEvent::Summary { text: summary.clone(), kept: kept as u32 };
         self.sink.commit(vec![event.into()]).await?;
-        self.talk.shorten(summary, kept);
+        self.talk.shorten(&summary, kept);
         self.since_shorter = 0;
         Ok(())
     }
@@ -164,7 +161,7 @@ fn in_words(talk: &Conversation) -> String {
 
 fn entry_in_words(entry: &Entry) -> String {
     match entry {
-        Entry::User { text } => format!("Person: {}\n", shortened(text, OF_ENTRY)),
+        Entry::User { text } => format!("Person: {}\n", shortened(text, OF_WORDS)),
         Entry::Result { text, .. } => format!("Result: {}\n", shortened(text, OF_ENTRY)),
         Entry::Step(step) => step.parts.iter().fold(String::new(), |mut said, part| {
             let _ = match part {
@@ -178,15 +175,9 @@ fn entry_in_words(entry: &Entry) -> String {
     }
 }
 
-fn shortened(text: &str, chars: usize) -> String {
-    match text.char_indices().nth(chars) {
-        Some((cut, _)) => format!("{} …", &text[..cut]),
-        None => text.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::panic)]
     use proptest::prelude::*;
 
     use super::*;
@@ -194,7 +185,7 @@ mod tests {
 
     fn talk(steps: usize, words: usize) -> Conversation {
         let mut talk = Conversation::default();
-        talk.say("the task");
+        talk.hear("the task".into());
         for at in 0..steps {
             let call = Part::Call { id: format!("c{at}"), name: "t".into(), input: "x".into() };
             let parts = vec![Part::Text("a".repeat(words)), call];
@@ -211,11 +202,26 @@ mod tests {
             let mut talk = talk(steps, 3);
             let before = talk.entries.len();
             let kept = kept(&talk);
-            talk.shorten("cut".into(), kept);
+            talk.shorten("cut", kept);
             prop_assert!(talk.entries.len() <= before);
             prop_assert!(talk.entries.len() < before || before <= 3);
             prop_assert_eq!(talk.check(), Ok(()));
         }
+    }
+
+    #[test]
+    fn the_persons_words_outlive_each_summary() {
+        let mut talk = talk(3, 3);
+        talk.hear(format!("and then {}", "x".repeat(9_000)));
+        for summary in ["poor", "poorer"] {
+            talk.say("of Musher's");
+            talk.shorten(summary, 0);
+            let [Entry::User { text }] = &talk.entries[..] else { panic!("{talk:?}") };
+            assert!(text.starts_with(&format!("What was done so far, summed up:\n\n{summary}\n")));
+            assert!(text.contains("own words:\n\nthe task\n") && text.contains("\n\nand then x"));
+            assert!(text.len() < 5_000 && !text.contains("of Musher's"), "{}", text.len());
+        }
+        assert_eq!(talk.check(), Ok(()));
     }
 
     #[test]

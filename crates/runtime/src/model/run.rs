@@ -167,7 +167,7 @@ impl Run<'_> {
     /// The agent has these words from here on.
     async fn hear(&mut self, id: String, text: String) -> Result<(), Over> {
         self.sink.commit(vec![AgentEvent::MessageSent { id }.into()]).await?;
-        self.talk.say(text);
+        self.talk.hear(text);
         Ok(())
     }
 

@@ -283,7 +283,7 @@ fn only_models_that_think_are_asked_for_thoughts() {
 fn strictness_is_said_of_every_tool() {
     let strict = |parameters: Value| {
         let tools = [ToolSpec { name: "t".into(), description: "T.".into(), parameters }];
-        let conversation = Conversation { entries: vec![user("Go.")] };
+        let conversation = Conversation { entries: vec![user("Go.")], ..Conversation::default() };
         let manner = Manner::default();
         let (model, instructions) = ("gpt-5.5", "");
         let ask = Ask { model, instructions, conversation: &conversation, tools: &tools, manner };

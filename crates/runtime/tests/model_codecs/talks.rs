@@ -363,7 +363,9 @@ fn a_summary_stands_for_what_was_before() {
     diary.push(AgentEvent::MessageSent { id: "id<3>".to_owned() });
     let talk = fold(&diary.events);
     let user = |text: &str| Entry::User { text: text.to_owned() };
-    assert_eq!(talk.entries, [user("summary<5>"), user("words<4>")]);
+    let framed = "What was done so far, summed up:\n\nsummary<5>\n\nThe task, in the person's own \
+                  words:\n\nwords<2>";
+    assert_eq!(talk.entries, [user(framed), user("words<4>")]);
 }
 
 #[test]
