@@ -4,6 +4,7 @@
 use super::{
     Access, Spot,
     hidden::{past_options, runs_unread},
+    named::{Named, Names},
     pattern::CommandPattern,
     shell::{self, Redirect, Simple},
 };
@@ -132,34 +133,54 @@ pub struct Script {
     text: String,
     commands: Vec<Simple>,
     opens: Vec<(Access, Spot)>,
+    named: Named,
     unclear: Option<String>,
 }
 
 impl Script {
     /// `spot` finds a file that the shell would open.
     pub fn look(text: &str, spot: impl Fn(&str) -> Result<Spot, String>) -> Self {
-        let mut script =
-            Self { text: text.to_owned(), commands: vec![], opens: vec![], unclear: None };
+        let mut script = Self {
+            text: text.to_owned(),
+            commands: vec![],
+            opens: vec![],
+            named: Named::default(),
+            unclear: None,
+        };
         if text.len() > MOST_BYTES {
             script.unclear = Some("it is too long to be judged".to_owned());
             return script;
         }
+        let mut names = Names::new(&spot);
         match shell::split(text) {
-            Ok(commands) => script.take(commands, spot),
+            Ok(commands) => script.take(commands, &spot, &mut names),
             Err(why) => script.unclear = Some(why.to_owned()),
         }
+        if script.unclear.is_some() || script.unread().is_some() {
+            names.text(pieces(text));
+        }
+        script.named = names.finish();
         script
     }
 
-    fn take(&mut self, commands: Vec<Simple>, spot: impl Fn(&str) -> Result<Spot, String>) {
+    fn take<F: Fn(&str) -> Result<Spot, String>>(
+        &mut self,
+        commands: Vec<Simple>,
+        spot: &F,
+        names: &mut Names<'_, F>,
+    ) {
         let mut moved = false;
         for command in commands {
             for redirect in &command.redirects {
-                self.open(redirect, moved, &spot);
+                self.open(redirect, moved, spot);
             }
+            names.command(&command);
             let program = command.words.first().map_or("", String::as_str);
             let name = program.rsplit('/').next().unwrap_or_default();
-            moved |= MOVERS.contains(&name);
+            if MOVERS.contains(&name) {
+                moved = true;
+                names.moves(&command.words, &command.loose);
+            }
             if is_carrier(name) || name == "find" && command.words.iter().any(|word| runs(word)) {
                 self.doubt(format!("`{name}` runs other commands"));
             } else if CHANGERS.contains(&name) || names_variable(name, &command.words) {
@@ -222,6 +243,11 @@ impl Script {
         self.opens.iter().map(|(access, spot)| (*access, spot))
     }
 
+    /// The files that its words name.
+    pub fn named(&self) -> &Named {
+        &self.named
+    }
+
     /// Whether it runs what a denying rule is about. Where it is not understood, whether it looks so.
     pub fn may_run(&self, pattern: &CommandPattern) -> bool {
         if self.commands.iter().any(|command| denies(pattern, &command.loose)) {
@@ -279,8 +305,12 @@ fn carries(pattern: &CommandPattern, words: &[String], depth: usize) -> bool {
 
 /// Whether words like the pattern's stand anywhere in a text, whatever is around them.
 fn looks_like(text: &str, pattern: &CommandPattern) -> bool {
-    let borders = |char: char| char.is_whitespace() || "\"'`$(){};|&<>\\=!".contains(char);
-    let words: Vec<String> =
-        text.split(borders).filter(|word| !word.is_empty()).map(str::to_owned).collect();
+    let words: Vec<String> = pieces(text).map(str::to_owned).collect();
     (0..words.len()).any(|at| denies(pattern, &words[at..]))
+}
+
+/// What may be words of a text that is not understood.
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let borders = |char: char| char.is_whitespace() || "\"'`$(){};|&<>\\=!".contains(char);
+    text.split(borders).filter(|word| !word.is_empty())
 }

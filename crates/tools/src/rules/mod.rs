@@ -11,6 +11,9 @@
 //! deny  tool github__*      tools by name
 //! ```
 //!
+//! One that denies files also denies commands whose words name them ([`named`]), to read or to change;
+//! about all files, or `**`, it says nothing of words.
+//!
 //! One that denies commands is about all that begin with its words, whatever options the program has
 //! before them (`git -C x push`).
 //!
@@ -19,7 +22,7 @@
 //! What holds:
 //! - `deny` wins over every `allow` and every mode.
 //! - `plan` denies whatever is not reading. `bypass` allows all else, except that a command which cannot
-//!   be taken apart is asked for where a rule denies commands: the rule could not be kept.
+//!   be taken apart is asked for where a rule denies commands or files: the rule could not be kept.
 //! - A compound command is allowed when each of its parts is, each redirection judged as the reading
 //!   or the edit that it is. A word that the shell makes names of (`src/*`) counts as all that it may
 //!   become. What [`shell`] does not understand wholly no rule allows.
@@ -28,6 +31,7 @@
 mod always;
 pub mod command;
 mod hidden;
+mod named;
 mod pattern;
 mod refuse;
 pub mod shell;
@@ -41,8 +45,12 @@ use musher_runtime::Verdict;
 use crate::paths::Relative;
 pub use always::{always, answer};
 pub use command::Script;
+use named::Files;
 pub use pattern::path_glob;
 use pattern::{CommandPattern, HostPattern};
+
+/// Why a command is not understood where files are denied.
+const LOST: &str = "it changes to a folder that its words do not tell";
 
 /// What leave is needed for.
 #[derive(Clone, Debug, PartialEq)]
@@ -245,8 +253,11 @@ impl Rules {
         if let Some(rule) = self.denies_run(script) {
             return deny(rule);
         }
-        let unclear = script.unclear();
-        let denies_some = self.0.iter().any(|rule| !rule.allow && rule.is_about_commands());
+        let denied = |about: fn(&Rule) -> bool| self.0.iter().any(|it| !it.allow && about(it));
+        let denies_files = denied(Rule::is_about_files);
+        let denies_some = denies_files || denied(Rule::is_about_commands);
+        let lost = (denies_files && script.named().is_lost).then_some(LOST);
+        let unclear = script.unclear().or(lost);
         let unread = || script.unread().map(runs_unread);
         if let (PermissionMode::Bypass, true, Some(why)) =
             (mode, denies_some, unclear.map(str::to_owned).or_else(unread))
@@ -269,6 +280,7 @@ impl Rules {
         opened.or_else(|| {
             let hit = |rule: &&Rule| match &rule.about {
                 About::Run(pattern) => !rule.allow && script.may_run(pattern),
+                About::Path(..) => !rule.allow && rule.is_named_in(script),
                 _ => false,
             };
             self.0.iter().find(hit)
@@ -363,6 +375,17 @@ impl Rule {
         }
     }
 
+    /// Whether words of a command name what it is about. Every word could be a file: of all files it says
+    /// nothing here.
+    fn is_named_in(&self, script: &Script) -> bool {
+        let About::Path(access, Some(glob)) = &self.about else { return false };
+        let is_all = self.pattern.chars().all(|char| "*/.".contains(char));
+        let closes = |place| self.is_about_path(*access, place);
+        !is_all
+            && (script.named().has(&Files { glob, text: &self.pattern })
+                || script.named().spots().any(|it| closes(&it.path) || closes(&it.place)))
+    }
+
     fn is_about_path(&self, access: Access, place: &Relative) -> bool {
         match &self.about {
             About::Path(about, glob) if *about == access => {
@@ -372,7 +395,11 @@ impl Rule {
         }
     }
 
-    /// Whether a command that cannot be read could break it.
+    /// Whether a command that cannot be read could break it; so it is for those about commands.
+    fn is_about_files(&self) -> bool {
+        matches!(self.about, About::Path(..))
+    }
+
     fn is_about_commands(&self) -> bool {
         matches!(self.about, About::Run(_))
     }

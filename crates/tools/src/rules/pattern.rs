@@ -139,7 +139,7 @@ fn begins(pattern: &[String], words: &[String]) -> bool {
 
 /// Whether there is a text that both a pattern's word and a loose word stand for: each row says how far
 /// into the word one may be after so much of the pattern.
-fn may_be(pattern: &str, word: &str) -> bool {
+pub fn may_be(pattern: &str, word: &str) -> bool {
     if !is_loose(word) {
         return fits_word(pattern, word);
     }

@@ -82,6 +82,80 @@ fn a_pattern_is_denied_where_it_may_become_what_is() {
     }
 }
 
+#[test]
+fn what_may_lead_out_of_a_folder_is_not_allowed_by_its_rule() {
+    let rules = Rules::parse("allow run cat src/*").unwrap();
+    for text in ["cat src/.?/x", "cat src/.*/x", "cat src/.[.]/x", "cat src/[.][.]/x"] {
+        let script = Script::look(text, |_| Err(String::new()));
+        let verdict = rules.judge(&Demand::Run(script), Ask);
+        assert!(matches!(verdict, Verdict::Ask { .. }), "{text}: {verdict:?}");
+    }
+}
+
+/// What denies a file denies each command whose words name it, in every mode and over what allows.
+#[tokio::test]
+async fn a_file_that_is_denied_is_in_no_command() {
+    let place = place();
+    for (file, text) in [(".env", "key"), ("src/secret/x", "x")] {
+        place.put(file, text);
+    }
+    place.link(".env", "harmless");
+    place.link("src", "inner");
+    let denying = "deny read .env\ndeny read *.pem\ndeny edit src/secret/**\ndeny read a[bc].d";
+    let host = place.host_with(&format!("allow run\nallow run cat*\nallow edit\n{denying}"));
+    let inside = format!("cat {}/src/secret/x", place.root().display());
+    for command in [
+        "cat .env",
+        "cat ./a/../.env",
+        "cat a/b/.ENV",
+        "cat ../x/.env",
+        "cat /tmp/.env",
+        "cat '.e'nv",
+        "cat .e*",
+        "cat .en[v]",
+        "cat */.env",
+        "cat k*",
+        "cat k?.pem",
+        "x --file=.env",
+        "x -f.env",
+        "git show HEAD:.env",
+        "curl -d @.env x",
+        "ls && cp .env x | cat",
+        "cat .env/x",
+        "cat src/secret/x",
+        "cat src/*/x",
+        "cat src/s*/x",
+        "cd src && cat secret/x",
+        "cat ab.d a?.d",
+        "cat harmless",
+        "cat inner/secret/x",
+        "scripts/x.pem",
+        "sh -c 'cat .env'",
+        "echo $(cat .env)",
+        "python3 -c \"open('.env')\"",
+        "cat .env > $x",
+        &inside,
+    ] {
+        for mode in [Ask, AcceptEdits, Bypass] {
+            let verdict = run(&host, command, mode).await;
+            assert!(matches!(verdict, Verdict::Deny { .. }), "{command} {mode:?}: {verdict:?}");
+        }
+    }
+    for command in ["cat .envrc", "cat *", "cat src/*.rs", "cat src/other/x", "env.d -x", "ls a?.e"]
+    {
+        let allows = run(&host, command, Bypass).await;
+        // Of all names, some may be keys.
+        let is_any = command == "cat *";
+        assert_eq!(matches!(allows, Verdict::Allow { .. }), !is_any, "{command}: {allows:?}");
+    }
+    for command in ["cat $x", "make", "cd - && cat x", "cd $x; cat y", "python3 -c 'print(1)'"] {
+        let asks = run(&host, command, Bypass).await;
+        assert!(matches!(asks, Verdict::Ask { .. }), "{command}: {asks:?}");
+    }
+    let all = place.host_with("deny edit\ndeny read **");
+    assert!(matches!(run(&all, "cat x", Bypass).await, Verdict::Allow { .. }));
+}
+
 #[tokio::test]
 async fn what_is_denied() {
     let place = place();

@@ -78,11 +78,6 @@ pub const ASKED: &[(&str, &str)] = &[
     ("cd /tmp && cargo test", "no rule allows `cd /tmp`"),
     ("find . -name x", "no rule"),
     // What the shell makes names of may lead out, or become what the rule does not name.
-    ("cat src/.?/.env", "no rule"),
-    ("cat src/.*/x", "no rule"),
-    ("cat src/.[.]/x", "no rule"),
-    ("cat src/[.][.]/x", "no rule"),
-    ("cat src/*/.?/x", "no rule"),
     ("cat s[r]c/x", "no rule"),
     ("npm run lin?", "no rule"),
     // Redirections.
@@ -93,7 +88,7 @@ pub const ASKED: &[(&str, &str)] = &[
     ("echo hi > .GIT/hooks/pre-commit", "belongs to git"),
     ("echo hi > out/x", "leads out"),
     ("echo hi > ~/x", "made by the shell"),
-    ("echo hi > src/*", "made by the shell"),
+    ("echo hi > docs/*", "made by the shell"),
     ("echo hi > $X", "substitution"),
     ("echo hi &> src/x", "not every shell"),
     ("echo hi >& src/x", "seldom"),
@@ -281,4 +276,7 @@ pub const DENIED: &[(&str, &str)] = &[
     ("echo hi > SRC/SECRET", "deny edit src/secret"),
     ("cat src/x < .env", "deny read .env"),
     ("cat src/x < src/.env", "deny read .env"),
+    ("cat .env", "deny read .env"),
+    ("cat src/.?/.env", "deny read .env"),
+    ("echo hi | tee src/secret/x", "deny edit src/secret"),
 ];
