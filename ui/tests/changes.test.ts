@@ -2,7 +2,7 @@ import { screen, waitFor } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
 import { describe, expect, it } from 'vitest';
 import type { AgentEvent, FileChange } from '../src/contract/contract';
-import { FakeHost } from '../src/host/fake/fake';
+import { FakeHost, fault } from '../src/host/fake/fake';
 import { hunk } from '../src/host/fake/make';
 import { openAtlas } from './page';
 
@@ -28,5 +28,36 @@ describe('a list of very many changed files', () => {
     screen.getByTestId('changed-files').focus();
     await userEvent.setup().keyboard('{ArrowDown}{ArrowDown}');
     await waitFor(() => expect(chosen()?.getAttribute('data-path')).toBe('gen/part-2.rs'));
+  });
+});
+
+describe('changes that cannot be read', () => {
+  const GONE = fault('git_failed', 'The folder `/x` is not there.', 'Run `git status`.');
+  function failing(name: string, list: FileChange[]): FakeHost {
+    const host = new FakeHost();
+    const outcome = { reason: 'completed' } as const;
+    host.add({ id: 'r', story: 's', phase: 'done', outcome }, [
+      SAID,
+      { type: 'changes', files: list },
+      { type: 'done', outcome },
+    ]);
+    const real = host.call.bind(host);
+    host.call = (asked, params) => (asked === name ? Promise.reject(GONE) : real(asked, params));
+    return host;
+  }
+
+  it('are never told as none', async () => {
+    const app = await openAtlas(failing('worktree_changes', []));
+    app.openStory('s');
+    await waitFor(() => expect(app.conversation('s').files).toEqual([]));
+    const told = await screen.findByText('/x');
+    expect(told.tagName).toBe('CODE');
+    expect(screen.queryByText(/Nothing differs/)).toBeNull();
+  });
+
+  it('say what is code as code, in the place of the diff too', async () => {
+    const app = await openAtlas(failing('worktree_diff', files.slice(0, 1)));
+    app.openStory('s');
+    expect((await screen.findByText('git status')).tagName).toBe('CODE');
   });
 });
