@@ -1,7 +1,7 @@
-import { screen, waitFor } from '@testing-library/svelte';
+import { cleanup, screen, waitFor } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
-import { describe, expect, it } from 'vitest';
-import type { AgentEvent, RunSummary } from '../src/contract/contract';
+import { beforeEach, describe, expect, it } from 'vitest';
+import type { AgentEvent, EndpointSettings, RunSummary } from '../src/contract/contract';
 import { FakeHost } from '../src/host/fake/fake';
 import { called, openAtlas } from './page';
 
@@ -12,14 +12,37 @@ const OVER: Partial<RunSummary> = {
   outcome: { reason: 'completed' },
 };
 
-async function story(given: Partial<RunSummary>) {
-  const host = new FakeHost();
-  host.add({ id: 'run-1', story: 'story-1', ...given }, [SAID]);
+async function story(
+  given: Partial<RunSummary>,
+  endpoint?: EndpointSettings,
+  host = new FakeHost(),
+) {
+  const run = host.add({ id: 'run-1', story: 'story-1', ...given }, [SAID]);
+  if (endpoint) run.story.settings.endpoint = endpoint;
   const app = await openAtlas(host);
   app.openStory('story-1');
   const picker = (await screen.findByTestId('agent')) as HTMLSelectElement;
-  return { host, picker, user: userEvent.setup() };
+  return { host, app, picker, user: userEvent.setup() };
 }
+
+/** Goes on with `words` by saying something; `become` is what the engine makes of it. */
+async function goOn(
+  { host, picker, user }: Awaited<ReturnType<typeof story>>,
+  words: string,
+  become: Partial<RunSummary>,
+) {
+  const before = called(host, 'run_resume').length;
+  const run = host.runs.get('run-1');
+  if (!run) throw new Error('no run');
+  host.resumed = () => (run.summary = { ...run.summary, ...become });
+  await user.selectOptions(picker, words);
+  await user.type(screen.getByTestId('composer-input'), 'Go on{Enter}');
+  await waitFor(() => expect(called(host, 'run_resume')).toHaveLength(before + 1));
+  await waitFor(() => expect(picker.selectedOptions[0]?.text).toBe(words));
+  return called(host, 'run_resume').at(-1);
+}
+
+beforeEach(() => localStorage.clear());
 
 const words = (picker: HTMLSelectElement) => [...picker.options].map((one) => one.text);
 
@@ -60,5 +83,70 @@ describe('the agent of a story', () => {
     expect(called(host, 'run_set_model')).toEqual([{ run: 'run-1', model: null }]);
     await user.type(screen.getByTestId('composer-input'), 'Go on{Enter}');
     await waitFor(() => expect(called(host, 'run_send')).toHaveLength(1));
+  });
+});
+
+describe('an agent at an address', () => {
+  const OLLAMA = { base_url: 'http://127.0.0.1:11434/v1', dialect: null };
+  const QWEN = { ...OVER, runtime: 'openai', model: 'qwen3-coder' };
+  const QWEN_THERE = 'qwen3-coder at 127.0.0.1:11434';
+
+  it('can be had again after another one, with its address', async () => {
+    const host = new FakeHost();
+    host.runtimesFound = false;
+    const shown = await story(QWEN, { ...OLLAMA, headers: { 'X-Key': 'canary' } }, host);
+    await goOn(shown, 'Demo agent · its default', { runtime: 'demo', model: null, demo: true });
+    expect(words(shown.picker)).toContain(QWEN_THERE);
+    expect(JSON.stringify({ ...localStorage })).not.toContain('canary');
+    expect(await goOn(shown, QWEN_THERE, QWEN)).toEqual({
+      run: 'run-1',
+      prompt: 'Go on',
+      runtime: 'openai',
+      model: 'qwen3-coder',
+      endpoint: OLLAMA,
+    });
+  });
+
+  it('keeps each of its models, also when the page is opened anew', async () => {
+    const host = new FakeHost();
+    host.local = [];
+    const shown = await story(QWEN, OLLAMA, host);
+    await shown.user.selectOptions(shown.picker, 'List the models at 127.0.0.1:11434');
+    await waitFor(() => expect(words(shown.picker)).toContain('gpt-oss:20b at 127.0.0.1:11434'));
+    const other = { model: 'gpt-oss:20b' };
+    expect(await goOn(shown, 'gpt-oss:20b at 127.0.0.1:11434', other)).toEqual({
+      run: 'run-1',
+      prompt: 'Go on',
+      ...other,
+    });
+    expect(words(shown.picker)).toContain(QWEN_THERE);
+    cleanup();
+    await story({ ...QWEN, ...other }, OLLAMA);
+    const anew = screen.getByTestId('agent') as HTMLSelectElement;
+    await waitFor(() => expect(words(anew)).toContain(QWEN_THERE));
+  });
+
+  it('is asked for its own models, and for those of the provider at the provider', async () => {
+    const host = new FakeHost();
+    const shown = await story(QWEN, OLLAMA, host);
+    expect(words(shown.picker).filter((one) => one.startsWith('OpenAI'))).toEqual([]);
+    expect(called(host, 'endpoint_probe')).toEqual([]);
+    await shown.user.selectOptions(shown.picker, 'List the models at 127.0.0.1:11434');
+    await waitFor(() => expect(called(host, 'endpoint_probe')).toHaveLength(1));
+    expect(called(host, 'endpoint_probe')).toMatchObject([
+      { runtime: 'openai', base_url: OLLAMA.base_url, round_trip: false },
+    ]);
+    await waitFor(() => expect(words(shown.picker)).toContain('gpt-oss:20b at 127.0.0.1:11434'));
+    expect(words(shown.picker)).not.toContain('List the models at 127.0.0.1:11434');
+    expect(shown.picker.selectedOptions[0]?.text).toBe(QWEN_THERE);
+
+    host.keys.set('openai', 'keychain');
+    await shown.app.ask();
+    await waitFor(() => expect(words(shown.picker)).toContain('OpenAI · gpt-5.4'));
+    const change = await goOn(shown, 'OpenAI · gpt-5.4', { model: 'gpt-5.4' });
+    expect(change).toMatchObject({
+      model: 'gpt-5.4',
+      endpoint: { base_url: 'https://api.openai.com/v1', dialect: 'openai-responses' },
+    });
   });
 });

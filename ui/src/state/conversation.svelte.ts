@@ -10,9 +10,11 @@ import type {
   Story,
 } from '../contract/contract';
 import { asApiError, type Host } from '../host';
+import { placeOf, sameAgent, type Agent } from './agents';
 import type { Item, PermissionItem, QuestionItem } from './items';
 import { Puller } from './puller';
 import { Transcript } from './transcript';
+import { remember, usedBy } from './used';
 
 /** An item and the run it belongs to: answers and keys need both. */
 export interface Entry {
@@ -43,6 +45,8 @@ export class Conversation {
   waiting = $state.raw<{ run: string; item: PermissionItem | QuestionItem }[]>([]);
   trouble = $state<string | null>(null);
   error = $state.raw<ApiError | null>(null);
+  /** The agents that it had, the present one included. */
+  used = $state.raw<Agent[]>([]);
   loaded = $state(false);
 
   private parts: Part[] = [];
@@ -52,7 +56,9 @@ export class Conversation {
   constructor(
     private host: Host,
     readonly id: string,
-  ) {}
+  ) {
+    this.used = usedBy(id);
+  }
 
   /** Begins to pull; `run` is any run of the story. */
   async start(run: string): Promise<void> {
@@ -79,13 +85,15 @@ export class Conversation {
   async askStory(run: string): Promise<void> {
     // What is not answered is asked again when it is opened again.
     const detail = await this.host.call('run_get', { run }).catch(() => null);
-    if (detail) this.story = detail.story;
+    if (detail) this.know(detail);
   }
 
   /** A summary of one of its runs came: a run that is not known yet joins. */
   heard(summary: RunSummary): void {
     if (!this.loaded || this.parts.some((part) => part.run === summary.id)) return;
     this.pull(this.join(summary.id));
+    // It may go on with another agent.
+    void this.askStory(summary.id);
   }
 
   /** Asks whether the worktree of a story is there, and for the changes that its runs did not tell. */
@@ -109,8 +117,23 @@ export class Conversation {
       this.story = { ...this.story, settings: { ...this.story.settings, ...settings } };
   }
 
+  /** It stays to be chosen, whatever the story goes on with. */
+  had(agent: Agent): void {
+    const kept = remember(this.id, agent);
+    const unkept = this.used.filter((one) => !kept.some((other) => sameAgent(one, other)));
+    this.used = [...unkept, ...kept];
+  }
+
+  private know({ story, summary }: RunDetail): void {
+    this.story = story;
+    const { runtime, endpoint } = story.settings;
+    const model = summary.model ?? story.settings.model;
+    if (model !== null && summary.runtime === runtime)
+      this.had({ runtime, model, place: placeOf(runtime, endpoint) });
+  }
+
   private take(detail: RunDetail): void {
-    this.story = detail.story;
+    this.know(detail);
     for (const run of detail.story_runs) this.join(run);
     this.loaded = true;
   }

@@ -11,6 +11,9 @@ import type {
 import type { AppState } from './app.svelte';
 import { none, tidy, type carriedOf, type Chosen } from './chosen';
 
+/** What the place is asked with besides. */
+type Carried = ReturnType<typeof carriedOf> & { dialect?: string };
+
 export class Models {
   chosen = $state<Chosen>(none());
   kept = $state.raw<KeptKey[]>([]);
@@ -59,7 +62,7 @@ export class Models {
     runtime: string,
     address: string,
     roundTrip: { model: string } | null,
-    carried: ReturnType<typeof carriedOf> = {},
+    carried: Carried = {},
   ): Promise<EndpointReport> {
     const base_url = tidy(address);
     const report = await this.app.host.call('endpoint_probe', {

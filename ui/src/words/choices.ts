@@ -1,5 +1,6 @@
 //! What a person chooses for a run, in words.
 import type { PermissionMode, RuntimeInfo } from '../contract/contract';
+import type { Agent } from '../state/agents';
 import type { Chosen, Limit } from '../state/chosen';
 
 export const MODES: readonly { mode: PermissionMode; label: string; words: string }[] = [
@@ -29,8 +30,15 @@ export function modelWords(model: string): string {
   return `${family.charAt(0).toUpperCase()}${family.slice(1)} ${major}${minor ? `.${minor}` : ''}`;
 }
 
-export function agentWords(label: string, model: string | null): string {
-  return `${label} · ${model === null ? 'its default' : modelWords(model)}`;
+/** `OpenAI · gpt-5.4`; at an address of the person's own, whose model it is says the address. */
+export function agentWords(label: string, { model, place }: Agent): string {
+  const words = model === null ? 'its default' : modelWords(model);
+  return place ? `${words} at ${hostOf(place.base_url ?? '')}` : `${label} · ${words}`;
+}
+
+/** `127.0.0.1:11434` of `http://127.0.0.1:11434/v1`. */
+export function hostOf(address: string): string {
+  return URL.canParse(address) ? new URL(address).host : address;
 }
 
 interface LimitWords {

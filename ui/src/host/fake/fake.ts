@@ -77,6 +77,9 @@ export class FakeHost implements Host {
   /** What a start does after the run is there. */
   onStart: (run: FakeRun) => void = () => undefined;
 
+  /** What becomes of a story that is gone on with. */
+  resumed: () => void = () => undefined;
+
   private news = new Set<(news: News) => void>();
   private dropped = new Set<(note: DropNote) => void>();
   private focus = new Set<(run: string) => void>();
@@ -221,7 +224,10 @@ export class FakeHost implements Host {
       this.push(found, { type: 'message', id: `m${found.events.length}`, text, delivery });
       return found.summary;
     },
-    run_resume: ({ run }) => this.run(run).summary,
+    run_resume: ({ run }) => {
+      this.resumed();
+      return this.run(run).summary;
+    },
     run_answer: ({ run, request, answer }) => {
       const found = this.run(run);
       if (answer.kind === 'answers')
