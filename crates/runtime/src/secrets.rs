@@ -61,6 +61,10 @@ impl Secrets {
         self.hidden(&text).unwrap_or(text)
     }
 
+    pub fn hides_in(&self, text: &str) -> bool {
+        self.hidden(text).is_some()
+    }
+
     /// `None`: nothing is to be hidden in it.
     fn hidden(&self, text: &str) -> Option<String> {
         let finder = self.finder.as_ref()?;

@@ -1,7 +1,8 @@
 //! `edit_file`: replaces a text that is there exactly, or writes a whole file.
 
-use musher_protocol::ToolKind;
-use musher_runtime::ToolOutcome;
+use memchr::memmem;
+use musher_protocol::{EditDiff, Hunk, ToolKind};
+use musher_runtime::{MARK, ToolOutcome};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
@@ -11,10 +12,14 @@ use crate::{
     change::{self, Change},
     files::FileTool,
     paths::Target,
+    read::LONGEST_LINE,
     rules::Access,
     show::visible,
-    site::{LARGEST, Site, is_binary},
+    site::{LARGEST, Site, cut, is_binary},
 };
+
+/// Of a difference, in bytes: enough to see that the right place was changed.
+const TOLD: usize = 8_000;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -70,11 +75,30 @@ fn edit(site: &Site, demand: Option<&Demand>, wanted: &Arguments) -> Result<Tool
     let old = target.old.as_ref().map(|old| old.bytes.as_slice());
     let diff = change::diff(target.place.as_str(), old, &change.bytes);
     let text = match (&wanted.old, old) {
-        (Some(_), _) => format!("Replaced in {} place(s).", change.places),
-        (None, Some(_)) => "Written.".to_owned(),
+        (Some(_), _) => format!("Replaced in {} place(s).\n{}", change.places, told(&diff)),
+        (None, Some(_)) => format!("Written.\n{}", told(&diff)),
+        // All of it is new, and the agent's own.
         (None, None) => "Created.".to_owned(),
     };
     Ok(ToolOutcome { edit: Some(diff), ..ToolOutcome::text(text) })
+}
+
+/// The difference as the model is told it: its first lines when it is long.
+fn told(diff: &EditDiff) -> String {
+    let mut text = String::new();
+    let lines = diff.hunks.iter().flat_map(|hunk| {
+        let Hunk { old_start, old_lines, new_start, new_lines, lines } = hunk;
+        let head = format!("@@ -{old_start},{old_lines} +{new_start},{new_lines} @@");
+        std::iter::once(head).chain(lines.iter().map(|line| cut(line, LONGEST_LINE)))
+    });
+    for line in lines {
+        if text.len() + line.len() > TOLD {
+            return text + "[the rest of the difference is left out]\n";
+        }
+        text += &line;
+        text.push('\n');
+    }
+    text
 }
 
 fn changed(site: &Site, target: &Target, wanted: &Arguments) -> Result<Change, String> {
@@ -83,6 +107,7 @@ fn changed(site: &Site, target: &Target, wanted: &Arguments) -> Result<Change, S
     if old.is_some_and(is_binary) {
         return Err(format!("{shown} is binary; it cannot be edited as text."));
     }
+    keys_are_let_be(site, target, wanted)?;
     match (&wanted.old, old) {
         (None, None) => Ok(Change::whole(b"", &wanted.new)),
         (None, Some(bytes)) if site.has_seen(&target.place, bytes) => {
@@ -98,6 +123,29 @@ fn changed(site: &Site, target: &Target, wanted: &Arguments) -> Result<Change, S
         }
         (Some(_), None) => Err(format!("There is no {shown}; to make it, leave `old` null.")),
     }
+}
+
+/// What stands for a key is not the key: it is neither found in a file nor put into one, and who is not
+/// shown a key cannot write the rest of its file whole.
+fn keys_are_let_be(site: &Site, target: &Target, wanted: &Arguments) -> Result<(), String> {
+    let shown = visible(&wanted.path);
+    let bytes = target.old.as_ref().map_or(&[][..], |old| &old.bytes);
+    let is_meant = |text: &str| text.contains(MARK);
+    let mut texts = wanted.old.iter().chain([&wanted.new]);
+    if texts.any(|text| is_meant(text)) && memmem::find(bytes, MARK.as_bytes()).is_none() {
+        return Err(format!(
+            "Nothing was changed in {shown}: `{MARK}` stands for a key that you are not shown, so it can \
+             be in neither `old` nor `new`. A key stays as it is; replace what is around it."
+        ));
+    }
+    let is_whole = wanted.old.is_none() && !site.has_seen(&target.place, bytes);
+    if is_whole && site.secrets.hides_in(&String::from_utf8_lossy(bytes)) {
+        return Err(format!(
+            "{shown} cannot be written whole: there is a key in it that you are not shown. It stays as \
+             it is; replace what is around it."
+        ));
+    }
+    Ok(())
 }
 
 /// What the agent has written, or changed in what it knew, it has seen.

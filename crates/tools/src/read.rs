@@ -2,8 +2,9 @@
 
 use std::{fmt::Write, io::Read};
 
+use memchr::memmem;
 use musher_protocol::ToolKind;
-use musher_runtime::{Secrets, ToolOutcome};
+use musher_runtime::{MARK, Secrets, ToolOutcome};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio_util::sync::CancellationToken;
@@ -110,6 +111,8 @@ impl Page {
         let body = bytes.strip_prefix(BOM).unwrap_or(bytes);
         // Before anything is cut: half a key is one too.
         let decoded = secrets.hide(String::from_utf8_lossy(body).into_owned());
+        let is_shown =
+            |text: &str| text.contains(MARK) && memmem::find(body, MARK.as_bytes()).is_none();
         let lines: Vec<&str> = decoded.lines().collect();
         let mut page = Self { text: String::new(), whole: first == 1 };
         let mut last = first - 1;
@@ -123,6 +126,13 @@ impl Page {
             let _ = writeln!(page.text, "{last:>6}\t{shown}");
         }
         page.whole &= last == lines.len() && decoded.as_bytes() == body;
+        if is_shown(&page.text) {
+            let _ = writeln!(
+                page.text,
+                "[`{MARK}` stands for a key, which stays in the file as it is: replace what is around \
+                 it, without these words; the file cannot be written whole]"
+            );
+        }
         page.note(bytes, first, last, lines.len());
         page
     }
@@ -140,7 +150,7 @@ impl Page {
         if bytes.starts_with(BOM) {
             notes.push("it begins with a byte order mark, which edits keep".to_owned());
         }
-        if memchr::memmem::find(bytes, b"\r\n").is_some() {
+        if memmem::find(bytes, b"\r\n").is_some() {
             notes.push("its lines end with CRLF, which edits keep".to_owned());
         }
         if std::str::from_utf8(bytes).is_err() {

@@ -110,7 +110,8 @@ async fn a_key_is_told_to_no_agent() {
     let hidden = format!("{0} {0}\n", musher_runtime::MARK);
     let said = agent.ok("run_command", json!({"command": "cat keys"})).await;
     assert_eq!(said, format!("{hidden}[exit code 0]"));
-    assert_eq!(agent.ok("read_file", json!({"path": "keys"})).await, format!("     1\t{hidden}"));
+    let read = agent.ok("read_file", json!({"path": "keys"})).await;
+    assert!(read.starts_with(&format!("     1\t{hidden}[")), "{read}");
     agent.leave().await;
 }
 

@@ -182,6 +182,9 @@ async fn edits_replace_exactly() {
     let input = json!({"path": "src/main.rs", "old": "hello", "new": "goodbye"});
     let outcome = done(&host, "edit_file", input).await;
     assert_eq!(place.text("src/main.rs"), "fn main() {\n    println!(\"goodbye\");\n}\n");
+    let told = "Replaced in 1 place(s).\n@@ -1,3 +1,3 @@\n fn main() {\n-    println!(\"hello\");\n\
+                +    println!(\"goodbye\");\n }\n";
+    assert_eq!(outcome.text, told);
     let edit = outcome.edit.unwrap();
     assert_eq!((edit.path.as_str(), edit.created, edit.hunks.len()), ("src/main.rs", false, 1));
     let lines = [" fn main() {", "-    println!(\"hello\");", "+    println!(\"goodbye\");", " }"];
@@ -215,6 +218,10 @@ async fn a_file_is_written_over_only_by_who_knows_it() {
     assert!(error(&host, "edit_file", write("x")).await.contains("read it first"));
     ok(&host, "read_file", json!({"path": "src/main.rs"})).await;
     ok(&host, "edit_file", write("one\n")).await;
+    let told = ok(&host, "edit_file", write("two\n")).await;
+    assert_eq!(told, "Written.\n@@ -1,1 +1,1 @@\n-one\n+two\n");
+    let told = ok(&host, "edit_file", write(&"long\n".repeat(3_000))).await;
+    assert!(told.ends_with("is left out]\n") && told.len() < 8_100, "{}", told.len());
     ok(&host, "edit_file", write("two\n")).await;
     ok(&host, "edit_file", json!({"path": "src/main.rs", "old": "two", "new": "three"})).await;
     ok(&host, "edit_file", write("four\n")).await;

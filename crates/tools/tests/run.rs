@@ -123,6 +123,36 @@ fn kept_keys(place: &Place) -> usize {
 }
 
 #[tokio::test]
+async fn a_file_with_a_hidden_key_is_edited_around_it() {
+    let place = Place::new();
+    let host = host_with_key(&place);
+    place.put("env", &format!("A=1\nKEY={KEY}\n"));
+    let text = ok(&host, "read_file", json!({"path": "env"})).await;
+    assert!(text.contains("stands for a key, which stays in the file as it is"), "{text}");
+    for (path, old, new) in [
+        ("env", Some(format!("KEY={MARK}")), "KEY=x".to_owned()),
+        ("env", Some("A=1".to_owned()), format!("A={MARK}")),
+        ("env", None, format!("A=2\nKEY={MARK}\n")),
+        ("new", None, format!("KEY={MARK}\n")),
+    ] {
+        let input = json!({"path": path, "old": old, "new": new});
+        let why = error(&host, "edit_file", input).await;
+        assert!(why.contains("stands for a key that you are not shown"), "{path}: {why}");
+    }
+    let why = error(&host, "edit_file", json!({"path": "env", "new": "A=2\n"})).await;
+    assert!(why.contains("cannot be written whole: there is a key in it"), "{why}");
+    ok(&host, "edit_file", json!({"path": "env", "old": "A=1", "new": "A=2"})).await;
+    assert_eq!(place.text("env"), format!("A=2\nKEY={KEY}\n"));
+    assert!(!place.path("new").exists());
+    // Where these words are really in a file, they are words.
+    place.put("doc", &format!("We write {MARK}.\n"));
+    let input = json!({"path": "doc", "old": MARK, "new": format!("`{MARK}`")});
+    ok(&host, "edit_file", input).await;
+    let text = ok(&host, "read_file", json!({"path": "doc"})).await;
+    assert!(!text.contains("stands for"), "{text}");
+}
+
+#[tokio::test]
 async fn a_key_is_hidden_before_it_is_told_or_kept() {
     let place = Place::new();
     let host = host_with_key(&place);
