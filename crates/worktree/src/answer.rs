@@ -32,6 +32,8 @@ pub(crate) fn why(answer: &Answer, dir: &Path, what: &str) -> WorktreeError {
     let path = dir.to_owned();
     if answer.cut {
         WorktreeError::TooMuch(what.to_owned())
+    } else if let Some(missing) = WorktreeError::missing(dir) {
+        missing
     } else if says("promisor remote") || says("lazy fetching disabled") {
         WorktreeError::NotFetched(path)
     } else if says("File name too long") {

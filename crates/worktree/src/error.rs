@@ -1,6 +1,6 @@
 //! What can go wrong with git, each as one sentence, a code and a next step.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use musher_protocol::{ApiError, ErrorCode};
 
@@ -10,6 +10,10 @@ pub(crate) type Result<T> = std::result::Result<T, WorktreeError>;
 pub enum WorktreeError {
     #[error("git was not found on this machine.")]
     GitMissing,
+    #[error("The folder `{}` is not there.", .0.display())]
+    Gone(PathBuf),
+    #[error("`{}` is a worktree of `{}`, which is not there.", .worktree.display(), .repository.display())]
+    RepositoryGone { worktree: PathBuf, repository: PathBuf },
     #[error("`{}` is not inside a git repository.", .0.display())]
     NotARepository(PathBuf),
     #[error("`{}` belongs to another user, and git refuses to work in it.", .0.display())]
@@ -67,12 +71,29 @@ impl WorktreeError {
         }
     }
 
+    /// What is missing where git could not work: the folder itself, or the repository whose worktree it
+    /// is. Who moved or deleted either is told that, and not what git made of it.
+    pub(crate) fn missing(dir: &Path) -> Option<Self> {
+        let is_gone = |path: &Path| matches!(path.try_exists(), Ok(false));
+        if is_gone(dir) {
+            return Some(Self::Gone(dir.to_owned()));
+        }
+        // `gitdir: <repository>/.git/worktrees/<name>`, in a worktree's `.git` (gitrepository-layout).
+        let link = std::fs::read_to_string(dir.join(".git")).ok()?;
+        let record = dir.join(link.strip_prefix("gitdir:")?.trim());
+        let common = record.parent()?.parent().filter(|common| is_gone(common))?;
+        let repository = if common.ends_with(".git") { common.parent()? } else { common };
+        Some(Self::RepositoryGone { worktree: dir.to_owned(), repository: repository.to_owned() })
+    }
+
     fn code(&self) -> ErrorCode {
         match self {
             Self::GitMissing => ErrorCode::GitMissing,
-            Self::NotARepository(_) | Self::NoFilesHere(_) => ErrorCode::NotARepository,
+            Self::NotARepository(_) | Self::NoFilesHere(_) | Self::RepositoryGone { .. } => {
+                ErrorCode::NotARepository
+            }
             Self::NoCommits(_) | Self::BranchExists(_) | Self::Locked(_) => ErrorCode::Conflict,
-            Self::BaseNotFound(_) | Self::NotAWorktree(_) => ErrorCode::NotFound,
+            Self::Gone(_) | Self::BaseNotFound(_) | Self::NotAWorktree(_) => ErrorCode::NotFound,
             Self::BadBranchName(_)
             | Self::PathOutside(_)
             | Self::NameTooLong(_)
@@ -93,6 +114,9 @@ impl WorktreeError {
     fn hint(&self) -> String {
         match self {
             Self::GitMissing => "Install git 2.38 or newer and try again.".into(),
+            Self::Gone(_) | Self::RepositoryGone { .. } => {
+                "Put it back where it was, or take the project off the list.".into()
+            }
             Self::NotARepository(path) => {
                 format!(
                     "Run `git init` in `{}`, or choose a folder inside a repository.",

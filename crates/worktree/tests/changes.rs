@@ -3,7 +3,7 @@
 
 mod support;
 
-use musher_protocol::{ChangeKind, FileChange};
+use musher_protocol::{ApiError, ChangeKind, FileChange};
 use musher_worktree::Created;
 use support::{Repo, files, pipe, write};
 
@@ -229,4 +229,23 @@ async fn worktrees_are_listed_with_what_is_known() {
     assert!(find(&made.path).owned && find(&made.path).branch.as_deref() == Some("musher/x"));
     assert!(find(&other).locked && !find(&other).owned && find(&other).branch.is_none());
     assert!(find(&gone).missing && !find(&other).missing);
+}
+
+/// Whoever moved a folder is told so, not what git made of it.
+#[tokio::test]
+async fn what_is_not_there_is_named_with_a_way_on() {
+    let repo = Repo::new();
+    let made = repo.create("x").await;
+    let moved = repo.base.join("elsewhere");
+    std::fs::rename(&repo.root, &moved).unwrap();
+
+    let listed = repo.git.worktrees(&repo.root, &repo.under()).await.unwrap_err();
+    let changes = repo.git.changes(&made.path, &made.base_commit).await.unwrap_err();
+    for error in [listed, changes].map(ApiError::from) {
+        assert!(error.message.contains(repo.root.to_str().unwrap()), "{error:?}");
+        assert!(error.message.ends_with("not there."), "{error:?}");
+        assert!(error.hint.unwrap().contains("take the project off the list"));
+    }
+    std::fs::rename(&moved, &repo.root).unwrap();
+    repo.git.changes(&made.path, &made.base_commit).await.unwrap();
 }
