@@ -1,11 +1,11 @@
-import { screen, waitFor } from '@testing-library/svelte';
+import { screen, waitFor, within } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { AgentEvent, FolderReport, PermissionRequest } from '../src/contract/contract';
 import { FakeHost, fault } from '../src/host/fake/fake';
 import { result, tool } from '../src/host/fake/make';
 import { askedOf } from '../src/words/asked';
-import { named, refusals } from '../src/words/folders';
+import { named, refusal } from '../src/words/folders';
 import { partsOf } from '../src/words/signs';
 import { resultNote, verbOf } from '../src/words/tools';
 import { called, openAtlas } from './page';
@@ -185,23 +185,48 @@ describe('folders that are refused', () => {
     ...more,
   });
 
-  it('are one note for each reason, and each sentence names its folder', () => {
+  it('are one note, and each sentence names its folder', () => {
     const many = Array.from({ length: 38 }, (_, at) => report(`/x/${at}`));
-    const notes = refusals(
-      [...many, report('/x/a', { kind: 'file', sentence: '`/x/a` is a file.' })],
-      40,
-    );
-    expect(notes.map((note) => note.text)).toEqual([
-      '38 of 40 folders were not added: not in a git repository.',
-      '`/x/a` is a file.',
-    ]);
-    expect(notes[0]?.details).toHaveLength(38);
+    const file = report('/x/a', { kind: 'file', sentence: '`/x/a` is a file.' });
+    expect(refusal([], 40)).toBeNull();
+    expect(refusal([file], 40)?.text).toBe('`/x/a` is a file.');
+    const same = refusal(many, 40);
+    expect(same?.text).toBe('38 of 40 folders were not added: not in a git repository.');
+    expect(same?.details?.[0]).toBe('/x/0');
+    const mixed = refusal([...many, file], 40);
+    expect(mixed?.text).toBe('39 of 40 folders were not added.');
+    expect(mixed?.details?.at(-1)).toBe('`/x/a` is a file.');
     expect(named({ path: '/x/b.git', sentence: 'This is a bare repository: it is empty.' })).toBe(
       '`b.git` is a bare repository: it is empty.',
     );
     expect(named({ path: '/x/l', sentence: 'This link leads nowhere.' })).toBe(
       '`l`: This link leads nowhere.',
     );
+  });
+
+  it('beside one that was added are one note, which goes by itself but not while it is read', async () => {
+    const host = new FakeHost();
+    host.folders.set('/x/plain', report('/x/plain'));
+    host.folders.set('/x/file', report('/x/file', { kind: 'file', sentence: 'It is a file.' }));
+    const app = await openAtlas(host);
+    vi.useFakeTimers();
+    try {
+      await app.drops.addAll(['/x/plain', '/x/file', '/x/good']);
+      await vi.advanceTimersByTimeAsync(1);
+      const [note, ...more] = screen.getByTestId('notes').querySelectorAll('.note');
+      expect(more).toEqual([]);
+      expect(note?.textContent).toContain('2 of 3 folders were not added.');
+      within(note as HTMLElement)
+        .getByText('Which ones')
+        .focus();
+      await vi.advanceTimersByTimeAsync(60_000);
+      expect(app.notes).toHaveLength(1);
+      (document.activeElement as HTMLElement).blur();
+      await vi.advanceTimersByTimeAsync(60_000);
+      expect(app.notes).toEqual([]);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('never take the window: three notes are seen, and Esc puts all away', async () => {

@@ -240,6 +240,34 @@ describe('with keys alone', () => {
   });
 });
 
+it('a host that is gone is told once, beside the panes and not above them', async () => {
+  const host = new FakeHost();
+  host.projects = [PROJECT];
+  asking(host);
+  const hear = host.onNews.bind(host);
+  let lost: (() => void) | undefined;
+  host.onNews = (onNews: Parameters<typeof hear>[0], _gap?: () => void, onLost?: () => void) => {
+    lost = onLost;
+    return hear(onNews);
+  };
+  const real = host.call.bind(host);
+  let gone = false;
+  host.call = (name, params) =>
+    gone ? Promise.reject(fault('internal', 'Nobody answers.', 'Start it.')) : real(name, params);
+  const app = await open(host);
+  app.openStory('story-run-1');
+  await screen.findByTestId('permission');
+  gone = true;
+  app.conversation('story-run-1').trouble = 'Nobody answers. Asking again.';
+  lost?.();
+  await screen.findByTestId('lost');
+  expect(screen.getAllByText(/Nobody answers/)).toHaveLength(1);
+  expect(screen.queryByTestId('notes')).toBeNull();
+  gone = false;
+  await app.ask();
+  await waitFor(() => expect(screen.queryByTestId('lost')).toBeNull());
+});
+
 describe('the first start', () => {
   it('offers the demo, which needs no repository', async () => {
     const host = new FakeHost();

@@ -57,12 +57,14 @@ export interface Values {
   headers: Record<string, string>;
 }
 
-/** Something the person should read; stays until it is put away. */
+/** Something the person should read; stays until it is put away, unless it passes. */
 export interface Note {
   id: number;
   level: 'info' | 'error';
   text: string;
   hint?: string | null;
+  /** It goes by itself: what it says can be seen elsewhere, or is of no use later. */
+  passes?: boolean;
   /** Shown on demand, one a line. */
   details?: string[];
   action?: { label: string; run: () => void };
@@ -94,7 +96,8 @@ export class AppState {
 
   private conversations = new Map<string, Conversation>();
   private noteId = 0;
-  private whyLost: string | null = null;
+  /** Why no news come: one sentence for the whole window, until everything could be asked again. */
+  lostFor = $state.raw<ApiError | null>(null);
   private off: (() => void)[] = [];
 
   constructor(readonly host: Host) {
@@ -151,35 +154,24 @@ export class AppState {
       this.runs = merged(this.runs, runs);
       for (const run of runs) this.conversations.get(run.story)?.heard(run);
       this.failure = null;
-      this.found();
+      this.lostFor = null;
       if (!this.ready) for (const text of info.notices) this.note({ level: 'info', text });
     } catch (thrown) {
       this.failure = asApiError(thrown);
     }
   }
 
-  /** News do not come any more: says why, until everything could be asked again. */
+  /** News do not come any more. */
   private async lost(): Promise<void> {
     try {
       await this.host.call('app_info', {});
     } catch (thrown) {
       const error = asApiError(thrown);
-      const { code, message, hint } = error;
-      // Nothing will be answered any more: one card says it, in place of a note over a dead page.
-      if (code === 'unauthorized') {
-        this.found();
-        this.failure = error;
-        return;
-      }
-      if (this.whyLost === message) return;
-      this.found();
-      this.whyLost = message;
-      this.note({ level: 'error', text: message, hint });
+      // Nothing will be answered any more: one card says it, in place of a dead page.
+      const forGood = error.code === 'unauthorized';
+      if (forGood) this.failure = error;
+      this.lostFor = forGood ? null : error;
     }
-  }
-  private found(): void {
-    this.notes = this.notes.filter((note) => note.text !== this.whyLost);
-    this.whyLost = null;
   }
 
   private firstPlace(): void {

@@ -1,7 +1,7 @@
 //! Folders dragged onto the window: says what will happen while they hover, does it on the drop.
 import type { ApiError, FolderReport, Project } from '../contract/contract';
 import { asApiError, type DropNote } from '../host';
-import { refusals } from '../words/folders';
+import { refusal } from '../words/folders';
 import type { AppState } from './app.svelte';
 
 /** What a path is, or that it is being looked at. */
@@ -51,7 +51,7 @@ export class Drops {
     }
   }
 
-  /** Adds what can be added; each reason why some could not leaves one note. */
+  /** Adds what can be added. Why some could not is one note, which goes by itself beside what was added. */
   async addAll(paths: string[]): Promise<void> {
     let last: Place | null = null;
     const refused: FolderReport[] = [];
@@ -60,7 +60,8 @@ export class Drops {
       if ('report' in added) refused.push(added.report);
       else last = added;
     }
-    for (const note of refusals(refused, paths.length)) this.app.note({ level: 'error', ...note });
+    const note = refusal(refused, paths.length);
+    if (note) this.app.note({ level: last ? 'info' : 'error', passes: true, ...note });
     if (!last) return;
     await this.app.askProjects();
     this.app.go({ kind: 'new', ...last });

@@ -1,5 +1,5 @@
-//! Folders that are dropped: what is told first, and why some were not added: one note for each
-//! reason, whatever number of folders it holds for.
+//! Folders that are dropped: what is told first, and why some were not added: one note, whatever number
+//! of folders and reasons there are.
 import type { FolderKind, FolderReport } from '../contract/contract';
 import { fileName } from './figures';
 
@@ -27,24 +27,16 @@ export function usableFirst<T extends { report: Pick<FolderReport, 'usable'> | n
 }
 
 /** `all` is how many were dropped together. */
-export function refusals(reports: readonly FolderReport[], all: number): Refusal[] {
-  const groups = new Map<string, FolderReport[]>();
-  for (const report of reports) {
-    const reason = REASONS[report.kind] ?? report.sentence.replaceAll(/`[^`]*`/g, '…');
-    groups.set(reason, [...(groups.get(reason) ?? []), report]);
-  }
-  return [...groups.values()].map((group) => refusal(group, all));
-}
-
-function refusal(group: FolderReport[], all: number): Refusal {
-  const [first] = group;
-  const hint = first?.next ?? '';
-  if (first && group.length === 1) return { text: named(first), hint };
-  const reason = first && REASONS[first.kind];
+export function refusal(reports: readonly FolderReport[], all: number): Refusal | null {
+  const [first, ...more] = reports;
+  if (!first) return null;
+  if (more.length === 0) return { text: named(first), hint: first.next };
+  const shared = more.every((report) => report.kind === first.kind);
+  const reason = shared ? REASONS[first.kind] : undefined;
   return {
-    text: `${group.length} of ${all} folders were not added${reason ? `: ${reason}` : ''}.`,
-    hint,
-    details: group.map((report) => (reason ? report.path : named(report))),
+    text: `${reports.length} of ${all} folders were not added${reason ? `: ${reason}` : ''}.`,
+    hint: shared ? first.next : '',
+    details: reports.map((report) => (reason ? report.path : named(report))),
   };
 }
 
