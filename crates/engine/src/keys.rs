@@ -49,8 +49,25 @@ pub(crate) async fn secrets_of(
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
     let given = settings.env.clone();
     all.extend(keys_among(&own.chain(given).collect::<Vec<_>>()));
-    all.extend(settings.endpoint.headers.values().cloned().map(SecretString::from));
+    let headers = settings.endpoint.headers.iter().filter(|(name, _)| !is_plain(name));
+    all.extend(headers.map(|(_, value)| SecretString::from(value.clone())));
     Secrets::new(&all)
+}
+
+/// Whether a header's value is no secret: to hide `application/json` wherever it stands would keep an
+/// agent from its work.
+fn is_plain(header: &str) -> bool {
+    const PLAIN: [&str; 8] = [
+        "accept",
+        "accept-language",
+        "content-type",
+        "http-referer",
+        "openai-beta",
+        "referer",
+        "user-agent",
+        "x-title",
+    ];
+    PLAIN.iter().any(|plain| header.eq_ignore_ascii_case(plain))
 }
 
 impl Engine {

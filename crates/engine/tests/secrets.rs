@@ -4,6 +4,8 @@
 
 mod fake;
 
+use std::path::Path;
+
 use fake::World;
 use musher_protocol::*;
 use musher_runtime::MARK;
@@ -22,6 +24,10 @@ async fn a_key_that_an_agent_finds_is_not_stored() {
         .await
         .id;
     let agent = world.started().await;
+    let place = world.until(&run, |summary| !summary.worktree.is_empty()).await.worktree;
+    let file_of_its_name = Path::new(&place).join(GIVEN);
+    std::fs::create_dir_all(file_of_its_name.parent().unwrap()).unwrap();
+    std::fs::write(file_of_its_name, "x").unwrap();
     let text = format!("X_API_KEY={GIVEN}\nkeys.json: {KEPT}\n");
     let (parent, edit, is_error) = (None, None, false);
     let result =
@@ -31,7 +37,8 @@ async fn a_key_that_an_agent_finds_is_not_stored() {
     agent.say(AgentEvent::Text { block, text, delta: false, parent }).await;
     agent.end(RunOutcome::Failed { exit_code: Some(1), last_lines: vec![format!("no {KEPT}")] });
     world.until(&run, |summary| summary.phase == RunPhase::Done).await;
+    world.until(&run, |summary| summary.files_changed == 1).await;
     let told = serde_json::to_string(&world.events(&run).await).unwrap();
-    assert_eq!(told.matches(MARK).count(), 5, "{told}");
+    assert_eq!(told.matches(MARK).count(), 6, "{told}");
     assert!(!told.contains("canary"), "{told}");
 }

@@ -56,7 +56,9 @@ impl RunActor {
                 if found.branch.is_some() && found.branch != self.log.summary().branch {
                     self.log.amend(|summary| summary.branch = found.branch).await;
                 }
-                self.log.say(AgentEvent::Changes { files: found.files }).await
+                let mut files = found.files;
+                self.secrets.hide_in(&mut files);
+                self.log.say(AgentEvent::Changes { files }).await
             }
             Ok(_) => Ok(()),
             Err(message) => {
