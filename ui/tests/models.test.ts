@@ -134,6 +134,20 @@ describe('a model server', () => {
     expect(called(host, 'key_set')).toMatchObject([{ place: 'http://far.example/v1' }]);
   });
 
+  it('is told what an address looks like once it was typed', async () => {
+    const user = userEvent.setup();
+    (await openAtlas(new FakeHost())).floating = { kind: 'models' };
+    const field = await screen.findByTestId('other-address');
+    await user.type(field, 'ftp://bad');
+    expect(screen.queryByTestId('no-address')).toBeNull();
+    await user.type(field, '{Enter}');
+    expect(screen.getByTestId('no-address').textContent).toContain('begins with http://');
+    expect(field.getAttribute('aria-invalid')).toBe('true');
+    await user.clear(field);
+    await user.type(field, 'http://far.example/v1{Enter}');
+    expect(screen.queryByTestId('no-address')).toBeNull();
+  });
+
   it('lists its models in the new story, with what is known of them', async () => {
     const host = new FakeHost();
     const user = userEvent.setup();

@@ -121,3 +121,7 @@ function refusal(message: string, hint: string): ApiError {
 export function tidy(address: string): string {
   return address.trim().replace(/\/+$/, '');
 }
+
+export function isAddress(text: string): boolean {
+  return /^https?:\/\/\S+$/.test(text.trim()) && URL.canParse(text.trim());
+}

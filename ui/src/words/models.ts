@@ -38,3 +38,6 @@ export const KEY_SHAPES: Record<KeyState, [Shape, string]> = {
   missing: ['idle', 'no key'],
   refused: ['fail', 'refused'],
 };
+
+export const NO_ADDRESS =
+  'An address begins with http:// or https://, for example http://127.0.0.1:11434/v1.';
