@@ -130,6 +130,7 @@ pub struct Run {
     /// One more argument for the program; may be given again.
     #[arg(long = "arg", value_name = "ARG", allow_hyphen_values = true)]
     pub args: Vec<String>,
+    /// What the agent may do unasked.
     #[arg(long, default_value = "ask", value_name = "MODE")]
     pub permission_mode: Mode,
     /// How a permission is answered when nobody looks.
@@ -320,9 +321,14 @@ pub enum Policy {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum Mode {
+    /// Reads only, then proposes a plan.
     Plan,
+    /// Asks before it changes anything that no rule allows.
     Ask,
+    /// Edits files in the worktree unasked, asks before commands.
     AcceptEdits,
+    /// Asks nothing, or `auto`: what rules deny stays denied.
+    #[value(alias = "auto")]
     Bypass,
 }
 
