@@ -43,7 +43,9 @@ describe('limits', () => {
   it.each(['0', '0.0', '-1', 'ten', '1e3', '1.2.3'])('say what is no number: %s', (text) => {
     for (const limit of ['dollars', 'turns'] as const)
       expect(() => limited({ [limit]: text })).toThrow(
-        expect.objectContaining({ message: 'A limit is a number above 0.' }) as Error,
+        expect.objectContaining({
+          message: expect.stringMatching(/umber above 0, or empty\.$/) as string,
+        }) as Error,
       );
   });
 
@@ -95,6 +97,46 @@ describe('a new story of Claude Code', () => {
     const settings = await started(host);
     expect(settings).not.toHaveProperty('engine_tools');
     expect(settings?.limits).toEqual(NO_LIMITS);
+  });
+});
+
+describe('what cannot be meant', () => {
+  it('is told of each field beside it, and nothing is started', async () => {
+    const host = new FakeHost();
+    const user = userEvent.setup();
+    await openAtlas(host);
+    await user.selectOptions(await screen.findByTestId('runtime'), 'openai');
+    await user.click(screen.getByTestId('more-wishes'));
+    const wrong = {
+      longest: '1.5',
+      headers: 'nonsense',
+      'limit-dollars': 'abc',
+      'limit-turns': '-3',
+    };
+    for (const [field, text] of Object.entries(wrong))
+      await user.type(screen.getByTestId(field), text);
+    const bad = () => [...document.querySelectorAll<HTMLElement>('[aria-invalid="true"]')];
+    expect(bad()).toEqual([]);
+    // Folded away, they are shown again.
+    await user.click(screen.getByTestId('more-wishes'));
+    await user.type(screen.getByTestId('composer-input'), 'Build it{Enter}');
+    await waitFor(() => expect(bad()).toHaveLength(4));
+    const told = bad().map((field) => [
+      field.dataset.testid,
+      document.getElementById(field.getAttribute('aria-describedby') ?? '')?.textContent,
+    ]);
+    expect(told).toEqual([
+      ['longest', 'A whole number above 0, or empty.'],
+      ['headers', 'Each line is a name, a colon and a value, or empty.'],
+      ['limit-dollars', 'A number above 0, or empty.'],
+      ['limit-turns', 'A whole number above 0, or empty.'],
+    ]);
+    expect(document.activeElement).toBe(screen.getByTestId('longest'));
+    expect((await axe.run(document.body)).violations).toEqual([]);
+    for (const field of Object.keys(wrong)) await user.clear(screen.getByTestId(field));
+    expect(bad()).toEqual([]);
+    await user.type(screen.getByTestId('composer-input'), '{Enter}');
+    await waitFor(() => expect(called(host, 'run_start')).toHaveLength(1));
   });
 });
 

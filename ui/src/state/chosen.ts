@@ -54,7 +54,7 @@ export function settingsOf(chosen: Chosen, overHttp: boolean): Partial<RunSettin
 }
 
 function endpointOf(chosen: Chosen): EndpointSettings {
-  const longest = number(chosen.longest, 'The longest answer');
+  const longest = number(chosen.longest);
   return {
     base_url: tidy(chosen.address) || null,
     dialect: null,
@@ -76,20 +76,57 @@ export function carriedOf(
   };
 }
 
+/** A field that holds what cannot be meant. */
+export type WishField = Limit | 'longest' | 'headers';
+export type Faults = Partial<Record<WishField, string>>;
+
+/** What is wrong, for each field by itself. */
+export function faultsOf(chosen: Chosen, overHttp: boolean): Faults {
+  const { limits, longest, headers } = chosen;
+  const each: [WishField, () => unknown][] = [
+    ...LIMITS.map((limit): [WishField, () => unknown] => [
+      limit,
+      () => number(limits[limit], PARTS[limit]),
+    ]),
+  ];
+  if (overHttp)
+    each.push(['longest', () => number(longest)], ['headers', () => headersOf(headers)]);
+  return Object.fromEntries(each.flatMap(([field, read]) => fault(read, field)));
+}
+
+function fault(read: () => unknown, field: WishField): [WishField, string][] {
+  try {
+    read();
+    return [];
+  } catch (thrown) {
+    return [[field, (thrown as ApiError).message]];
+  }
+}
+
+/** How many of what the engine counts are one of what a person counts in. */
+const PARTS: Record<Limit, number> = {
+  dollars: 1_000_000,
+  minutes: 60,
+  turns: 1,
+  calls: 1,
+  tokens: 1,
+};
+const LIMITS = Object.keys(PARTS) as Limit[];
+
 function limitsOf(limits: Chosen['limits']): RunLimits {
-  const limit = (text: string, each = 1) => number(text, 'A limit', each);
+  const of = (limit: Limit) => number(limits[limit], PARTS[limit]);
   return {
-    max_turns: limit(limits.turns),
-    max_tool_calls: limit(limits.calls),
-    max_tokens: limit(limits.tokens),
-    max_cost_microdollars: limit(limits.dollars, 1_000_000),
-    max_seconds: limit(limits.minutes, 60),
+    max_turns: of('turns'),
+    max_tool_calls: of('calls'),
+    max_tokens: of('tokens'),
+    max_cost_microdollars: of('dollars'),
+    max_seconds: of('minutes'),
   };
 }
 
 /** What a person typed, in the unit that the engine counts in; only what is counted in smaller ones
     may be broken. `1,000` is a thousand, `1,5` one and a half. */
-function number(text: string, what: string, each = 1): number | null {
+function number(text: string, each = 1): number | null {
   const plain = text
     .replaceAll(/[\s_$]/g, '')
     .replaceAll(/,(?=\d{3}(?:\D|$))/g, '')
@@ -98,7 +135,7 @@ function number(text: string, what: string, each = 1): number | null {
   const counted = /^\d{1,9}(?:\.\d+)?$/.test(plain) ? Number(plain) * each : 0;
   const fits = each === 1 ? Number.isInteger(counted) : true;
   if (counted > 0 && fits) return Math.max(1, Math.round(counted));
-  throw refusal(`${what} is a number above 0.`, `Write ${each === 1 ? '200' : '2.5'}, or nothing.`);
+  throw refusal(each === 1 ? 'A whole number above 0, or empty.' : 'A number above 0, or empty.');
 }
 
 function headersOf(text: string): Record<string, string> {
@@ -106,15 +143,14 @@ function headersOf(text: string): Record<string, string> {
   for (const line of text.split('\n').filter((one) => one.trim() !== '')) {
     const at = line.indexOf(':');
     // The line may be a secret, so it is not repeated.
-    if (at < 1)
-      throw refusal('A header has a name and a value.', 'Write one `Name: value` a line.');
+    if (at < 1) throw refusal('Each line is a name, a colon and a value, or empty.');
     headers[line.slice(0, at).trim()] = line.slice(at + 1).trim();
   }
   return headers;
 }
 
-function refusal(message: string, hint: string): ApiError {
-  return { code: 'bad_request', message, hint };
+function refusal(message: string): ApiError {
+  return { code: 'bad_request', message, hint: null };
 }
 
 /** One way to write an address, as the engine files its key. */
