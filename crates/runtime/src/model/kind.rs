@@ -100,12 +100,23 @@ impl ModelKind {
         }
     }
 
+    /// The address, where it is another one than the provider's own: written out, that one is still the
+    /// provider, and is opened by its key.
+    fn elsewhere<'a>(&self, base: Option<&'a str>) -> Option<&'a str> {
+        let own = Endpoint::default_base(match self.family {
+            Family::OpenAi => Dialect::OpenAiResponses,
+            Family::Gemini => Dialect::Gemini,
+        });
+        base.filter(|base| base.trim_end_matches('/') != own)
+    }
+
     fn dialect(&self, settings: &EndpointSettings) -> Result<Dialect, String> {
+        let elsewhere = self.elsewhere(settings.base_url.as_deref());
         let named = settings.dialect.as_deref();
         match (self.family, named) {
             (Family::Gemini, None) => Ok(Dialect::Gemini),
             // What is not OpenAI's own mostly has only the older dialect.
-            (Family::OpenAi, None) if settings.base_url.is_some() => Ok(Dialect::OpenAiChat),
+            (Family::OpenAi, None) if elsewhere.is_some() => Ok(Dialect::OpenAiChat),
             (Family::OpenAi, None) => Ok(Dialect::OpenAiResponses),
             (_, Some(name)) => {
                 let dialect = Dialect::of(name).ok_or_else(|| {
@@ -195,7 +206,8 @@ impl ModelKind {
         if let Some(given) = given {
             return Some(meant(given.clone()));
         }
-        if let Some(stored) = self.keys.key(base.unwrap_or(self.name())).await {
+        let place = self.elsewhere(base).unwrap_or(self.name());
+        if let Some(stored) = self.keys.key(place).await {
             return Some(meant(stored));
         }
         self.variables().iter().find_map(|name| {
@@ -295,6 +307,33 @@ impl RuntimeKind for ModelKind {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    struct Provider;
+
+    #[async_trait]
+    impl Keys for Provider {
+        async fn key(&self, place: &str) -> Option<SecretString> {
+            matches!(place, "openai" | "gemini").then(|| SecretString::from("k"))
+        }
+    }
+
+    #[tokio::test]
+    async fn the_provider_s_address_written_out_is_the_provider() {
+        let kind = ModelKind::openai(Arc::new(Provider), PathBuf::new());
+        let at = |base: &str| EndpointSettings {
+            base_url: Some(base.to_owned()),
+            ..EndpointSettings::default()
+        };
+        let own = at("https://api.openai.com/v1/");
+        let endpoint = kind.endpoint_at(&own, &BTreeMap::new()).await.unwrap();
+        assert!(endpoint.has_key);
+        assert_eq!(endpoint.dialect, Dialect::OpenAiResponses);
+        for other in ["https://api.openai.com.example.com/v1", "https://api.openai.com/v1/x"] {
+            let endpoint = kind.endpoint_at(&at(other), &BTreeMap::new()).await.unwrap();
+            assert!(!endpoint.has_key || std::env::var("OPENAI_API_KEY").is_ok());
+            assert_eq!(endpoint.dialect, Dialect::OpenAiChat);
+        }
+    }
 
     #[test]
     fn the_environment_s_key_goes_nowhere_that_it_can_be_read() {
