@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { AgentEvent, EventEnvelope, RunOutcome } from '../src/contract/contract';
 import type { TextItem, ThinkingItem, ToolItem } from '../src/state/items';
 import { Transcript } from '../src/state/transcript';
-import { endSentence } from '../src/words/states';
+import { endSentence, endWord } from '../src/words/states';
 import { generator } from './random';
 
 function envelopes(events: AgentEvent[]): EventEnvelope[] {
@@ -265,6 +265,37 @@ describe('the fold of a transcript', () => {
     const transcript = new Transcript();
     for (let at = 0; at < all.length; at += 500) transcript.apply(all.slice(at, at + 500));
     expect(transcript.items.length).toBe(6667);
+  });
+
+  it('tells of a limit once', () => {
+    const resets_at = '2030-01-01T21:49:00Z';
+    const outcome: RunOutcome = { reason: 'rate_limited', resets_at, window: 'five_hour' };
+    const refused: AgentEvent = {
+      type: 'error',
+      code: 'rate_limit',
+      message: 'You hit your limit',
+    };
+    const { items } = fold([
+      {
+        type: 'rate_limit',
+        state: 'rejected',
+        window: 'five_hour',
+        resets_at,
+        using_overage: false,
+      },
+      refused,
+      { type: 'done', outcome },
+    ]);
+    expect(items.map((item) => item.kind)).toEqual(['limit', 'end']);
+    const end = items[1];
+    expect(end?.kind === 'end' && endSentence(outcome, end.told).sentence).toBe(
+      'The limit stopped it.',
+    );
+    const alone = fold([refused, { type: 'done', outcome }]).items;
+    expect(alone.map((item) => item.kind)).toEqual(['trouble', 'end']);
+    expect(alone[1]?.kind === 'end' && alone[1].told).toBe(false);
+    const over = { phase: 'done', outcome, files_changed: 0, waiting: 0 } as const;
+    expect(endWord(over)).toMatch(/^used up the limit until .*\d\d:\d\d$/);
   });
 
   it('counts the tries of one thing in one place, and gives a reason once', () => {

@@ -117,8 +117,7 @@ export class Transcript {
     plan: (event, { at }) => this.steps(event, at),
     gate: (event, { at }) => this.gate(event, at),
     warning: (event, seen) => this.warned(event, seen),
-    error: ({ code, message, hint }, { id, at }) =>
-      void this.add({ kind: 'trouble', id, at, level: 'error', code, message, hint }),
+    error: (event, seen) => this.failed(event, seen),
     notice: (event, { id, at }) => this.notice(event, id, at),
     rate_limit: (limit, { id, at }) =>
       limit.state !== 'allowed' && void this.add({ kind: 'limit', id, at, limit }),
@@ -147,6 +146,12 @@ export class Transcript {
         since: this.turnSince,
       }),
   };
+
+  /** The provider's own word for a limit that is told already says nothing more. */
+  private failed({ code, message, hint }: Of<'error'>, { id, at }: Seen): void {
+    if (!(isUsedUp(this.lastBelow(null)?.item) && code.startsWith('rate_limit')))
+      this.add({ kind: 'trouble', id, at, level: 'error', code, message, hint });
+  }
 
   private told(message: string, { id, at }: Seen): void {
     this.add({ kind: 'trouble', id, at, level: 'info', code: 'told', message });
@@ -333,7 +338,8 @@ export class Transcript {
       return;
     }
     const { outcome } = item;
-    if (outcome && last?.item.kind === 'trouble') {
+    if (outcome?.reason === 'rate_limited') item.told = isUsedUp(last?.item);
+    else if (outcome && last?.item.kind === 'trouble') {
       const { message } = last.item;
       item.told = [
         'message' in outcome && outcome.message,
@@ -389,6 +395,10 @@ export class Transcript {
     this.fresh.add(node);
     return copy;
   }
+}
+
+function isUsedUp(item: Item | undefined): boolean {
+  return item?.kind === 'limit' && item.limit.state === 'rejected' && !item.limit.using_overage;
 }
 
 /** One level deep: its lists are new, so that pushing to them does not change what was drawn. */

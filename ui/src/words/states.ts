@@ -61,6 +61,15 @@ export function detailOf(run: Pick<RunSummary, 'detail' | 'worktree'>): string |
   return run.detail.replaceAll(`${run.worktree}/`, '');
 }
 
+/** The word for its end, with the time when a limit ends. */
+export function endWord(run: Summary): string {
+  const { word } = stateOf(run);
+  const { outcome } = run;
+  return outcome?.reason === 'rate_limited' && outcome.resets_at
+    ? `${word} until ${clock(outcome.resets_at)}`
+    : word;
+}
+
 export function isLive(run: Pick<RunSummary, 'phase'>): boolean {
   return run.phase !== 'done';
 }
@@ -80,6 +89,7 @@ export function endSentence(
 
 /** What is left to say where the reason stands right above. */
 function toldOf(outcome: RunOutcome): string {
+  if (outcome.reason === 'rate_limited') return 'The limit stopped it.';
   const sentence = sentenceOf(outcome);
   return 'message' in outcome ? sentence.replace(`: ${outcome.message}`, '.') : sentence;
 }
