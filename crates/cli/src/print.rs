@@ -10,6 +10,7 @@ use std::{
     },
 };
 
+use chrono::{DateTime, Utc};
 use musher_protocol::*;
 
 /// How many lines of an edit are shown before it is asked about.
@@ -127,7 +128,7 @@ pub fn ending(outcome: &RunOutcome) -> String {
         RunOutcome::AbortedBeforeSession { .. } => "failed before it began".into(),
         RunOutcome::ResumeRejected { .. } => "its session is gone".into(),
         RunOutcome::RateLimited { resets_at: Some(at), .. } => {
-            format!("limited until {}", at.format("%H:%M UTC"))
+            format!("limited until {}", clock(*at, Utc::now()))
         }
         RunOutcome::RateLimited { .. } => "limited".into(),
         RunOutcome::LimitReached { limit } => limit_reached(*limit).into(),
@@ -138,6 +139,12 @@ pub fn ending(outcome: &RunOutcome) -> String {
         RunOutcome::Unconfirmed { left } => format!("end not confirmed ({} left)", left.len()),
         RunOutcome::Unknown => "over".into(),
     }
+}
+
+/// With the day where it is another one.
+fn clock(at: DateTime<Utc>, now: DateTime<Utc>) -> String {
+    let form = if at.date_naive() == now.date_naive() { "%H:%M UTC" } else { "%Y-%m-%d %H:%M UTC" };
+    at.format(form).to_string()
 }
 
 fn limit_reached(limit: RunLimit) -> &'static str {
@@ -285,7 +292,15 @@ fn cost(usage: &TokenUsage) -> String {
 mod tests {
     use musher_protocol::{CostSource, TokenUsage};
 
-    use super::{spent, visible};
+    use super::{clock, spent, visible};
+
+    #[test]
+    fn a_time_of_another_day_has_its_day() {
+        let at = |text: &str| text.parse().unwrap_or_default();
+        let now = at("2026-11-22T19:00:00Z");
+        assert_eq!(clock(at("2026-11-22T19:40:00Z"), now), "19:40 UTC");
+        assert_eq!(clock(at("2026-11-23T19:40:00Z"), now), "2026-11-23 19:40 UTC");
+    }
 
     #[test]
     fn what_was_spent_is_said_as_the_window_says_it() {
