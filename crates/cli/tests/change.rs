@@ -131,6 +131,8 @@ fn a_story_goes_from_one_dialect_to_the_other() {
     let run = start(&world, &at("openai", &newer.base_url(), Dialect::Responses));
     let (_, warned) = go_on(&world, &run, "Once more.", &["--base-url", &older.base_url()]);
     assert!(warned[0].contains(&older.base_url()), "{warned:?}");
+    let key = "The key of OPENAI_API_KEY in Musher's environment goes there.";
+    assert!(warned[0].contains(key), "{warned:?}");
     assert!(warned[1].contains("cannot be taken over"), "{warned:?}");
     let first = &older.turns()[0];
     assert!(says(first, "scripted-large") && says(first, "Read in one way."), "{}", first.body);

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use musher_protocol::*;
 use musher_runtime::is_key_name;
+use musher_store::keys::KeyRing;
 
 use super::check::check_settings;
 use crate::{Engine, core::conflict};
@@ -55,7 +56,13 @@ impl Engine {
         settings.endpoint.headers.extend(headers);
         check_settings(settings)?;
         self.check_runtime(settings).await?;
-        Ok(self.notice(&before, settings, &left))
+        let told = self.notice(&before, settings, &left);
+        match (told, self.environments_key(&before, settings).await) {
+            (Some(told), Some(name)) => {
+                Ok(Some(format!("{told} The key of {name} in Musher's environment goes there.")))
+            }
+            (told, _) => Ok(told),
+        }
     }
 
     /// Says what is left behind.
@@ -122,6 +129,28 @@ impl Engine {
 
     fn reads_our_rules(&self, runtime: &str) -> bool {
         self.core.registry.get(runtime).is_some_and(|kind| kind.needs_tools())
+    }
+
+    /// The variable whose key goes to an address that is new: nothing nearer opens it.
+    async fn environments_key(
+        &self,
+        before: &RunSettings,
+        after: &RunSettings,
+    ) -> Option<&'static str> {
+        let names: &[&'static str] = match after.runtime.as_str() {
+            "openai" => &["OPENAI_API_KEY"],
+            "gemini" => &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
+            _ => return None,
+        };
+        let address = after.endpoint.base_url.as_ref()?;
+        let is_same =
+            before.runtime == after.runtime && before.endpoint.base_url.as_ref() == Some(address);
+        let is_given = names.iter().any(|name| after.env.contains_key(*name));
+        if is_same || is_given || KeyRing::new(self.data_dir()).get(address).await.is_some() {
+            return None;
+        }
+        let is_set = |name: &&str| std::env::var(name).is_ok_and(|key| !key.trim().is_empty());
+        names.iter().copied().find(is_set)
     }
 
     /// `None`: all is as it was.
