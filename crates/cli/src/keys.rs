@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-use musher_engine::{KeyRing, key_error};
+use musher_engine::{KeyRing, check_kept, key_error};
 use musher_protocol::{ApiError, ErrorCode, KeptIn};
 use secrecy::SecretString;
 
@@ -23,7 +23,9 @@ pub async fn keys(data_dir: &Path, json: bool, command: Keys) -> Result<ExitCode
     let ring = KeyRing::new(data_dir);
     match command {
         Keys::Set { place, file } => {
-            let kept = ring.set(&place, &read_key(&place)?, file).await.map_err(key_error)?;
+            let key = read_key(&place)?;
+            check_kept(&place, &key)?;
+            let kept = ring.set(&place, &key, file).await.map_err(key_error)?;
             eprintln!("The key for {place} is in {}.", in_words(kept));
         }
         Keys::List => list(&ring, json).await?,

@@ -119,3 +119,20 @@ fn nothing_leaves_the_machine_unasked() {
     let hosts: Vec<String> = proxy.requests().into_iter().map(|it| it.target).collect();
     assert_eq!(hosts, ["api.openai.com:443"], "Gemini has no key and is left alone");
 }
+
+#[test]
+fn what_is_no_place_or_no_key_is_not_kept() {
+    let world = World::new();
+    for (place, key, why) in [
+        ("nonsense", KEY, "openai, gemini"),
+        ("ftp://host/v1", KEY, "openai, gemini"),
+        ("openai", "k", "8 characters"),
+        ("https://api.openai.com/v1/", "sk-1234", "8 characters"),
+    ] {
+        let refused = call(&world, &["keys", "set", place, "--file"], &[], key);
+        assert_eq!(refused.code, 2, "{place}: {}", refused.stderr);
+        assert!(refused.stderr.contains(why), "{place}: {}", refused.stderr);
+    }
+    let own = ["keys", "set", "http://127.0.0.1:9/v1", "--file"];
+    assert_eq!(call(&world, &own, &[], "k").code, 0, "a server of one's own takes any");
+}

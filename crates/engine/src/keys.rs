@@ -4,14 +4,22 @@ use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use musher_protocol::*;
-use musher_runtime::{Registry, Secrets, keys_among, model};
+use musher_runtime::{
+    Registry, Secrets, keys_among,
+    model::{self, codec::Dialect},
+};
 use musher_store::keys::{KeyError, KeyRing};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     Engine,
     core::{Core, bad_request, not_found},
 };
+
+/// Runtimes that keys are kept for by name.
+const PROVIDERS: [&str; 2] = ["openai", "gemini"];
+/// A shorter value could not be hidden (decision 9), and no provider gives one.
+const SHORTEST: usize = 8;
 
 struct Stored(KeyRing);
 
@@ -78,6 +86,7 @@ impl Engine {
     /// Who shows runtimes hears that one may have a key now.
     pub async fn key_set(&self, params: KeySetParams) -> Result<KeptKey, ApiError> {
         let KeySetParams { place, key, file } = params;
+        check_kept(&place, &key)?;
         let kept = self.key_ring().set(&place, &key, file).await.map_err(key_error)?;
         self.core.news.runtimes_changed();
         Ok(KeptKey { place, kept })
@@ -109,6 +118,27 @@ impl Engine {
     fn key_ring(&self) -> KeyRing {
         KeyRing::new(self.data_dir())
     }
+}
+
+/// What is kept for nobody, or is no key of theirs, is refused.
+pub fn check_kept(place: &str, key: &SecretString) -> Result<(), ApiError> {
+    let place = place.trim().trim_end_matches('/');
+    let is_address = ["http://", "https://"]
+        .iter()
+        .any(|scheme| place.strip_prefix(scheme).is_some_and(|rest| !rest.is_empty()));
+    if !PROVIDERS.contains(&place) && !is_address {
+        let known = PROVIDERS.join(", ");
+        return Err(bad_request(format!("There is nothing called {place:?} that a key opens."))
+            .with_hint(format!("Name one of {known}, or an address that begins with https://.")));
+    }
+    let own = [Dialect::OpenAiResponses, Dialect::Gemini].map(model::Endpoint::default_base);
+    let is_short = key.expose_secret().trim().len() < SHORTEST;
+    if is_short && (PROVIDERS.contains(&place) || own.contains(&place)) {
+        let message =
+            format!("This is no key of {place}: it has fewer than {SHORTEST} characters.");
+        return Err(bad_request(message).with_hint("Copy the whole key."));
+    }
+    Ok(())
 }
 
 /// A refusal of the ring of keys, with the next step. It holds nothing of a key.

@@ -23,7 +23,7 @@ mod variables;
 pub use core::EngineConfig;
 pub use doctor::doctor_without_engine;
 pub use engine::Engine;
-pub use keys::{key_error, with_models};
+pub use keys::{check_kept, key_error, with_models};
 pub use musher_store::is_there;
 pub use musher_store::keys::{KeyError, KeyRing};
 pub use news::NewsReader;
