@@ -149,3 +149,34 @@ fn a_key_that_would_be_overheard_is_refused_before_anything_is_made() {
     assert_eq!(out.status.code(), Some(2), "{}", String::from_utf8_lossy(&out.stderr));
     assert_eq!(world.runs().len(), 1);
 }
+
+#[test]
+fn tool_servers_that_cannot_be_read_are_refused_before_anything_is_made() {
+    let world = World::new();
+    for (config, why) in [
+        ("{\"bad", "no JSON"),
+        ("{\"a\": 1}", "no list `mcpServers`"),
+        ("{\"mcpServers\": {\"own\": {}}}", "neither a `command` nor a `url`"),
+        ("/no/such/servers.json", "cannot be read"),
+        ("servers.json", "cannot be read"),
+    ] {
+        let refused = run(&world, &asks("http://127.0.0.1:9/v1", &["--mcp-config", config]));
+        assert_eq!(refused.code, 2, "{config}: {}", refused.stderr);
+        assert!(refused.stderr.contains(why), "{config}: {}", refused.stderr);
+    }
+    nothing_made(&world);
+}
+
+#[test]
+fn prices_that_cannot_be_read_are_refused_before_anything_is_made() {
+    let world = World::new();
+    std::fs::create_dir_all(world.data_dir()).unwrap();
+    std::fs::write(world.data_dir().join("prices.toml"), "as_of = [\n").unwrap();
+    let root = world.repo.path().to_string_lossy().into_owned();
+    let args = ["run", "Look.", "--runtime", "openai", "--model", "m", "--repo", &root];
+    let out = world.musher(&args).env("OPENAI_API_KEY", "canary-key").output().unwrap();
+    let said = String::from_utf8(out.stderr).unwrap();
+    assert_eq!(out.status.code(), Some(2), "{said}");
+    assert!(said.contains("prices.toml, line 1"), "{said}");
+    nothing_made(&world);
+}

@@ -43,6 +43,6 @@ pub mod show;
 
 pub use host::{Host, HostConfig, HostError};
 pub use kept::{clean, clean_told};
-pub use mcp::{Patience, ServerSources};
+pub use mcp::{Patience, ServerSources, check_servers};
 pub use rules::{Demand, Rule, RuleError, Rules, always, answer};
 pub use tool::{Planned, Tool};

@@ -1,8 +1,12 @@
 //! What is refused before anything is begun, for every host alike.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
-use musher_protocol::{ApiError, RunLimits, RunPlace, RunSettings};
+use musher_protocol::{ApiError, EndpointSettings, RunLimits, RunPlace, RunSettings};
+use musher_runtime::{
+    RuntimeKind,
+    model::{Endpoint, codec::Dialect},
+};
 
 use crate::{core::bad_request, rules::rules_of, settings::MAX_PROMPT_BYTES};
 
@@ -33,6 +37,26 @@ pub(super) fn check_settings(settings: &RunSettings) -> Result<(), ApiError> {
 /// The run's own rules, where Musher's tools are what the agent has: other agents have words of their own.
 pub(super) fn check_rules(settings: &RunSettings) -> Result<(), ApiError> {
     rules_of(&[], settings).map(drop)
+}
+
+/// The run's own tool servers. `folder`: where a name of a file begins.
+pub(super) fn check_tool_servers(settings: &RunSettings, folder: &Path) -> Result<(), ApiError> {
+    let list = settings.mcp_config.as_deref().unwrap_or_default();
+    musher_tools::check_servers(list, folder).map_err(|why| {
+        bad_request(format!("The list of tool servers cannot be used: {why}."))
+            .with_hint("Give a file of {\"mcpServers\": {...}}, or that text itself.")
+    })
+}
+
+/// A model that is paid for needs prices that can be read.
+pub(super) fn check_prices(
+    kind: &dyn RuntimeKind,
+    wanted: &EndpointSettings,
+) -> Result<(), ApiError> {
+    let place = |base: &String| Endpoint::new(base, Dialect::OpenAiChat);
+    let is_local =
+        wanted.base_url.as_ref().is_some_and(|it| place(it).is_ok_and(|it| it.is_local()));
+    kind.trouble().filter(|_| !is_local).map_or(Ok(()), |why| Err(bad_request(why)))
 }
 
 /// Where Musher itself is the agent's program.

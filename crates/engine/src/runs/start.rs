@@ -10,7 +10,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     change::Change,
-    check::{check_no_program, check_place, check_prompt, check_rules, check_settings},
+    check::{
+        check_no_program, check_place, check_prices, check_prompt, check_rules, check_settings,
+        check_tool_servers,
+    },
     story_of, summary_of,
 };
 use crate::{
@@ -41,6 +44,11 @@ impl Engine {
         let folder = self.usable_folder(&repository).await?;
         let project = project_of(&self.core, &folder).await?;
         let worktree = folder.top.clone().unwrap_or_default();
+        // What only another commit has cannot be looked at yet.
+        if create.as_ref().is_none_or(|plan| plan.base.is_none()) {
+            let top = if create.is_some() { &project.root } else { &worktree };
+            check_tool_servers(&params.settings, top.as_ref())?;
+        }
         let looked_at = if create.is_some() { &project.root } else { &worktree };
         let trust = trust_in(&self.core, &project.id, looked_at.as_ref()).await?;
         if trust.decision.is_none() && !trust.items.is_empty() && !params.restrict_untrusted {
@@ -72,6 +80,7 @@ impl Engine {
         };
         kind.check_endpoint(&settings.endpoint).map_err(bad_request)?;
         kind.check_key(&settings.endpoint, &secrets(&settings.env)).await.map_err(bad_request)?;
+        check_prices(&*kind, &settings.endpoint)?;
         if kind.needs_tools() {
             check_no_program(settings)?;
             check_rules(settings)?;

@@ -138,6 +138,35 @@ fn named(path: &str, config: &HostConfig) -> Result<String, String> {
     File::open(path).map_err(failed).and_then(text_of)
 }
 
+/// Whether a run's own list can be read at all, before there is a run: its file is looked for from `folder`
+/// on. What hangs on the run's variables is not looked at.
+///
+/// # Errors
+/// What is wrong with it, a clause.
+pub fn check(list: &str, folder: &Path) -> Result<(), String> {
+    let list = match list.trim() {
+        "" => return Ok(()),
+        text if text.starts_with('{') => parse(text)?,
+        path => {
+            let failed =
+                |error: std::io::Error| format!("{} cannot be read ({error})", visible(path));
+            let file = File::open(folder.join(path)).map_err(failed)?;
+            parse(
+                &text_of(file)
+                    .map_err(|why| format!("{} cannot be read ({why})", visible(path)))?,
+            )?
+        }
+    };
+    for (name, value) in &list.servers {
+        let of = |why| format!("the server `{}`: {why}", visible(name));
+        let entry = Entry::deserialize(value).map_err(|_| of("its settings have another shape"))?;
+        if !entry.disabled && entry.command.is_none() && entry.url.is_none() {
+            return Err(of("it has neither a `command` nor a `url`"));
+        }
+    }
+    Ok(())
+}
+
 fn text_of(file: File) -> Result<String, String> {
     let mut text = String::new();
     let read = file.take(LARGEST + 1).read_to_string(&mut text);

@@ -42,6 +42,7 @@ use tokio_util::{
 };
 
 use crate::{HostConfig, Tool, kept::FOLDER, show::visible};
+pub use config::check as check_servers;
 use offer::{Offer, Source};
 use server::{Again, Plan, State};
 use tool::unique;
