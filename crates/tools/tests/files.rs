@@ -288,7 +288,7 @@ async fn arguments_that_do_not_fit_are_told() {
         ("edit_file", json!({"path": "a"}), "missing field `new`"),
         ("run_command", json!({"command": ""}), "empty"),
         ("run_command", json!({"command": "a\0b"}), "NUL"),
-        ("delete_file", json!({}), "there are read_file, list_files"),
+        ("delete_file", json!({}), "no tool of this name"),
         ("fetch_url", json!({"url": "https://docs.rs"}), "no tool of this name"),
     ] {
         let text = intent(&host, tool, input.clone()).await.unwrap_err();

@@ -14,7 +14,7 @@ use super::{
     conversation::Entry,
     run::{Over, Run, limit, until},
 };
-use crate::{Call, Effect, Intent, Sourced, ToolOutcome, Verdict};
+use crate::{Call, Effect, Intent, Sourced, ToolOutcome, ToolSpec, Verdict};
 
 /// The code of warnings about what brings the tools.
 pub(super) const TOOL_SERVER: &str = "tool_server";
@@ -88,7 +88,18 @@ impl Run<'_> {
     /// A tool that breaks when it is only looked at is an error of this call alone, too.
     async fn intent(&self, call: &Call) -> Result<Intent, String> {
         let looked_at = async { self.tools.intent(call, self.live.mode()).await };
-        AssertUnwindSafe(looked_at).catch_unwind().await.unwrap_or_else(|_| Err(BROKE.to_owned()))
+        let intent = AssertUnwindSafe(looked_at).catch_unwind().await;
+        intent.unwrap_or_else(|_| Err(BROKE.to_owned())).map_err(|why| {
+            let names: Vec<String> = self.offered().into_iter().map(|it| it.name).collect();
+            if names.contains(&call.name) { why } else { not_offered(&names) }
+        })
+    }
+
+    /// What the model is told of.
+    pub(super) fn offered(&self) -> Vec<ToolSpec> {
+        let mut specs = self.tools.specs(self.live.mode());
+        specs.push(ask_user::spec());
+        specs
     }
 
     /// Runs them and puts their results into the conversation, in the order of the calls. Each call has
@@ -336,6 +347,10 @@ impl Run<'_> {
 /// What asks a person for leave for this call.
 pub(super) fn leave_of(call: &str) -> String {
     format!("leave-{call}")
+}
+
+fn not_offered(names: &[String]) -> String {
+    format!("There is no tool of this name; there are {}.", names.join(", "))
 }
 
 fn too_many() -> String {

@@ -255,8 +255,7 @@ impl Run<'_> {
 
     /// One answer to the conversation as it is; makes room when it is too long.
     async fn ask(&mut self) -> Result<Answer, Over> {
-        let mut specs = self.tools.specs(self.live.mode());
-        specs.push(super::ask_user::spec());
+        let specs = self.offered();
         let model = self.live.model().unwrap_or_else(|| self.default_model.to_owned());
         if std::mem::replace(&mut self.model, model) != self.model {
             self.warn_of_lost_thoughts().await?;

@@ -2,7 +2,7 @@
 //! order, and one that goes wrong ends by itself.
 
 use musher_protocol::*;
-use musher_runtime::model::MOST_CALLS;
+use musher_runtime::{RuntimeContext, model::MOST_CALLS};
 use musher_testkit::dialects::{Answer, Dialect, Header, Item, Message};
 use serde_json::json;
 
@@ -13,6 +13,7 @@ each_dialect! {
     changes_run_alone_and_in_order,
     a_tool_that_breaks_ends_its_call_alone,
     what_cannot_be_called_is_told,
+    what_is_not_offered_is_answered_with_what_is,
     what_is_no_stream_is_asked_once_and_told_with_a_next_step,
     a_refusal_and_a_server_that_is_gone_name_a_next_step,
     calls_beyond_the_most_are_told_and_not_begun,
@@ -129,6 +130,16 @@ async fn what_cannot_be_called_is_told(dialect: Dialect) {
     let results = over.results();
     assert!(results[0].is_error && results[0].text.contains("missing"), "{results:?}");
     assert!(!results[1].is_error, "the other call is made");
+}
+
+async fn what_is_not_offered_is_answered_with_what_is(dialect: Dialect) {
+    let endpoint = serves(dialect, [calls("find"), Answer::text("Done.")]);
+    let plan = |context: &mut RuntimeContext| context.permission_mode = PermissionMode::Plan;
+    let over = Setup::new(&endpoint).with(plan).start().finish().await;
+    endpoint.check().unwrap();
+    let told = &over.results()[0];
+    let all = "There is no tool of this name; there are read_file, meet, ask_user.";
+    assert!(told.is_error && told.text == all, "{told:?}");
 }
 
 async fn what_a_person_should_know_is_told_before_the_result(dialect: Dialect) {

@@ -118,7 +118,7 @@ impl Tools {
 
 #[async_trait]
 impl ToolHost for Tools {
-    fn specs(&self, _mode: PermissionMode) -> Vec<ToolSpec> {
+    fn specs(&self, mode: PermissionMode) -> Vec<ToolSpec> {
         let parameters = json!({
             "type": "object",
             "properties": {"path": {"type": "string"}},
@@ -130,7 +130,8 @@ impl ToolHost for Tools {
             description: "Notes that it was called.".into(),
             parameters: parameters.clone(),
         };
-        TOOLS.iter().map(|(name, ..)| spec(name)).collect()
+        let is_offered = |effect: &Effect| mode != PermissionMode::Plan || *effect == Effect::Reads;
+        TOOLS.iter().filter(|it| is_offered(&it.1)).map(|(name, ..)| spec(name)).collect()
     }
 
     async fn intent(&self, call: &Call, _mode: PermissionMode) -> Result<Intent, String> {
