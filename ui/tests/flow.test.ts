@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import type { AgentEvent } from '../src/contract/contract';
 import { FakeHost, fault, type FakeRun } from '../src/host/fake/fake';
 import { tool } from '../src/host/fake/make';
+import { AppState } from '../src/state/app.svelte';
 import { called, open, PROJECT } from './page';
 
 const ASK: AgentEvent = {
@@ -163,6 +164,19 @@ describe('with keys alone', () => {
     host.push(run, { type: 'done', outcome }, { phase: 'done', outcome });
     await waitFor(() => expect(card.textContent).toContain('taken back by the stop'));
     expect(card.textContent).not.toContain('rule');
+  });
+
+  it('keeps a draft for the page that is opened next, until it is sent', async () => {
+    const host = new FakeHost();
+    host.projects = [PROJECT];
+    asking(host);
+    const user = userEvent.setup();
+    const app = await open(host);
+    app.openStory('story-run-1');
+    await user.type(await screen.findByTestId('composer-input'), 'And the docs');
+    await waitFor(() => expect(new AppState(host).drafts['story-run-1']).toBe('And the docs'));
+    await user.keyboard('{Enter}');
+    await waitFor(() => expect(new AppState(host).drafts).toEqual({}));
   });
 
   it('goes through stories and keeps each draft', async () => {

@@ -12,6 +12,7 @@ import type {
 } from '../contract/contract';
 import { asApiError, type Host } from '../host';
 import { Conversation } from './conversation.svelte';
+import { keepDrafts, keptDrafts } from './drafts';
 import { Drops } from './drops.svelte';
 import { Models } from './models.svelte';
 import { plainSettings } from './settings';
@@ -90,7 +91,7 @@ export class AppState {
   failure = $state.raw<ApiError | null>(null);
   /** Milliseconds; moves every half minute, for ages only. */
   now = $state(Date.now());
-  drafts = $state<Record<string, string>>({});
+  drafts = $state(keptDrafts());
   readonly drops: Drops;
   readonly models: Models;
 
@@ -126,6 +127,16 @@ export class AppState {
       this.host.onFocusRun((run) => void this.openRun(run)),
       this.host.onDrop((note) => void this.drops.take(note)),
     ];
+    let before = { ...this.drafts };
+    const keep = () => {
+      const now = { ...this.drafts };
+      keepDrafts(now, before);
+      before = now;
+    };
+    const kept = $effect.root(() => {
+      $effect(keep);
+    });
+    this.off.push(kept);
     const tick = setInterval(() => {
       if (!document.hidden) this.now = Date.now();
     }, 30_000);
