@@ -95,7 +95,7 @@ async fn open_or_hand_over(
             Ok(false) => {}
             // It is just ending.
             Err(refusal) if refusal.code == ErrorCode::EngineGone => {}
-            Err(refusal) => return Opened::Failed(refusal),
+            Err(refusal) => return Opened::Failed(in_a_box(refusal)),
         }
         tokio::time::sleep(ASK_AGAIN).await;
     }
@@ -110,6 +110,34 @@ async fn hand_over(data_dir: &Path, folders: &[String]) -> Result<bool, ApiError
         shown => return shown.map(|()| true),
     }
     client.give_way().await.map(|()| false)
+}
+
+/// A refusal as the system's own box shows it: that has no form for code, and no room for a whole id.
+fn in_a_box(mut refusal: ApiError) -> ApiError {
+    refusal.message = plain(&refusal.message);
+    refusal.hint = refusal.hint.as_deref().map(plain);
+    refusal
+}
+
+/// The time in an id of a run, which is a UUID of version 7 (RFC 9562): enough to name it by.
+const SHORT_ID: usize = "01890a5d-ac96".len();
+const WHOLE_ID: usize = "01890a5d-ac96-774b-bcce-b302099a8057".len();
+
+fn plain(sentence: &str) -> String {
+    let is_id = |word: &str| {
+        word.len() == WHOLE_ID
+            && word.bytes().enumerate().all(|(at, byte)| match at {
+                8 | 13 | 18 | 23 => byte == b'-',
+                _ => byte.is_ascii_hexdigit(),
+            })
+    };
+    let sentence = sentence.replace('`', "");
+    let is_end = |sign: char| !sign.is_ascii_alphanumeric() && sign != '-';
+    let words = sentence.split_inclusive(is_end).map(|word| {
+        let id = word.trim_end_matches(is_end);
+        if is_id(id) { word.replace(id, &id[..SHORT_ID]) } else { word.to_owned() }
+    });
+    words.collect()
 }
 
 fn registry(data_dir: &Path) -> Registry {
@@ -144,4 +172,27 @@ pub(crate) fn failed(what: &str, error: &dyn std::fmt::Display) -> ApiError {
 /// The engine behind its doors.
 pub(crate) fn api(engine: &Engine, host: Arc<dyn Host>) -> Arc<musher_api::EngineApi> {
     Arc::new(musher_api::EngineApi { engine: engine.clone(), host })
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_box_shows_words_and_a_short_id() {
+        let id = "019abcde-1234-7def-8abc-0123456789ab";
+        let message = format!("The agent of run {id} lives in a `musher` in a terminal.");
+        let hint = format!("Wait for its end there, or stop it with `musher stop {id}`.");
+        let refusal = ApiError::new(ErrorCode::Conflict, message).with_hint(hint);
+        let shown = in_a_box(refusal);
+        assert_eq!(
+            shown.message,
+            "The agent of run 019abcde-1234 lives in a musher in a terminal."
+        );
+        assert_eq!(
+            shown.hint.unwrap(),
+            "Wait for its end there, or stop it with musher stop 019abcde-1234."
+        );
+    }
 }

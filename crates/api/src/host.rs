@@ -49,9 +49,11 @@ impl TerminalHost {
 }
 
 fn stays() -> ApiError {
-    let what = "Another Musher that stays holds this data directory.";
-    ApiError::new(ErrorCode::Unsupported, what)
-        .with_hint("Use that one (`musher serve` has a page), or end it first: its agents go on.")
+    let what = "A `musher serve` has this data directory open, so no other Musher can.";
+    ApiError::new(ErrorCode::Unsupported, what).with_hint(
+        "Use its page in a browser, or end it and try again. Agents that are programs go on \
+             meanwhile; those that talk to a model over HTTP end with it and can be continued.",
+    )
 }
 
 fn without_a_window(what: &str, hint: &str) -> ApiError {
