@@ -86,6 +86,10 @@ const WHOLE: AgentEvent[] = [
   { type: 'text', block: 's', text: 'So ', delta: true },
   { type: 'text', block: 's', text: 'far.', delta: true },
   { type: 'summary', text: 'So far.', kept: 0 },
+  { type: 'warning', code: 'summing_up', message: 'Sums up' },
+  { type: 'thinking', block: 's1', text: 'What was', delta: true },
+  { type: 'text', block: 's2', text: 'All of it', delta: true },
+  { type: 'summary', text: 'All of it.', kept: 0 },
   { type: 'turn_ended', ok: true },
   { type: 'done', outcome: { reason: 'completed' } },
 ];
@@ -265,6 +269,21 @@ describe('the fold of a transcript', () => {
     const transcript = new Transcript();
     for (let at = 0; at < all.length; at += 500) transcript.apply(all.slice(at, at + 500));
     expect(transcript.items.length).toBe(6667);
+  });
+
+  it('shows one line while the model sums up, and the summary in its place', () => {
+    const events: AgentEvent[] = [
+      { type: 'text', block: 'a', text: 'Before' },
+      { type: 'warning', code: 'summing_up', message: 'Sums up the conversation' },
+      { type: 'thinking', block: 't', text: 'hm', delta: true },
+      { type: 'text', block: 'b', text: 'All of it', delta: true },
+    ];
+    expect(fold(events).items.map((item) => item.kind)).toEqual(['text', 'trouble']);
+    events.push(
+      { type: 'summary', text: 'All of it', kept: 0 },
+      { type: 'text', block: 'c', text: 'On', delta: true },
+    );
+    expect(fold(events).items.map((item) => item.kind)).toEqual(['text', 'summary', 'text']);
   });
 
   it('tells of a limit once', () => {

@@ -49,6 +49,8 @@ export class Transcript {
   /** What differs from the base; null until the run said it. */
   files: FileChange[] | null = null;
 
+  /** The line that stands for a summary while its words come. */
+  private summing: Node | null = null;
   private nodes = new Map<string, Node>();
   private fresh = new Set<Node>();
   private turnSince = '';
@@ -160,9 +162,11 @@ export class Transcript {
   /** It came as the model's words already: there it stands, once. */
   private summary(text: string, { id, at }: Seen): void {
     const item: SummaryItem = { kind: 'summary', id, at, text };
-    const last = this.lastNodes.get(null);
-    if (last?.item.kind !== 'text' || !last.item.open || last.item.text.trim() !== text.trim())
-      return void this.add(item);
+    const last = this.summing ?? this.lastNodes.get(null);
+    const open = last?.item.kind === 'text' && last.item.open;
+    const stands = open && (last.item as TextItem).text.trim() === text.trim();
+    if (!last || (!this.summing && !stands)) return void this.add(item);
+    this.summing = null;
     this.nodes.delete(last.item.id);
     this.nodes.set(id, last);
     this.items[last.index] = last.item = item;
@@ -181,6 +185,7 @@ export class Transcript {
   }
 
   private text(event: Of<'text'>, at: string): void {
+    if (this.summing && !event.parent) return;
     const id = `text:${event.block}`;
     const known = this.change(id, (item) => {
       const text = item as TextItem;
@@ -192,6 +197,7 @@ export class Transcript {
   }
 
   private thinking(event: Of<'thinking'>, at: string): void {
+    if (this.summing && !event.parent) return;
     const id = `thinking:${event.block}`;
     const known = this.change(id, (item) => {
       const thought = item as ThinkingItem;
@@ -292,6 +298,10 @@ export class Transcript {
 
   /** The next try of the same thing takes the place of the last: only its count differs. */
   private warned({ code, message }: Of<'warning'>, { id, at }: Seen): void {
+    if (code === 'summing_up') {
+      this.summing = this.add({ kind: 'trouble', id, at, level: 'info', code, message });
+      return;
+    }
     const last = this.lastBelow(null);
     const uncounted = (text: string) => text.replace(/\d+/g, '');
     if (
@@ -331,6 +341,7 @@ export class Transcript {
     item.usage = this.usage ? usedSince(this.usage, this.usedBefore) : undefined;
     this.usedBefore = this.usage;
     this.turnSince = '';
+    this.summing = null;
     const last = this.lastBelow(null);
     if (item.outcome && last?.item.kind === 'end' && !last.item.outcome) {
       const owned = this.own(last) as EndItem;

@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use musher_protocol::AgentEvent;
+use musher_protocol::{AgentEvent, RunPhase, RuntimeStatus};
 
 use super::{
     attempt::{NoAnswer, failed},
@@ -28,6 +28,9 @@ const OF_TASK: usize = 4_000;
 /// Steps with calls that have to fit before a conversation that was made shorter counts as a whole one.
 /// Fewer, and a model that can hold next to nothing would sum up for ever.
 const PROGRESS: u32 = 3;
+
+/// The code that the page knows a summing up by.
+const SUMMING: &str = "summing_up";
 
 const ASK: &str = "The conversation below has become too long to go on with. Write what whoever goes \
                    on with the work must know: the task in the person's own words, what was decided \
@@ -67,11 +70,15 @@ impl Run<'_> {
     async fn sum_up(&mut self) -> Result<Option<String>, Over> {
         let mut talk = Conversation::default();
         talk.say(format!("{ASK}{}", in_words(&self.talk)));
-        let answer = match self.answer(&talk, &[]).await {
-            Ok(answer) => answer,
-            Err(NoAnswer::TooLong) => return Ok(None),
+        self.say_summing(true).await?;
+        let answer = self.answer(&talk, &[]).await;
+        let answer = match answer {
+            Ok(answer) => Some(answer),
+            Err(NoAnswer::TooLong) => None,
             Err(NoAnswer::Over(over)) => return Err(over),
         };
+        self.say_summing(false).await?;
+        let Some(answer) = answer else { return Ok(None) };
         self.count(&answer);
         self.sink.say(self.usage()).await?;
         let texts = answer.blocks.iter().filter_map(|block| match block {
@@ -80,6 +87,16 @@ impl Run<'_> {
         });
         let text = texts.collect::<Vec<_>>().join("\n");
         Ok((!text.trim().is_empty()).then_some(text))
+    }
+
+    /// Said before the summary streams: its words are not the agent's to the person.
+    async fn say_summing(&self, begins: bool) -> Result<(), Over> {
+        let detail = begins.then(|| "Sums up the conversation".to_owned());
+        if let Some(message) = detail.clone().map(|words| format!("{words}: it grew too long.")) {
+            self.sink.say(AgentEvent::Warning { code: SUMMING.into(), message }).await?;
+        }
+        let (status, phase) = (RuntimeStatus::Running, RunPhase::Running);
+        Ok(self.sink.say(AgentEvent::Status { status, phase, detail, until: None }).await?)
     }
 
     /// Drops the oldest entries; a call is never parted from its results.

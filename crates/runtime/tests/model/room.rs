@@ -75,6 +75,15 @@ async fn goes_on_from_the_summary(dialect: Dialect) {
     let shorter = endpoint.turns()[3].body.to_string();
     assert!(shorter.contains(&framed), "{shorter}");
     assert_eq!(summaries(&over).len(), 1);
+    // Whoever looks on knows before its first word whose words they are.
+    let told = over
+        .events
+        .iter()
+        .position(|it| matches!(it, AgentEvent::Warning { code, .. } if code == "summing_up"));
+    let first = over.events.iter().position(
+        |it| matches!(it, AgentEvent::Text { text, .. } if SUMMARY.starts_with(text.as_str())),
+    );
+    assert!(told.is_some() && told < first, "{told:?} {first:?}");
 
     let resumed = Setup::new(&endpoint).resuming(over.stored()).start().finish().await;
     endpoint.check().unwrap();
