@@ -134,9 +134,9 @@ describe('what is wished of a model', () => {
     const host = await wished(async (user) => {
       await user.type(screen.getByTestId('headers'), 'canary-55');
     });
-    const alert = await screen.findByRole('alert');
-    expect(alert.textContent).toContain('A header has a name and a value.');
-    expect(alert.textContent).not.toContain('canary-55');
+    const wrong = await screen.findByText('Each line is a name, a colon and a value, or empty.');
+    expect(wrong.id).toBe(screen.getByTestId('headers').getAttribute('aria-describedby'));
+    expect(wrong.textContent).not.toContain('canary-55');
     expect(called(host, 'run_start')).toEqual([]);
   });
 });
