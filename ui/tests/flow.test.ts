@@ -25,6 +25,17 @@ function asking(host: FakeHost, id = 'run-1'): FakeRun {
   );
 }
 
+/** A story that waits for leave, opened. */
+async function openAsked(): Promise<FakeHost> {
+  const host = new FakeHost();
+  host.projects = [PROJECT];
+  asking(host);
+  const app = await open(host);
+  app.openStory('story-run-1');
+  await screen.findByTestId('permission');
+  return host;
+}
+
 /** Longer than a card refuses keys that were meant for what was there before. */
 const settle = () => new Promise((resolve) => setTimeout(resolve, 450));
 
@@ -74,13 +85,8 @@ describe('with keys alone', () => {
   });
 
   it('answers nothing while somebody types, and nothing that only just appeared', async () => {
-    const host = new FakeHost();
-    host.projects = [PROJECT];
-    asking(host);
     const user = userEvent.setup();
-    const app = await open(host);
-    app.openStory('story-run-1');
-    await screen.findByTestId('permission');
+    const host = await openAsked();
     await user.keyboard('a');
     expect(called(host, 'run_answer')).toEqual([]);
     await settle();
@@ -91,12 +97,7 @@ describe('with keys alone', () => {
   });
 
   it('sends one answer although the key is pressed many times', async () => {
-    const host = new FakeHost();
-    host.projects = [PROJECT];
-    asking(host);
-    const app = await open(host);
-    app.openStory('story-run-1');
-    await screen.findByTestId('permission');
+    const host = await openAsked();
     await settle();
     await userEvent.setup().keyboard('dddaa');
     await waitFor(() => expect(screen.queryByTestId('permission')).toBeNull());
@@ -126,13 +127,8 @@ describe('with keys alone', () => {
   });
 
   it('Esc beside the conversation goes to the card that waits', async () => {
-    const host = new FakeHost();
-    host.projects = [PROJECT];
-    asking(host);
     const user = userEvent.setup();
-    const app = await open(host);
-    app.openStory('story-run-1');
-    await screen.findByTestId('permission');
+    const host = await openAsked();
     (document.activeElement as HTMLElement).blur();
     await user.keyboard('{Escape}');
     expect(screen.getByTestId('permission').contains(document.activeElement)).toBe(true);

@@ -32,7 +32,8 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
-/// What `look` finds, looking again until it finds something; for tests that are not async.
+/// What `look` finds, looking again until it finds something; for tests that are not async, and for what
+/// tells nobody that it happened: another program's files, processes and windows.
 ///
 /// # Panics
 /// When it finds nothing within [`LIMIT`].
