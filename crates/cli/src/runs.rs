@@ -110,6 +110,9 @@ pub async fn stopped(reach: &Reach, run: &RunId) -> Result<RunSummary, ApiError>
 }
 
 /// A refusal is told, and ends with 1.
+const OVER_WORK: &str = "Commit or move what is to stay. `--force` removes a worktree in spite of work in it, \
+                         and keeps that work under a rescue ref.";
+
 pub async fn remove(
     data_dir: &Path,
     json: bool,
@@ -126,6 +129,9 @@ pub async fn remove(
     match json {
         true => print::json(&report),
         false => print::line(&report.sentence),
+    }
+    if !report.removed && !force {
+        eprintln!("hint: {OVER_WORK}");
     }
     reach.close().await;
     Ok(if report.removed { ExitCode::SUCCESS } else { ExitCode::FAILURE })

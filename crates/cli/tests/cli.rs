@@ -72,6 +72,7 @@ fn a_worktree_with_work_in_it_is_removed_only_by_force() {
     world.run("edit", &["--answer", "allow"]);
     let worktree = world.runs().remove(0).worktree;
     let refused = world.call(&["remove", &worktree]);
+    assert!(refused.stderr.contains("--force"), "the next step: {}", refused.stderr);
     assert_eq!(refused.code, 1, "{}{}", refused.stdout, refused.stderr);
     assert!(std::path::Path::new(&worktree).is_dir() && !refused.stdout.trim().is_empty());
     let removed = world.call(&["--json", "remove", "--force", &worktree]);
