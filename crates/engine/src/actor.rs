@@ -172,7 +172,7 @@ pub(crate) struct RunActor {
     spoken: Vec<String>,
     /// The project's own filters may run, as its user allowed.
     trusted: bool,
-    /// What no event of the agent's may hold.
+    /// See [`RunHandle`].
     secrets: Secrets,
     /// The worktree is being made; that is never cut off half way.
     preparing: bool,
@@ -215,7 +215,7 @@ impl RunActor {
             input_ended: false,
             spoken: Vec::new(),
             trusted: false,
-            secrets: Secrets::default(),
+            secrets: handle.secrets.clone(),
             preparing: false,
             result: None,
             follow_up: None,

@@ -10,9 +10,10 @@ use chrono::{DateTime, Utc};
 use futures::future::BoxFuture;
 use musher_process::{LoginPath, LoginPathCache, login_path};
 use musher_protocol::{ApiError, ErrorCode, RunId, RunSettings, RunSummary, StoryId};
-use musher_runtime::Registry;
+use musher_runtime::{Registry, Secrets};
 use musher_store::{Store, TranscriptIndex};
 use musher_worktree::Git;
+use secrecy::SecretString;
 use tokio::sync::{Notify, OnceCell, Semaphore, mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -71,6 +72,8 @@ pub(crate) struct Core {
     pub env: Mutex<GivenTo>,
     /// Each story's own headers for its model's requests; the same holds for them.
     pub headers: Mutex<GivenTo>,
+    /// Keys that were set since this engine began, to hide them.
+    pub keys_set: Mutex<Vec<SecretString>>,
     pub tasks: TaskTracker,
     /// Cancelled when the engine lets go; agents live on in their keepers.
     pub closing: CancellationToken,
@@ -162,6 +165,8 @@ pub(crate) struct RunHandle {
     /// The run as lists show it; its `last_seq` is how far readers may read.
     pub summary: watch::Receiver<Arc<RunSummary>>,
     pub index: Arc<TranscriptIndex>,
+    /// What no event of the agent's may hold, and no tool tell it. Others may add to them at any time.
+    pub secrets: Secrets,
     /// Cancelled once the run is out of the table: its worktree and session are free.
     pub gone: CancellationToken,
     /// Cancelled to end the agent, beside the actor's own loop: a full disk holds that up.

@@ -1,11 +1,14 @@
 //! Keys of model providers, for the runtimes that need them.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, PoisonError},
+};
 
 use async_trait::async_trait;
 use musher_protocol::*;
 use musher_runtime::{
-    Registry, Secrets, keys_among,
+    Registry, keys_among,
     model::{self, codec::Dialect},
 };
 use musher_store::keys::{KeyError, KeyRing};
@@ -41,13 +44,13 @@ pub fn with_models(registry: Registry, data_dir: &Path) -> Registry {
 }
 
 /// All that nobody may be told who works for this story: the keys of this process's environment and of
-/// the story's own, the headers that were given to it, the kept keys. The keychain, which may wait for
-/// a person, is asked only `also_in_keychain`.
+/// the story's own, the headers that were given to it, the kept keys, and all that were set since this
+/// engine began. The keychain, which may wait for a person, is asked only `also_in_keychain`.
 pub(crate) async fn secrets_of(
     core: &Core,
     settings: &RunSettings,
     also_in_keychain: bool,
-) -> Secrets {
+) -> Vec<SecretString> {
     let ring = KeyRing::new(&core.config.data_dir);
     let mut all = match also_in_keychain {
         true => ring.all().await,
@@ -59,7 +62,17 @@ pub(crate) async fn secrets_of(
     all.extend(keys_among(&own.chain(given).collect::<Vec<_>>()));
     let headers = settings.endpoint.headers.iter().filter(|(name, _)| !is_plain(name));
     all.extend(headers.map(|(_, value)| SecretString::from(value.clone())));
-    Secrets::new(&all)
+    all.extend(core.keys_set.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned());
+    all
+}
+
+/// Nobody is told this key any more: no run that lives, and none that is yet to begin. A run that is
+/// beginning is in the table before it asks for [`secrets_of`], so one of the two reaches it.
+fn hide_from_now_on(core: &Core, key: &SecretString) {
+    core.keys_set.lock().unwrap_or_else(PoisonError::into_inner).push(key.clone());
+    for (_, run) in core.runs.all() {
+        run.secrets.add([key]);
+    }
 }
 
 /// Whether a header's value is no secret: to hide `application/json` wherever it stands would keep an
@@ -83,10 +96,12 @@ impl Engine {
         self.key_ring().list().await.map_err(key_error)
     }
 
-    /// Who shows runtimes hears that one may have a key now.
+    /// Who shows runtimes hears that one may have a key now. It is hidden before it is kept, where an
+    /// agent could find it; a key that is removed later stays hidden.
     pub async fn key_set(&self, params: KeySetParams) -> Result<KeptKey, ApiError> {
         let KeySetParams { place, key, file } = params;
         check_kept(&place, &key)?;
+        hide_from_now_on(&self.core, &key);
         let kept = self.key_ring().set(&place, &key, file).await.map_err(key_error)?;
         self.core.news.runtimes_changed();
         Ok(KeptKey { place, kept })

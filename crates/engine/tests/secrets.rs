@@ -6,9 +6,10 @@ mod fake;
 
 use std::path::Path;
 
-use fake::World;
+use fake::{FakeRun, World, resume};
 use musher_protocol::*;
-use musher_runtime::MARK;
+use musher_runtime::{Call, MARK};
+use tokio_util::sync::CancellationToken;
 
 const GIVEN: &str = "canary+given/2f9c01";
 const KEPT: &str = "canary+kept/77d0e3";
@@ -41,4 +42,53 @@ async fn a_key_that_an_agent_finds_is_not_stored() {
     let told = serde_json::to_string(&world.events(&run).await).unwrap();
     assert_eq!(told.matches(MARK).count(), 6, "{told}");
     assert!(!told.contains("canary"), "{told}");
+}
+
+const LATE: &str = "canary+late/5ab0e2";
+/// Nobody's: the keychain of whoever runs the tests may be asked to keep it, and to forget it.
+const PLACE: &str = "http://musher-test.invalid/v1";
+
+/// What a tool shows of a file with the key in it.
+async fn shown(agent: &FakeRun) -> String {
+    let file = Path::new(&agent.context.cwd).join("key.txt");
+    std::fs::write(file, LATE).unwrap();
+    let host = agent.context.tools.host.as_ref().unwrap();
+    let (id, name) = ("call-1".to_owned(), "read_file".to_owned());
+    let call = Call { id, name, input: serde_json::json!({"path": "key.txt"}) };
+    host.intent(&call, PermissionMode::Bypass).await.unwrap();
+    host.call(&call, CancellationToken::new()).await.text
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_is_set_is_hidden_at_once_and_stays_so_when_it_is_removed() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 4, chrono::Utc::now).await;
+    let run = world.start(|settings| settings.runtime = "ours".into()).await.id;
+    let agent = world.started().await;
+    let text = format!("{LATE} ");
+    let says = |block: &str| AgentEvent::Text {
+        block: block.into(),
+        text: text.clone(),
+        delta: false,
+        parent: None,
+    };
+    agent.say(says("before")).await;
+    world.until(&run, |summary| summary.phase == RunPhase::Running).await;
+    assert!(shown(&agent).await.contains(LATE));
+
+    let set = KeySetParams { place: PLACE.into(), key: LATE.into(), file: true };
+    world.engine.key_set(set).await.unwrap();
+    assert!(shown(&agent).await.contains(MARK));
+    agent.say(says("set")).await;
+    let removed = KeyPlaceParams { place: PLACE.into() };
+    assert!(world.engine.key_remove(removed).await.unwrap().was);
+    assert!(shown(&agent).await.contains(MARK));
+    agent.say(says("removed")).await;
+    agent.end(RunOutcome::Completed);
+    world.until(&run, |summary| summary.phase == RunPhase::Done).await;
+    let told = serde_json::to_string(&world.events(&run).await).unwrap();
+    assert_eq!((told.matches(MARK).count(), told.matches(LATE).count()), (2, 1), "{told}");
+
+    world.engine.run_resume(resume(&run)).await.unwrap();
+    assert!(shown(&world.started().await).await.contains(MARK));
 }

@@ -5,7 +5,11 @@
 //! This keeps a key from being told by accident. It is no wall: who turns a key into something else
 //! before it is printed gets it through.
 
-use std::{collections::BTreeSet, fmt, sync::Arc};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use base64::{
@@ -25,36 +29,63 @@ const SHORTEST: usize = 8;
 /// In bytes.
 const PIECE: usize = 64 << 10;
 
-/// The secrets that are known to a run. Its `Debug` holds none of them.
+/// The secrets that are known to a run. Clones are one: what is added to any of them is hidden by all,
+/// and nothing is ever taken away. Its `Debug` holds none of them.
 #[derive(Clone, Default)]
 pub struct Secrets {
-    /// `None`: there are none.
-    finder: Option<Arc<Finder>>,
+    /// `None`: there are none. Locked for writing when a key is set, and at no other time.
+    finder: Arc<RwLock<Option<Arc<Finder>>>>,
 }
 
 struct Finder {
+    written: BTreeSet<Vec<u8>>,
     forms: AhoCorasick,
     longest: usize,
 }
 
-impl Secrets {
-    pub fn new<'a>(values: impl IntoIterator<Item = &'a SecretString>) -> Self {
-        let values = values.into_iter().map(|value| value.expose_secret().trim());
-        let forms: BTreeSet<Vec<u8>> =
-            values.filter(|it| it.len() >= SHORTEST).flat_map(forms).collect();
-        let Some(longest) = forms.iter().map(Vec::len).max() else { return Self::default() };
+impl Finder {
+    /// `None`: there is nothing to find.
+    fn of(written: BTreeSet<Vec<u8>>) -> Option<Self> {
+        let longest = written.iter().map(Vec::len).max()?;
         let made = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
             // Each run has its own: for three keys of 164 letters 40 KB, and 1.2 MB as the DFA that would
             // be taken by itself; an event costs 0.7 µs in place of 0.4 µs (measured in November 2026).
             .kind(Some(AhoCorasickKind::ContiguousNFA))
-            .build(forms);
+            .build(&written);
         // It can only be too large, and then nothing of this size is a key.
-        Self { finder: made.ok().map(|forms| Arc::new(Finder { forms, longest })) }
+        Some(Self { forms: made.ok()?, written, longest })
+    }
+}
+
+impl Secrets {
+    pub fn new<'a>(values: impl IntoIterator<Item = &'a SecretString>) -> Self {
+        let secrets = Self::default();
+        secrets.add(values);
+        secrets
+    }
+
+    /// From now on these are hidden too.
+    pub fn add<'a>(&self, values: impl IntoIterator<Item = &'a SecretString>) {
+        let values = values.into_iter().map(|value| value.expose_secret().trim());
+        let more = values.filter(|it| it.len() >= SHORTEST).flat_map(forms);
+        let mut finder = self.finder.write().unwrap_or_else(PoisonError::into_inner);
+        let mut written = finder.as_ref().map(|it| it.written.clone()).unwrap_or_default();
+        let known = written.len();
+        written.extend(more);
+        if written.len() > known
+            && let Some(made) = Finder::of(written)
+        {
+            *finder = Some(Arc::new(made));
+        }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.finder.is_none()
+        self.finder().is_none()
+    }
+
+    fn finder(&self) -> Option<Arc<Finder>> {
+        self.finder.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub fn hide(&self, text: String) -> String {
@@ -67,7 +98,7 @@ impl Secrets {
 
     /// `None`: nothing is to be hidden in it.
     fn hidden(&self, text: &str) -> Option<String> {
-        let finder = self.finder.as_ref()?;
+        let finder = self.finder()?;
         let is_one_line = memchr::memchr2(b'\n', b'\r', text.as_bytes()).is_none();
         // Nearly all there is, pieces of speech above all: nothing of it is copied.
         if text.len() < SHORTEST || is_one_line && !finder.forms.is_match(text) {
@@ -115,20 +146,26 @@ impl Secrets {
 
     /// For what comes in pieces.
     pub fn stream(&self) -> Hiding {
-        Hiding { finder: self.finder.clone(), held: Vec::new(), has_hidden: false }
+        Hiding {
+            begun_with: self.finder(),
+            secrets: self.clone(),
+            held: Vec::new(),
+            has_hidden: false,
+        }
     }
 }
 
 impl fmt::Debug for Secrets {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let many = self.finder.as_ref().map_or(0, |finder| finder.forms.patterns_len());
+        let many = self.finder().map_or(0, |finder| finder.written.len());
         write!(f, "Secrets({many} forms)")
     }
 }
 
 /// Hides secrets in what comes in pieces, wherever these are cut.
 pub struct Hiding {
-    finder: Option<Arc<Finder>>,
+    secrets: Secrets,
+    begun_with: Option<Arc<Finder>>,
     /// What may be the beginning of a secret.
     held: Vec<u8>,
     has_hidden: bool,
@@ -150,8 +187,16 @@ impl Hiding {
         self.has_hidden
     }
 
+    /// Something has become a secret since the beginning: it may have been told before.
+    pub fn may_have_told(&self) -> bool {
+        match (&self.begun_with, self.secrets.finder()) {
+            (Some(then), Some(now)) => !Arc::ptr_eq(then, &now),
+            (then, now) => then.is_some() != now.is_some(),
+        }
+    }
+
     fn told(&mut self, is_all: bool) -> Vec<u8> {
-        let Some(finder) = &self.finder else { return std::mem::take(&mut self.held) };
+        let Some(finder) = self.secrets.finder() else { return std::mem::take(&mut self.held) };
         let joined = Joined::of(&self.held);
         // What begins here or later may have more to come.
         let open = match is_all {
@@ -323,9 +368,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_added_to_one_is_hidden_by_all() {
+        let (first, later) = (Secrets::default(), "sk-later-51d0c7aa");
+        let second = first.clone();
+        let mut hiding = second.stream();
+        assert_eq!(hiding.take(later.as_bytes()), later.as_bytes());
+        assert!(!hiding.may_have_told());
+        first.add(&[SecretString::from("short")]);
+        assert!(second.is_empty() && !hiding.may_have_told());
+        first.add(&[SecretString::from(KEY)]);
+        first.add(&[SecretString::from(later)]);
+        assert_eq!(second.hide(format!("{KEY} {later}")), format!("{MARK} {MARK}"));
+        assert!(hiding.may_have_told() && !second.stream().may_have_told());
+        let mut told = hiding.take(format!("a {later}").as_bytes());
+        told.extend(hiding.finish());
+        assert_eq!(told, format!("a {MARK}").as_bytes());
+    }
+
+    #[test]
     fn little_is_held_back() {
         let secrets = secrets();
-        let longest = secrets.finder.as_ref().unwrap().longest;
+        let longest = secrets.finder().unwrap().longest;
         for piece in ["\n", "\r", "\r\n", "x", "sk-canary", "\n\r"] {
             let mut hiding = secrets.stream();
             for _ in 0..1000 {

@@ -33,8 +33,9 @@ impl Output {
         self.keep(&told);
     }
 
-    pub fn has_hidden(&self) -> bool {
-        self.hiding.has_hidden()
+    /// Whether what was said, as it was said, may hold a secret.
+    pub fn may_hold_secret(&self) -> bool {
+        self.hiding.has_hidden() || self.hiding.may_have_told()
     }
 
     fn keep(&mut self, bytes: &[u8]) {

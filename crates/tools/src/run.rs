@@ -217,7 +217,7 @@ impl Running {
         }
         output.finish();
         // Of a command that was ended not all may have been read.
-        if output.has_hidden() || !matches!(end, End::Itself(_)) {
+        if output.may_hold_secret() || !matches!(end, End::Itself(_)) {
             kept::hide(self.folder.clone(), &self.secrets).await;
         }
         self.outcome(&end, ended.ok(), output, (limit, left))

@@ -190,6 +190,25 @@ async fn a_key_is_hidden_before_it_is_told_or_kept() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_set_while_a_command_runs_is_not_told_or_kept() {
+    let place = Place::new();
+    let secrets = Secrets::default();
+    let config = HostConfig { secrets: secrets.clone(), ..place.config("") };
+    let host = Host::new(config).unwrap();
+    place.put("key", KEY);
+    let input = json!({"command": "cat key; until [ -e go ]; do sleep 0.02; done"});
+    let running = ok(&host, "run_command", input);
+    let setting = async {
+        until("it is said", || kept_keys(&place) == 1).await;
+        secrets.add([&secrecy::SecretString::from(KEY)]);
+        place.put("go", "");
+    };
+    let (text, ()) = tokio::join!(running, setting);
+    assert_eq!(text, format!("{MARK}\n[exit code 0]"));
+    assert_eq!(kept_keys(&place), 0);
+}
+
+#[tokio::test]
 async fn a_command_without_an_end_to_its_words_is_ended() {
     let place = Place::new();
     let host = place.host();

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use futures::{StreamExt, stream};
 use musher_protocol::*;
 use musher_runtime::{
-    AttachPoint, EventLog, EventSink, EventStream, RuntimeContext, RuntimeKind, Secrets,
-    ToolAccess, ToolHost, is_key_name,
+    AttachPoint, EventLog, EventSink, EventStream, RuntimeContext, RuntimeKind, ToolAccess,
+    ToolHost, is_key_name,
 };
 use musher_tools::{Host, HostConfig, Rule, ServerSources};
 use musher_worktree::{CreateWorktree, Created, WorktreeError, slug};
@@ -19,7 +19,7 @@ use crate::{
     keys::secrets_of,
     projects::{trust_in, worktree_gone},
     rules::{rules_in, rules_of},
-    runs::event_stream,
+    runs::{event_stream, told_stream},
     variables::{check_complete, name_given},
 };
 
@@ -29,7 +29,7 @@ const LOOK: std::time::Duration = std::time::Duration::from_millis(10);
 pub(super) struct Prepared {
     created: Option<Created>,
     trust: Option<TrustDecision>,
-    secrets: Secrets,
+    secrets: Vec<SecretString>,
     warnings: Vec<String>,
 }
 
@@ -177,7 +177,7 @@ impl RunActor {
             return Ok(());
         }
         self.trusted = prepared.trust == Some(TrustDecision::Trusted);
-        self.secrets = prepared.secrets;
+        self.secrets.add(&prepared.secrets);
         self.enter(RunPhase::Starting, Some("Starting the agent".into())).await?;
         self.launch(prepared.trust, None).await
     }
@@ -194,7 +194,7 @@ impl RunActor {
         // A worktree that is gone has no settings; what the agent said is taken in all the same.
         let trust = trust_in(&self.core, &self.story.project, &worktree).await.ok();
         self.trusted = trust.is_some_and(|t| t.decision == Some(TrustDecision::Trusted));
-        self.secrets = secrets_of(&self.core, &self.story.settings, false).await;
+        self.secrets.add(&secrets_of(&self.core, &self.story.settings, false).await);
         let warned = self.log.fold.warned.clone();
         self.launch(None, Some(AttachPoint { stored_to, warned })).await?;
         if self.log.fold.phase == RunPhase::Stopping {
@@ -492,7 +492,7 @@ impl EventLog for StoredEvents {
             let mut runs = core.store.runs_of(&story).await.unwrap_or_default();
             runs.retain(|run| run.id != this && run.phase == RunPhase::Done);
             runs.sort_by_key(|run| run.created_at);
-            let events = runs.into_iter().map(move |run| event_stream(core.clone(), run.id, 1));
+            let events = runs.into_iter().map(move |run| told_stream(core.clone(), run.id));
             stream::iter(events).flatten()
         };
         Box::pin(stream::once(runs).flatten())

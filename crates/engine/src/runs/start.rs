@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use musher_protocol::*;
-use musher_runtime::is_key_name;
+use musher_runtime::{Secrets, is_key_name};
 use musher_store::Header;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -271,6 +271,7 @@ pub(crate) fn spawn_actor(
         mailbox,
         summary: log.watch(),
         index: log.index(),
+        secrets: Secrets::default(),
         gone: CancellationToken::new(),
         stopping: CancellationToken::new(),
         followed: Arc::default(),
