@@ -19,9 +19,9 @@ use crate::{
 };
 use change::Change;
 use check::{check_headers, check_model, check_prompt, check_variables};
-pub(crate) use read::event_stream;
 #[cfg(test)]
 pub(crate) use read::read_shown;
+pub(crate) use read::{event_stream, told_stream};
 use start::GoOn;
 pub(crate) use start::spawn_actor;
 

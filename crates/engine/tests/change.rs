@@ -5,6 +5,8 @@ mod fake;
 
 use std::{collections::BTreeMap, path::Path};
 
+use futures::StreamExt;
+
 use fake::{FakeRun, Heard, World, resume};
 use musher_engine::EngineConfig;
 use musher_protocol::*;
@@ -138,6 +140,40 @@ async fn the_agent_that_the_story_has_keeps_its_place() {
         let settings = settings(&world, &first).await;
         assert_eq!((settings.endpoint.base_url, settings.model.as_deref()), (there(), Some(model)));
     }
+}
+
+/// An older Musher stored answers without it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_of_the_place_that_its_run_was_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 4, chrono::Utc::now).await;
+    let mut places = Vec::new();
+    for (base, model) in [(Some("http://127.0.0.1:9/v1/"), "m"), (None, "n")] {
+        let run = world.start(|settings| {
+            settings.runtime = "ours".to_owned();
+            settings.model = Some(model.to_owned());
+            settings.endpoint.base_url = base.map(str::to_owned);
+        });
+        let (run, agent) = (run.await.id, world.started().await);
+        let (dialect, model, place) = ("openai-chat".to_owned(), model.to_owned(), None);
+        agent.say(AgentEvent::ModelStep(ModelStep { dialect, model, place, items: vec![] })).await;
+        agent.end(RunOutcome::Completed);
+        world.until(&run, |s| s.phase == RunPhase::Done).await;
+        let moved = EndpointSettings {
+            base_url: Some("http://127.0.0.1:10/v1".to_owned()),
+            ..EndpointSettings::default()
+        };
+        let next = RunResumeParams { endpoint: Some(moved), ..resume(&run) };
+        world.engine.run_resume(next).await.unwrap();
+        let agent = world.started().await;
+        let earlier: Vec<EventEnvelope> = agent.sink.log().earlier().collect().await;
+        places.extend(earlier.into_iter().filter_map(|envelope| match envelope.event {
+            AgentEvent::ModelStep(step) => step.place,
+            _ => None,
+        }));
+        agent.end(RunOutcome::Completed);
+    }
+    assert_eq!(places, ["http://127.0.0.1:9/v1", "https://api.openai.com/v1"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

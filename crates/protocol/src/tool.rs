@@ -65,6 +65,11 @@ pub struct ModelStep {
     pub dialect: String,
     /// Whose opaque items these are; they are worth nothing to another model.
     pub model: String,
+    /// The address that they came from; nor are they anything to another. Absent where an older Musher
+    /// wrote it: then the run's own settings say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub place: Option<String>,
     #[ts(type = "unknown[]")]
     pub items: Vec<Value>,
 }

@@ -70,16 +70,20 @@ fn tools() -> Vec<ToolSpec> {
     ]
 }
 
+/// Where the model is asked.
+const PLACE: &str = "https://models.example.com/v1";
+
 fn body(dialect: Dialect, model: &str, conversation: &Conversation) -> Value {
     let instructions = "You are a coding agent.";
     let manner = Manner::default();
-    dialect.codec().body(&Ask { model, instructions, conversation, tools: &tools(), manner })
+    let (place, tools) = (PLACE, &tools());
+    dialect.codec().body(&Ask { model, place, instructions, conversation, tools, manner })
 }
 
 /// What the loop makes of an answer.
 fn step(dialect: Dialect, model: &str, answer: &Answer) -> Entry {
     Entry::Step(Step {
-        origin: Some(Origin { dialect, model: model.to_owned() }),
+        origin: Some(Origin { dialect, model: model.to_owned(), place: Some(PLACE.into()) }),
         items: answer.items.clone(),
         parts: dialect.codec().parts(&answer.items),
     })

@@ -22,5 +22,5 @@ pub use database::{Store, TrustAnswer};
 pub use error::{StoreError, StoreErrorKind};
 pub use transcript::{
     AgentLogWriter, Folded, Header, LineBatch, Mark, Recovered, SYNC_WITHIN, StoredBatch,
-    TranscriptIndex, fold_transcript, read_batch,
+    TranscriptIndex, fold_transcript, header_of, read_batch,
 };

@@ -14,7 +14,7 @@ mod tail;
 mod writer;
 
 pub use index::{Mark, TranscriptIndex};
-pub use read::{Folded, StoredBatch, fold_transcript, read_batch};
+pub use read::{Folded, StoredBatch, fold_transcript, header_of, read_batch};
 pub(crate) use read::{Request, read_request, run_of};
 pub use recovery::Recovered;
 pub use writer::{AgentLogWriter, SYNC_WITHIN};

@@ -24,7 +24,12 @@ dialect: string,
 /**
  * Whose opaque items these are; they are worth nothing to another model.
  */
-model: string, items: unknown[], };
+model: string, 
+/**
+ * The address that they came from; nor are they anything to another. Absent where an older Musher
+ * wrote it: then the run's own settings say it.
+ */
+place?: string, items: unknown[], };
 
 /**
  * A step of the agent's plan.

@@ -2,10 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use futures::stream;
+use futures::{StreamExt, stream};
 use musher_protocol::*;
-use musher_runtime::EventStream;
-use musher_store::{StoredBatch, TranscriptIndex};
+use musher_runtime::{
+    EventStream,
+    model::{Endpoint, codec::Dialect},
+};
+use musher_store::{Header, StoredBatch, TranscriptIndex, header_of};
 
 use super::summary_of;
 use crate::{
@@ -82,4 +85,25 @@ pub(crate) fn event_stream(core: Arc<Core>, run: RunId, from_seq: u64) -> EventS
             ready = events.into_iter();
         }
     }))
+}
+
+/// A run's events as a later run of the story is told them: an answer whose place an older Musher did not
+/// write down has the one of its run's settings.
+pub(crate) fn told_stream(core: Arc<Core>, run: RunId) -> EventStream {
+    let told = async move {
+        let path = core.store.transcript_path(&run);
+        let header = tokio::task::spawn_blocking(move || header_of(&path)).await.ok().flatten();
+        event_stream(core, run, 1).map(move |mut envelope| {
+            if let AgentEvent::ModelStep(step) = &mut envelope.event {
+                step.place = step.place.take().or_else(|| place_of(step, header.as_ref()?));
+            }
+            envelope
+        })
+    };
+    Box::pin(stream::once(told).flatten())
+}
+
+fn place_of(step: &ModelStep, header: &Header) -> Option<String> {
+    let endpoint = &header.story_facts.as_ref()?.settings.endpoint;
+    Some(Endpoint::place(endpoint.base_url.as_deref(), Dialect::of(&step.dialect)?))
 }

@@ -76,7 +76,9 @@ impl Run<'_> {
         let codec = self.dialect().codec();
         let instructions = &self.instructions;
         let manner = self.manner();
-        let ask = Ask { model: &self.model, instructions, conversation: talk, tools, manner };
+        let place = &self.exchange.endpoint().to_string();
+        let ask =
+            Ask { model: &self.model, place, instructions, conversation: talk, tools, manner };
         let shown = AtomicBool::new(false);
         let show = |pieces: Vec<Piece>| {
             shown.store(true, Ordering::Relaxed);

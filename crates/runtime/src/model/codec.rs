@@ -54,6 +54,8 @@ impl fmt::Display for Dialect {
 #[derive(Clone, Copy, Debug)]
 pub struct Ask<'a> {
     pub model: &'a str,
+    /// Where it is asked, see [`super::Endpoint::place`].
+    pub place: &'a str,
     /// The system's words.
     pub instructions: &'a str,
     /// Valid: see [`Conversation::check`].

@@ -50,6 +50,25 @@ pub struct Step {
 pub struct Origin {
     pub dialect: Dialect,
     pub model: String,
+    /// The server's address, see [`super::Endpoint::place`]. `None`, where nobody wrote it down: nothing says that
+    /// it is another one than that which goes on.
+    pub place: Option<String>,
+}
+
+impl Origin {
+    fn is(&self, dialect: Dialect, model: &str, place: &str) -> bool {
+        let is_at = self.place.as_deref().is_none_or(|own| own == place);
+        is_at && self.dialect == dialect && self.model == model
+    }
+}
+
+/// What a model that goes on cannot be told, because it was thought elsewhere.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// By another model.
+    Model,
+    /// At this other address: opaque items are the secret of whoever made them.
+    Place(String),
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -66,9 +85,9 @@ impl Step {
         })
     }
 
-    /// Whether the items may be repeated to this model.
-    pub fn is_native(&self, dialect: Dialect, model: &str) -> bool {
-        self.origin.as_ref().is_some_and(|it| it.dialect == dialect && it.model == model)
+    /// Whether the items may be repeated to this model, there.
+    pub fn is_native(&self, dialect: Dialect, model: &str, place: &str) -> bool {
+        self.origin.as_ref().is_some_and(|it| it.is(dialect, model, place))
     }
 }
 
@@ -171,17 +190,22 @@ impl Conversation {
 
     /// Whether the model that answered last was told thoughts that this one cannot take. What was lost
     /// at an earlier change is not lost again.
-    pub fn loses_thoughts(&self, dialect: Dialect, model: &str) -> bool {
+    pub fn loses_thoughts(&self, dialect: Dialect, model: &str, place: &str) -> Option<Lost> {
         let steps = self.entries.iter().filter_map(|entry| match entry {
             Entry::Step(step) => Some((step.origin.as_ref()?, &step.items)),
             _ => None,
         });
-        let Some((last, _)) = steps.clone().next_back() else { return false };
+        let (last, _) = steps.clone().next_back()?;
         let codec = last.dialect.codec();
-        (last.dialect != dialect || last.model != model)
-            && steps
-                .filter(|(origin, _)| *origin == last)
-                .any(|(_, items)| items.iter().any(|item| codec.has_thoughts(item)))
+        let has_thoughts = steps
+            .filter(|(origin, _)| *origin == last)
+            .any(|(_, items)| items.iter().any(|item| codec.has_thoughts(item)));
+        match (&last.place, last.dialect == dialect && last.model == model) {
+            _ if !has_thoughts => None,
+            (_, false) => Some(Lost::Model),
+            (Some(own), true) if own != place => Some(Lost::Place(own.clone())),
+            _ => None,
+        }
     }
 }
 
@@ -380,5 +404,6 @@ impl Fold {
 fn stored_step(step: ModelStep) -> Option<Step> {
     let dialect = Dialect::of(&step.dialect)?;
     let parts = dialect.codec().parts(&step.items);
-    Some(Step { origin: Some(Origin { dialect, model: step.model }), items: step.items, parts })
+    let origin = Origin { dialect, model: step.model, place: step.place };
+    Some(Step { origin: Some(origin), items: step.items, parts })
 }

@@ -48,6 +48,13 @@ impl Endpoint {
         }
     }
 
+    /// The address in one way of writing it, as [`fmt::Display`] gives it: case, the usual port and slashes
+    /// at the end make no other place. `None` is where the dialect's own provider is.
+    pub fn place(base: Option<&str>, dialect: Dialect) -> String {
+        let base = base.unwrap_or(Self::default_base(dialect));
+        Self::new(base, dialect).map_or_else(|_| shown(base), |endpoint| endpoint.to_string())
+    }
+
     pub fn new(base: &str, dialect: Dialect) -> Result<Self, EndpointError> {
         let wrong = || EndpointError::Address(shown(base));
         let mut url = Url::parse(base).map_err(|_| wrong())?;
@@ -225,6 +232,21 @@ mod tests {
         }
         let why = Endpoint::new("http://u:p@host/v1?k=s", Dialect::OpenAiChat).unwrap_err();
         assert!(why.to_string().starts_with("http://host/v1 was given with"), "{why}");
+    }
+
+    #[test]
+    fn one_place_is_written_in_many_ways() {
+        let place = |base| Endpoint::place(base, Dialect::OpenAiResponses);
+        for base in ["https://api.openai.com/v1/", "HTTPS://API.OpenAI.com:443/v1"] {
+            assert_eq!(place(Some(base)), place(None), "{base}");
+        }
+        for base in ["http://api.openai.com/v1", "https://api.openai.com", "https://x/v1"] {
+            assert_ne!(place(Some(base)), place(None), "{base}");
+        }
+        for dialect in Dialect::ALL {
+            let own = Endpoint::default_base(dialect);
+            assert_eq!(Endpoint::place(None, dialect), own);
+        }
     }
 
     #[test]

@@ -103,11 +103,12 @@ impl ModelKind {
     /// The address, where it is another one than the provider's own: written out, that one is still the
     /// provider, and is opened by its key.
     fn elsewhere<'a>(&self, base: Option<&'a str>) -> Option<&'a str> {
-        let own = Endpoint::default_base(match self.family {
+        let dialect = match self.family {
             Family::OpenAi => Dialect::OpenAiResponses,
             Family::Gemini => Dialect::Gemini,
-        });
-        base.filter(|base| base.trim_end_matches('/') != own)
+        };
+        let own = Endpoint::default_base(dialect);
+        base.filter(|base| Endpoint::place(Some(*base), dialect) != own)
     }
 
     fn dialect(&self, settings: &EndpointSettings) -> Result<Dialect, String> {
@@ -324,7 +325,7 @@ mod tests {
             base_url: Some(base.to_owned()),
             ..EndpointSettings::default()
         };
-        let own = at("https://api.openai.com/v1/");
+        let own = at("https://API.openai.com:443/v1/");
         let endpoint = kind.endpoint_at(&own, &BTreeMap::new()).await.unwrap();
         assert!(endpoint.has_key);
         assert_eq!(endpoint.dialect, Dialect::OpenAiResponses);

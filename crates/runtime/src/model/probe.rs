@@ -149,7 +149,7 @@ fn listed(place: &str, has_key: bool, many: usize) -> String {
 
 /// Asks for the least that shows both: words and a call.
 async fn speak(endpoint: Endpoint, model: &str) -> Result<(Answer, usize), Fault> {
-    let codec = endpoint.dialect.codec();
+    let (codec, place) = (endpoint.dialect.codec(), &endpoint.to_string());
     let patience = Patience { first_byte: TRIP_FIRST_BYTE, ..Patience::default() };
     let exchange = Exchange::new(endpoint, patience).map_err(|error| Fault {
         kind: FaultKind::Refused,
@@ -169,7 +169,8 @@ async fn speak(endpoint: Endpoint, model: &str) -> Result<(Answer, usize), Fault
     }];
     let instructions = "Answer in as few words as you can.";
     let manner = Manner::default();
-    let ask = Ask { model, instructions, conversation: &conversation, tools: &tools, manner };
+    let ask =
+        Ask { model, place, instructions, conversation: &conversation, tools: &tools, manner };
     let mut pieces = 0;
     let show = |more: Vec<_>| {
         pieces += more.len();

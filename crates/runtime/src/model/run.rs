@@ -13,7 +13,7 @@ use super::{
     budget::{Budget, in_words},
     calls::{Planned, TOOL_SERVER},
     codec::{Answer, Block, Dialect, Finish},
-    conversation::{Conversation, Entry, Fold, Origin, Step},
+    conversation::{Conversation, Entry, Fold, Lost, Origin, Step},
     exchange::Exchange,
     fruitless::{self, Asked, Fruitless},
     live::{Inbox, Live, Word},
@@ -151,12 +151,11 @@ impl Run<'_> {
     }
 
     async fn warn_of_lost_thoughts(&self) -> Result<(), Over> {
-        if self.talk.loses_thoughts(self.dialect(), &self.model) {
-            let message = "Another model's hidden thoughts cannot be taken over; its words and what \
-                           its tools found are.";
-            self.warn("model_changed", message).await?;
+        let place = self.exchange.endpoint().to_string();
+        match self.talk.loses_thoughts(self.dialect(), &self.model, &place) {
+            None => Ok(()),
+            Some(lost) => self.warn("model_changed", &lost_in_words(&lost)).await,
         }
-        Ok(())
     }
 
     async fn warn(&self, code: &str, message: &str) -> Result<(), Over> {
@@ -297,10 +296,11 @@ impl Run<'_> {
     async fn commit(&mut self, answer: &Answer, planned: &[Planned]) -> Result<(), Over> {
         let mut events: Vec<Sourced> =
             answer.blocks.iter().filter_map(|block| self.whole(block)).map(Into::into).collect();
-        let dialect = self.dialect();
+        let (dialect, place) = (self.dialect(), self.exchange.endpoint().to_string());
         let step = ModelStep {
             dialect: dialect.name().into(),
             model: self.model.clone(),
+            place: Some(place.clone()),
             items: answer.items.clone(),
         };
         events.push(AgentEvent::ModelStep(step).into());
@@ -309,7 +309,7 @@ impl Run<'_> {
         events.push(self.usage().into());
         self.sink.commit(events).await?;
         self.talk.entries.push(Entry::Step(Step {
-            origin: Some(Origin { dialect, model: self.model.clone() }),
+            origin: Some(Origin { dialect, model: self.model.clone(), place: Some(place) }),
             items: answer.items.clone(),
             parts: dialect.codec().parts(&answer.items),
         }));
@@ -372,6 +372,14 @@ impl Run<'_> {
     pub(super) fn cut_off(&self) -> Over {
         if self.live.ending.is_cancelled() { stopped() } else { Over::Interrupted }
     }
+}
+
+fn lost_in_words(lost: &Lost) -> String {
+    let whose = match lost {
+        Lost::Model => "Another model's hidden thoughts".to_owned(),
+        Lost::Place(place) => format!("The model's hidden thoughts at {place}"),
+    };
+    format!("{whose} cannot be taken over; its words and what its tools found are.")
 }
 
 /// Why an ending that came for the `bad`th time is the end; `None` while it may be mended.

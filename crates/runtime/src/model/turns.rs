@@ -39,7 +39,7 @@ pub(super) fn turns<'a>(ask: &Ask<'a>, dialect: Dialect) -> Vec<Turn<'a>> {
             (Entry::User { text }, Some(Turn::User(texts))) => texts.push(or_nothing(text)),
             (Entry::User { text }, _) => turns.push(Turn::User(vec![or_nothing(text)])),
             (Entry::Step(step), _) => {
-                let is_native = step.is_native(dialect, ask.model);
+                let is_native = step.is_native(dialect, ask.model, ask.place);
                 turns.push(Turn::Step(StepTurn { step, is_native, results: Vec::new() }));
             }
             (Entry::Result { call, text, is_error }, Some(Turn::Step(turn))) => {

@@ -22,6 +22,8 @@ each_dialect! {
     another_model_half_way,
     another_dialect_goes_on,
     lost_thoughts_are_told_once,
+    another_place_gets_no_secrets_of_the_first,
+    an_answer_of_no_known_place_loses_nothing,
 }
 
 async fn allows(dialect: Dialect) {
@@ -228,6 +230,73 @@ async fn lost_thoughts_are_told_once(dialect: Dialect) {
     endpoint.check().unwrap();
 }
 
+/// What only the old address can read goes to no other one, and a person is told; words and results go.
+async fn another_place_gets_no_secrets_of_the_first(dialect: Dialect) {
+    let thinks = Answer::says([Item::think("Hidden."), Item::text("Said.")]);
+    let first = serves(dialect, [thinks]);
+    let stored = Setup::new(&first).start().finish().await.stored();
+    let second = serves(dialect, [Answer::text("Well."), Answer::text("Done.")]);
+    let mut events = stored.clone();
+    for warned in [1, 0] {
+        let over = Setup::new(&second).resuming(events.clone()).start().finish().await;
+        assert_eq!(over.result.outcome, RunOutcome::Completed);
+        assert_eq!(over.warned("model_changed"), warned);
+        events.extend(over.stored());
+        let asked = second.turns().pop().unwrap().body.to_string();
+        assert!(asked.contains("Said."), "{asked}");
+        for secret in opaque(&stored) {
+            assert!(!asked.contains(&secret), "{secret}: {asked}");
+        }
+    }
+    second.check().unwrap();
+}
+
+/// What a provider alone can read of its answers, and the thoughts that only some servers want back.
+fn opaque(events: &[EventEnvelope]) -> Vec<String> {
+    fn look(value: &serde_json::Value, found: &mut Vec<String>) {
+        match value {
+            serde_json::Value::Object(members) => members.iter().for_each(|(name, value)| {
+                let is_opaque = matches!(
+                    name.as_str(),
+                    "encrypted_content" | "thoughtSignature" | "reasoning_content"
+                );
+                found.extend(value.as_str().filter(|_| is_opaque).map(str::to_owned));
+                look(value, found);
+            }),
+            serde_json::Value::Array(values) => values.iter().for_each(|it| look(it, found)),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    for envelope in events {
+        if let AgentEvent::ModelStep(step) = &envelope.event {
+            step.items.iter().for_each(|item| look(item, &mut found));
+        }
+    }
+    assert!(!found.is_empty());
+    found
+}
+
+/// An older Musher did not write down where an answer came from.
+async fn an_answer_of_no_known_place_loses_nothing(dialect: Dialect) {
+    let thinks = Answer::says([Item::think("Hidden."), Item::text("Said.")]);
+    let first = serves(dialect, [thinks, Answer::text("Done.")]);
+    let mut stored = Setup::new(&first).start().finish().await.stored();
+    for envelope in &mut stored {
+        if let AgentEvent::ModelStep(step) = &mut envelope.event {
+            assert_eq!(step.place.take(), Some(first.base_url()));
+        }
+    }
+    let over = Setup::new(&first).resuming(stored.clone()).start().finish().await;
+    assert_eq!(
+        (over.result.outcome.clone(), over.warned("model_changed")),
+        (RunOutcome::Completed, 0)
+    );
+    first.check().unwrap();
+    let asked = first.turns()[1].body.to_string();
+    assert!(opaque(&stored).iter().any(|it| asked.contains(it)), "{asked}");
+}
+
 async fn another_dialect_goes_on(dialect: Dialect) {
     let first = serves(dialect, [calls("change"), Answer::text("Half of it is done.")]);
     let stored = Setup::new(&first).start().finish().await.stored();
@@ -240,6 +309,6 @@ async fn another_dialect_goes_on(dialect: Dialect) {
         let asked = second.turns()[0].body.to_string();
         assert!(asked.contains("Half of it is done.") && asked.contains("notes"), "{asked}");
     }
-    let second = Setup::new(&serves(dialect, [])).resuming(stored).start().end().await;
+    let second = Setup::new(&first).resuming(stored).start().end().await;
     assert_eq!(second.warned("model_changed"), 0, "the same model takes its own thoughts");
 }

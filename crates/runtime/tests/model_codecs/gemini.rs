@@ -300,6 +300,7 @@ fn thoughts_leave_room_for_words() {
         let manner = musher_runtime::model::Manner { effort, max_tokens, is_local: false };
         let body = GEMINI.codec().body(&musher_runtime::model::codec::Ask {
             model: "gemini-2.5-pro",
+            place: super::PLACE,
             instructions: "",
             conversation: &conversation,
             tools: &[],

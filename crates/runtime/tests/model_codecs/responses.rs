@@ -10,7 +10,7 @@ use musher_runtime::{
 };
 use serde_json::{Value, json};
 
-use super::{body, calls, read, result, step, talk, thoughts, user, words};
+use super::{PLACE, body, calls, read, result, step, talk, thoughts, user, words};
 
 const RESPONSES: Dialect = Dialect::OpenAiResponses;
 
@@ -286,7 +286,14 @@ fn strictness_is_said_of_every_tool() {
         let conversation = Conversation { entries: vec![user("Go.")], ..Conversation::default() };
         let manner = Manner::default();
         let (model, instructions) = ("gpt-5.5", "");
-        let ask = Ask { model, instructions, conversation: &conversation, tools: &tools, manner };
+        let ask = Ask {
+            model,
+            place: PLACE,
+            instructions,
+            conversation: &conversation,
+            tools: &tools,
+            manner,
+        };
         RESPONSES.codec().body(&ask)["tools"][0]["strict"].as_bool().unwrap()
     };
     let closed = json!({ "type": "object", "properties": { "a": { "type": ["string", "null"] } },

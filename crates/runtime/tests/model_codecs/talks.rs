@@ -15,7 +15,7 @@ use musher_runtime::model::{
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{body, rules::broken, scripts::Said};
+use super::{PLACE, body, rules::broken, scripts::Said};
 
 /// Who ran: a model over HTTP, or (`None`) an agent of another kind.
 type Agent = Option<(Dialect, &'static str)>;
@@ -163,7 +163,8 @@ impl Diary {
             }
         }
         let (dialect, model) = (dialect.name().to_owned(), model.to_owned());
-        self.push(AgentEvent::ModelStep(ModelStep { dialect, model, items: answer.items }));
+        let (place, items) = (Some(PLACE.to_owned()), answer.items);
+        self.push(AgentEvent::ModelStep(ModelStep { dialect, model, place, items }));
         let ids = answer.blocks.into_iter().filter_map(|block| match block {
             Block::Call { id, name, input } => {
                 self.call(&id, &name, input.unwrap());
@@ -256,7 +257,8 @@ fn own_marks(talk: &Conversation, dialect: Dialect, model: &str) -> Vec<String> 
     let mut own = Vec::new();
     for entry in &talk.entries {
         if let Entry::Step(step) = entry
-            && step.origin == Some(Origin { dialect, model: model.to_owned() })
+            && step.origin
+                == Some(Origin { dialect, model: model.to_owned(), place: Some(PLACE.into()) })
         {
             step.items.iter().for_each(|it| marks(it, &mut own));
         }

@@ -168,6 +168,12 @@ pub(crate) fn run_of(path: &Path) -> Option<RunId> {
     RunId::parse(path.parent()?.file_name()?.to_str()?)
 }
 
+/// What a run was begun with; `None` when that cannot be read.
+pub fn header_of(path: &Path) -> Option<Header> {
+    let (_, first) = Lines::from_header(path).ok()?;
+    parse_header(path, first.as_deref()).ok()?
+}
+
 /// What a whole transcript holds besides its events.
 #[derive(Debug)]
 pub struct Folded {
