@@ -17,7 +17,7 @@ use secrecy::SecretString;
 use tokio::sync::{Notify, OnceCell, Semaphore, mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{actor::Mail, claims::Claims, news::NewsHub};
+use crate::{actor::Mail, claims::Claims, news::NewsHub, runs::Place};
 
 /// How an engine is opened.
 #[derive(Clone, Debug)]
@@ -72,6 +72,8 @@ pub(crate) struct Core {
     pub env: Mutex<GivenTo>,
     /// Each story's own headers for its model's requests; the same holds for them.
     pub headers: Mutex<GivenTo>,
+    /// Those that were given for places that it left, for its return.
+    pub headers_left: Mutex<HashMap<StoryId, HashMap<Place, BTreeMap<String, String>>>>,
     /// Keys that were set since this engine began, to hide them.
     pub keys_set: Mutex<Vec<SecretString>>,
     pub tasks: TaskTracker,
@@ -124,6 +126,18 @@ impl Core {
         more: BTreeMap<String, String>,
     ) -> BTreeMap<String, String> {
         given(&self.headers, story, more)
+    }
+
+    /// Those that were given for a place where it was before.
+    pub fn headers_at(&self, story: &StoryId, place: &Place) -> BTreeMap<String, String> {
+        let left = self.headers_left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.get(story).and_then(|left| left.get(place)).cloned().unwrap_or_default()
+    }
+
+    /// Keeps what was given for a place that it leaves.
+    pub fn keep_headers(&self, story: &StoryId, place: Place, given: BTreeMap<String, String>) {
+        let mut left = self.headers_left.lock().unwrap_or_else(PoisonError::into_inner);
+        left.entry(story.clone()).or_default().insert(place, given);
     }
 
     /// What a story has from now on, and nothing else.

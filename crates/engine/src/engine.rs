@@ -58,6 +58,7 @@ impl Engine {
             strays: Mutex::default(),
             env: Mutex::default(),
             headers: Mutex::default(),
+            headers_left: Mutex::default(),
             keys_set: Mutex::default(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),

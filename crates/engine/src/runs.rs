@@ -18,6 +18,7 @@ use crate::{
     log::RunLog,
 };
 use change::Change;
+pub(crate) use change::Place;
 use check::{check_headers, check_model, check_prompt, check_variables};
 #[cfg(test)]
 pub(crate) use read::read_shown;

@@ -142,6 +142,44 @@ async fn the_agent_that_the_story_has_keeps_its_place() {
     }
 }
 
+/// No other address ever gets them.
+#[tokio::test(flavor = "multi_thread")]
+async fn headers_are_an_address_s_own_and_come_back_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let given = |of: &[(&str, &str)]| -> BTreeMap<String, String> {
+        of.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    let (a, b) = ("http://127.0.0.1:9/v1", "http://127.0.0.1:10/v1");
+    let (mut world, first) = begun(dir.path(), |settings| {
+        settings.runtime = "ours".to_owned();
+        settings.endpoint.base_url = Some(a.to_owned());
+        settings.endpoint.headers = given(&[("X-Gate", "of-a"), ("X-Title", "a")]);
+    })
+    .await;
+    let mut go_on = async |at: &str, headers: &[(&str, &str)]| {
+        let place = EndpointSettings {
+            base_url: Some(at.to_owned()),
+            headers: given(headers),
+            ..EndpointSettings::default()
+        };
+        let next = RunResumeParams { endpoint: Some(place), ..resume(&first) };
+        let next = world.engine.run_resume(next).await.unwrap().id;
+        let context = ended(&mut world, &next).await;
+        let told = opening(&world, &next).await.1.unwrap_or_default();
+        (context.endpoint.headers, told)
+    };
+    let (headers, told) = go_on(b, &[]).await;
+    assert!(headers.is_empty() && told.contains("its headers"), "{headers:?} {told}");
+    let (headers, _) = go_on(b, &[("X-Own", "of-b")]).await;
+    assert_eq!(headers, given(&[("X-Own", "of-b")]));
+    // What is given with the change is meant in place of what was.
+    let (headers, told) = go_on(a, &[("x-title", "again")]).await;
+    assert_eq!(headers, given(&[("X-Gate", "of-a"), ("x-title", "again")]));
+    assert!(told.contains("go there again"), "{told}");
+    let (headers, _) = go_on(b, &[]).await;
+    assert_eq!(headers, given(&[("X-Own", "of-b")]));
+}
+
 /// An older Musher stored answers without it.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_is_of_the_place_that_its_run_was_at() {

@@ -46,6 +46,28 @@ pub trait RuntimeKind: Send + Sync {
         ))
     }
 
+    /// Where its agents' model is reached, in one way of writing it: two settings that are the same place
+    /// give the same. `None`: its own, wherever that is.
+    fn place(&self, wanted: &EndpointSettings) -> Option<String> {
+        wanted.base_url.clone()
+    }
+
+    /// Whether an address was named that is not the provider's own: there may be no key to it, and none of
+    /// the provider's models.
+    fn is_elsewhere(&self, _wanted: &EndpointSettings) -> bool {
+        false
+    }
+
+    /// The variable of Musher's environment whose key goes to such an address, because nothing that was
+    /// meant for it opens it.
+    async fn environments_key(
+        &self,
+        _wanted: &EndpointSettings,
+        _given: &BTreeMap<String, SecretString>,
+    ) -> Option<&'static str> {
+        None
+    }
+
     /// Whether the key that would open the place may go there. Of the same kind as `check_endpoint`, and
     /// asked behind it: a keychain may take its time.
     async fn check_key(

@@ -6,10 +6,9 @@ use std::collections::BTreeMap;
 
 use musher_protocol::*;
 use musher_runtime::is_key_name;
-use musher_store::keys::KeyRing;
 
 use super::check::check_settings;
-use crate::{Engine, core::conflict};
+use crate::{Engine, actor::secrets, core::conflict};
 
 /// See [`RunResumeParams`].
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,6 +19,9 @@ pub(crate) struct Change {
 }
 
 type Given = BTreeMap<String, String>;
+
+/// A runtime, and where its model is reached.
+pub(crate) type Place = (String, Option<String>);
 
 impl Change {
     pub fn is_none(&self) -> bool {
@@ -53,16 +55,32 @@ impl Engine {
         let before = settings.clone();
         let left = self.apply(change, settings)?;
         settings.env.extend(env);
-        settings.endpoint.headers.extend(headers);
+        let moves = self.place(&before) != self.place(settings);
+        let again =
+            if moves { self.core.headers_at(id, &self.place(settings)) } else { Given::new() };
+        let is_known_again = !again.is_empty();
+        let new = std::mem::replace(&mut settings.endpoint.headers, again);
+        add_headers(&mut settings.endpoint.headers, new);
+        add_headers(&mut settings.endpoint.headers, headers);
         check_settings(settings)?;
         self.check_runtime(settings).await?;
-        let told = self.notice(&before, settings, &left);
-        match (told, self.environments_key(&before, settings).await) {
-            (Some(told), Some(name)) => {
-                Ok(Some(format!("{told} The key of {name} in Musher's environment goes there.")))
-            }
-            (told, _) => Ok(told),
+        if moves {
+            self.core.keep_headers(id, self.place(&before), before.endpoint.headers.clone());
         }
+        let Some(mut told) = self.notice(&before, settings, &left) else { return Ok(None) };
+        if is_known_again {
+            told += " The headers that were given for it go there again.";
+        }
+        if let Some(name) = self.environments_key(&before, settings).await {
+            told += &format!(" The key of {name} in Musher's environment goes there.");
+        }
+        Ok(Some(told))
+    }
+
+    /// Whose model is reached where.
+    fn place(&self, settings: &RunSettings) -> Place {
+        let kind = self.core.registry.get(&settings.runtime);
+        (settings.runtime.clone(), kind.and_then(|kind| kind.place(&settings.endpoint)))
     }
 
     /// Says what is left behind.
@@ -71,27 +89,27 @@ impl Engine {
         change: Change,
         settings: &mut RunSettings,
     ) -> Result<Vec<&'static str>, ApiError> {
-        let before = (settings.runtime.clone(), settings.endpoint.base_url.clone());
+        let (before, was) = (settings.runtime.clone(), self.place(settings));
         let Change { runtime, model, endpoint } = change;
         // Whoever names the agent that the story has asks for no other place.
         let anew = runtime.as_ref().is_some_and(|it| *it != settings.runtime);
         let endpoint = endpoint.unwrap_or_default();
-        let base_url = match &endpoint.base_url {
-            None if !anew => before.1.clone(),
-            named => named.clone(),
-        };
+        let old = settings.endpoint.clone();
+        if anew || endpoint.base_url.is_some() {
+            settings.endpoint.base_url.clone_from(&endpoint.base_url);
+        }
         settings.runtime = runtime.unwrap_or(settings.runtime.clone());
         if anew || model.is_some() {
             settings.model = model;
         }
         let mut left = Vec::new();
-        if before != (settings.runtime.clone(), base_url) {
-            left.extend(leave_place(settings, endpoint));
+        if was != self.place(settings) {
+            left.extend(leave_place(settings, &old, endpoint));
         } else {
             overlay(&mut settings.endpoint, endpoint);
         }
-        if before.0 != settings.runtime {
-            left.extend(self.leave_agent(&before.0, settings)?);
+        if before != settings.runtime {
+            left.extend(self.leave_agent(&before, settings)?);
         }
         Ok(left)
     }
@@ -137,20 +155,11 @@ impl Engine {
         before: &RunSettings,
         after: &RunSettings,
     ) -> Option<&'static str> {
-        let names: &[&'static str] = match after.runtime.as_str() {
-            "openai" => &["OPENAI_API_KEY"],
-            "gemini" => &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
-            _ => return None,
-        };
-        let address = after.endpoint.base_url.as_ref()?;
-        let is_same =
-            before.runtime == after.runtime && before.endpoint.base_url.as_ref() == Some(address);
-        let is_given = names.iter().any(|name| after.env.contains_key(*name));
-        if is_same || is_given || KeyRing::new(self.data_dir()).get(address).await.is_some() {
+        if self.place(before) == self.place(after) {
             return None;
         }
-        let is_set = |name: &&str| std::env::var(name).is_ok_and(|key| !key.trim().is_empty());
-        names.iter().copied().find(is_set)
+        let kind = self.core.registry.get(&after.runtime)?;
+        kind.environments_key(&after.endpoint, &secrets(&after.env)).await
     }
 
     /// `None`: all is as it was.
@@ -171,9 +180,12 @@ impl Engine {
 }
 
 /// Nothing that was given for the old place goes to the new one.
-fn leave_place(settings: &mut RunSettings, mut new: EndpointSettings) -> Vec<&'static str> {
-    new.header_names.clear();
-    let old = std::mem::replace(&mut settings.endpoint, new);
+fn leave_place(
+    settings: &mut RunSettings,
+    old: &EndpointSettings,
+    new: EndpointSettings,
+) -> Vec<&'static str> {
+    settings.endpoint = EndpointSettings { header_names: Vec::new(), ..new };
     let keys = settings.env_names.iter().chain(settings.env.keys()).any(|it| is_key_name(it));
     settings.env.retain(|name, _| !is_key_name(name));
     settings.env_names.retain(|name| !is_key_name(name));
@@ -192,12 +204,18 @@ fn leave_place(settings: &mut RunSettings, mut new: EndpointSettings) -> Vec<&'s
 /// The same place, reached in another way.
 fn overlay(old: &mut EndpointSettings, new: EndpointSettings) {
     let EndpointSettings { dialect, headers, organization, account_project, .. } = new;
-    old.headers.extend(headers);
+    add_headers(&mut old.headers, headers);
     old.dialect = dialect.or(old.dialect.take());
     old.organization = organization.or(old.organization.take());
     old.account_project = account_project.or(old.account_project.take());
     old.effort = new.effort.or(old.effort);
     old.max_answer_tokens = new.max_answer_tokens.or(old.max_answer_tokens);
+}
+
+/// A header's name is the same in any case.
+fn add_headers(all: &mut Given, more: Given) {
+    all.retain(|name, _| !more.keys().any(|it| it.eq_ignore_ascii_case(name)));
+    all.extend(more);
 }
 
 /// `openai (gpt-5.4 at http://127.0.0.1:11434/v1 in openai-chat)`.

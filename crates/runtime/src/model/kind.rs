@@ -103,12 +103,17 @@ impl ModelKind {
     /// The address, where it is another one than the provider's own: written out, that one is still the
     /// provider, and is opened by its key.
     fn elsewhere<'a>(&self, base: Option<&'a str>) -> Option<&'a str> {
-        let dialect = match self.family {
-            Family::OpenAi => Dialect::OpenAiResponses,
-            Family::Gemini => Dialect::Gemini,
-        };
+        let dialect = self.own_dialect();
         let own = Endpoint::default_base(dialect);
         base.filter(|base| Endpoint::place(Some(*base), dialect) != own)
+    }
+
+    /// What the provider itself speaks.
+    fn own_dialect(&self) -> Dialect {
+        match self.family {
+            Family::OpenAi => Dialect::OpenAiResponses,
+            Family::Gemini => Dialect::Gemini,
+        }
     }
 
     fn dialect(&self, settings: &EndpointSettings) -> Result<Dialect, String> {
@@ -118,7 +123,7 @@ impl ModelKind {
             (Family::Gemini, None) => Ok(Dialect::Gemini),
             // What is not OpenAI's own mostly has only the older dialect.
             (Family::OpenAi, None) if elsewhere.is_some() => Ok(Dialect::OpenAiChat),
-            (Family::OpenAi, None) => Ok(Dialect::OpenAiResponses),
+            (Family::OpenAi, None) => Ok(self.own_dialect()),
             (_, Some(name)) => {
                 let dialect = Dialect::of(name).ok_or_else(|| {
                     let known = Dialect::ALL.map(Dialect::name).join(", ");
@@ -276,6 +281,23 @@ impl RuntimeKind for ModelKind {
 
     fn check_endpoint(&self, wanted: &EndpointSettings) -> Result<(), String> {
         self.bare(wanted).map(drop)
+    }
+
+    fn place(&self, wanted: &EndpointSettings) -> Option<String> {
+        Some(Endpoint::place(wanted.base_url.as_deref(), self.own_dialect()))
+    }
+
+    fn is_elsewhere(&self, wanted: &EndpointSettings) -> bool {
+        self.elsewhere(wanted.base_url.as_deref()).is_some()
+    }
+
+    async fn environments_key(
+        &self,
+        wanted: &EndpointSettings,
+        given: &BTreeMap<String, SecretString>,
+    ) -> Option<&'static str> {
+        let address = self.elsewhere(wanted.base_url.as_deref())?;
+        self.key(Some(address), given).await?.variable
     }
 
     async fn check_key(
