@@ -33,7 +33,10 @@ scenario('stopped with Esc, then talked on in the same session', async ({ world,
   const { page } = await openAtlas({ world, open });
   await startStory(page, 'Talk without end [[script:slow]]');
   await says(page, /Slow words/);
-  await id(page, 'transcript').focus();
+  await id(page, 'composer-input').focus();
+  await page.keyboard.press('Escape');
+  await id(page, 'stop-again').getByText('again stops').waitFor();
+  await shoot(page, 'stop-again');
   await page.keyboard.press('Escape');
   await says(page, 'You stopped it.');
   await done(page);

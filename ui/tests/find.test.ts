@@ -46,7 +46,7 @@ describe('the search in a conversation', () => {
     await user.keyboard('{Escape}');
     await waitFor(() => expect(screen.queryByTestId('find-input')).toBeNull());
     expect(host.calls.some((call) => call.name === 'run_stop')).toBe(false);
-    await user.keyboard('{Escape}');
+    await user.keyboard('{Escape}{Escape}');
     await waitFor(() => expect(host.calls.some((call) => call.name === 'run_stop')).toBe(true));
   });
 

@@ -1,6 +1,6 @@
-import { screen, waitFor, within } from '@testing-library/svelte';
+import { fireEvent, screen, waitFor, within } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import type { AgentEvent } from '../src/contract/contract';
 import { FakeHost, fault, type FakeRun } from '../src/host/fake/fake';
 import { tool } from '../src/host/fake/make';
@@ -80,6 +80,9 @@ describe('with keys alone', () => {
     );
 
     await user.keyboard('{Escape}');
+    expect(screen.getByTestId('stop-again').textContent).toContain('again stops coder-1');
+    expect(called(host, 'run_stop')).toEqual([]);
+    await user.keyboard('{Escape}');
     await waitFor(() => expect(called(host, 'run_stop')).toHaveLength(1));
     await screen.findByText('You stopped it.');
   });
@@ -121,9 +124,34 @@ describe('with keys alone', () => {
     field.blur();
     await user.keyboard('{Escape}');
     expect(document.activeElement).toBe(screen.getByTestId('composer-input'));
+    await user.keyboard('{Escape}');
     expect(called(host, 'run_stop')).toEqual([]);
     await user.keyboard('{Escape}');
     await waitFor(() => expect(called(host, 'run_stop')).toHaveLength(1));
+  });
+
+  it('stops nobody with a second Esc that comes late, or with a key that is held down', async () => {
+    const host = new FakeHost();
+    host.projects = [PROJECT];
+    host.add({ id: 'r', story: 's', phase: 'running' }, [SAID]);
+    const app = await open(host);
+    app.openStory('s', true);
+    const field = await screen.findByTestId('composer-input');
+    await waitFor(() => expect(document.activeElement).toBe(field));
+    const escape = (repeat = false) => fireEvent.keyDown(field, { key: 'Escape', repeat });
+    vi.useFakeTimers();
+    try {
+      await escape();
+      await escape(true);
+      await escape(true);
+      expect(screen.getByTestId('stop-again').textContent).toContain('again stops');
+      await vi.advanceTimersByTimeAsync(2100);
+      expect(screen.getByTestId('stop-again').textContent.trim()).toBe('');
+      await escape();
+    } finally {
+      vi.useRealTimers();
+    }
+    expect(called(host, 'run_stop')).toEqual([]);
   });
 
   it('Esc beside the conversation goes to the card that waits', async () => {

@@ -72,7 +72,7 @@ export type Billing = "subscription" | "api_key" | "free" | "unknown";
 
 export type ChangeKind = "added" | "modified" | "deleted" | "renamed" | "untracked" | "conflicted" | "other";
 
-export type CostSource = "reported" | "estimated" | "unknown";
+export type CostSource = "reported" | "estimated" | "at_least" | "unknown";
 
 /**
  * How a message reaches the agent.

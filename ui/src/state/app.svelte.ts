@@ -28,6 +28,7 @@ export type Place =
 export type Floating =
   | { kind: 'palette' }
   | { kind: 'keys' }
+  | { kind: 'list' }
   | { kind: 'folder' }
   | { kind: 'link'; url: string }
   | { kind: 'doctor' }

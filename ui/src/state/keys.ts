@@ -36,7 +36,7 @@ export const KEYS: readonly Key[] = [
     id: 'stop',
     press: 'escape',
     shown: 'Esc',
-    words: 'Stop the agent, or go back',
+    words: 'Back; pressed twice, stop the agent',
     group: 'Conversation',
   },
   {
@@ -95,6 +95,8 @@ export class KeyReader {
   private pending = 0;
 
   read(event: KeyboardEvent): string | null {
+    // What ends a composed character is not for the window.
+    if (event.isComposing) return null;
     const name = event.key.toLowerCase();
     if ((event.ctrlKey || event.metaKey) && name === 'k') return 'palette';
     if ((event.ctrlKey || event.metaKey) && name === 'f') return 'find';
