@@ -101,8 +101,23 @@ pub async fn hide(folder: PathBuf, secrets: &Secrets) {
 fn hide_in(spools: &[PathBuf], secrets: &Secrets) -> io::Result<()> {
     let Some((first, more)) = spools.split_first() else { return Ok(()) };
     let draft = first.with_extension("hidden");
+    let put = match write_hidden(&draft, spools, secrets) {
+        Ok(true) => fs::rename(&draft, first),
+        Ok(false) => return fs::remove_file(draft),
+        Err(error) => Err(error),
+    };
+    if put.is_err() {
+        // Nobody would find it again to remove it. Where it was never made there is nothing to do.
+        let _ = fs::remove_file(draft);
+    }
+    put?;
+    more.iter().try_for_each(fs::remove_file)
+}
+
+/// Whether anything was hidden.
+fn write_hidden(draft: &Path, spools: &[PathBuf], secrets: &Secrets) -> io::Result<bool> {
     let mut written =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(draft)?;
     let mut hiding = secrets.stream();
     let mut bytes = vec![0; 64 << 10];
     for spool in spools {
@@ -115,9 +130,24 @@ fn hide_in(spools: &[PathBuf], secrets: &Secrets) -> io::Result<()> {
         }
     }
     written.write_all(&hiding.finish())?;
-    if !hiding.has_hidden() {
-        return fs::remove_file(draft);
+    Ok(hiding.has_hidden())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[tokio::test]
+    async fn what_cannot_be_written_anew_leaves_nothing_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        fs::write(path("stdout-0.spool"), "canary+9d31").unwrap();
+        // It can be opened and not be read.
+        fs::create_dir(path("stdout-1.spool")).unwrap();
+        let secrets = Secrets::new([&secrecy::SecretString::from("canary+9d31")]);
+        hide(folder.path().to_owned(), &secrets).await;
+        let left = fs::read_dir(folder.path()).unwrap().map(|it| it.unwrap().file_name());
+        assert_eq!(left.collect::<Vec<_>>(), ["stdout-1.spool"]);
     }
-    fs::rename(draft, first)?;
-    more.iter().try_for_each(fs::remove_file)
 }
