@@ -78,6 +78,24 @@ async fn what_was_cut_stays_until_the_next_run_is_over_or_the_worktree_is_gone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_cut_is_read_in_the_storys_next_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 4, chrono::Utc::now).await;
+    let first = world.start(|settings| settings.runtime = "ours".into()).await;
+    let first_dir = ends(&mut world, &first.id, RunOutcome::Completed).await;
+    keeps(&first_dir, &["c-long"]).await;
+    world.engine.run_resume(fake::resume(&first.id)).await.unwrap();
+    let agent = world.started().await;
+    let host = agent.context.tools.host.as_ref().unwrap();
+    let (id, name) = ("call-1".to_owned(), "read_output".to_owned());
+    let input = serde_json::json!({"output": "c-long"});
+    let call = musher_runtime::Call { id, name, input };
+    host.intent(&call, PermissionMode::Ask).await.unwrap();
+    let outcome = host.call(&call, tokio_util::sync::CancellationToken::new()).await;
+    assert!(!outcome.is_error && outcome.text.starts_with("     1\txxx"), "{}", outcome.text);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn nothing_goes_while_something_may_live() {
     let dir = tempfile::tempdir().unwrap();
     let mut world = World::open(dir.path(), 4, chrono::Utc::now).await;

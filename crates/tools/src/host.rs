@@ -40,6 +40,9 @@ pub struct HostConfig {
     pub worktree: PathBuf,
     /// The run's own folder; each command gets one of its own in `tools/` there.
     pub run_dir: PathBuf,
+    /// The same of the story's runs before it, the latest first. What commands have said there can still
+    /// be read, and no command of this run is named like one of theirs.
+    pub earlier: Vec<PathBuf>,
     /// A command's whole environment: cleaned, and without keys of providers.
     pub env: BTreeMap<String, String>,
     /// Unique to the run; goes into every command's environment (see `SpawnSpec::mark`).
@@ -97,10 +100,7 @@ impl Host {
             tools.push(Arc::new(FetchUrl));
         }
         tools.push(Arc::new(RunCommand::new(site, config.clone())));
-        tools.push(Arc::new(ReadOutput {
-            run_dir: config.run_dir.clone(),
-            secrets: secrets.clone(),
-        }));
+        tools.push(Arc::new(ReadOutput::of(&config)));
         tools.push(Arc::new(UpdatePlan));
         let servers = Some(Servers::new(Arc::new(config)));
         Ok(Self { servers, secrets, ..Self::of(tools, rules) })

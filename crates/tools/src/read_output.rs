@@ -1,12 +1,13 @@
-//! `read_output`: parts of what a command of this run has said, when it was too long to be told whole.
-//! It lies in the run's own folder, which no tool that takes paths reaches: what is asked for is found
-//! among the outputs that are there, and no path is made of it.
+//! `read_output`: parts of what a command of this story has said, when it was too long to be told whole.
+//! It lies in the folder of its run, which no tool that takes paths reaches: what is asked for is found
+//! among the outputs that are there, and no path is made of it. An agent that goes on knows what was cut
+//! in the runs before by the same names (how long it is kept: [`crate::kept`]).
 
 use std::{
     fmt::Write,
     fs::File,
     io::{self, BufRead, BufReader, Read},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use async_trait::async_trait;
@@ -18,7 +19,7 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Demand, Planned, Tool,
+    Demand, HostConfig, Planned, Tool,
     kept::{FOLDER, OF_COMMAND, OUTPUT, folders, spools},
     paths::Root,
     read::{LONGEST_LINE, MOST_BYTES, range},
@@ -44,8 +45,16 @@ struct Arguments {
 }
 
 pub struct ReadOutput {
-    pub run_dir: PathBuf,
-    pub secrets: Secrets,
+    /// This run's first.
+    run_dirs: Vec<PathBuf>,
+    secrets: Secrets,
+}
+
+impl ReadOutput {
+    pub fn of(config: &HostConfig) -> Self {
+        let run_dirs = std::iter::once(&config.run_dir).chain(&config.earlier).cloned().collect();
+        Self { run_dirs, secrets: config.secrets.clone() }
+    }
 }
 
 #[async_trait]
@@ -78,13 +87,13 @@ impl Tool for ReadOutput {
     }
 
     async fn call(&self, call: &Call, _: Option<&Demand>, stop: CancellationToken) -> ToolOutcome {
-        let (run_dir, secrets) = (self.run_dir.clone(), self.secrets.clone());
+        let (run_dirs, secrets) = (self.run_dirs.clone(), self.secrets.clone());
         let input = call.input.clone();
         blocking(move || {
             let wanted: Arguments = arguments(&input)?;
             let lines = range(wanted.first_line, wanted.lines)?;
             let failed = |why: io::Error| format!("The output could not be read: {why}.");
-            let said = said(&run_dir, &wanted.output)?;
+            let said = said(&run_dirs, &wanted.output)?;
             page(said, lines, &secrets, &stop).map(ToolOutcome::text).map_err(failed)
         })
         .await
@@ -92,22 +101,25 @@ impl Tool for ReadOutput {
 }
 
 /// All that a command has said.
-fn said(run_dir: &Path, wanted: &str) -> Result<Box<dyn Read>, String> {
-    let outputs = folders(run_dir);
-    let names = outputs.iter().filter_map(|folder| folder.file_name()?.to_str());
-    let is_wanted = |name: &&str| name.starts_with(OF_COMMAND) && *name == wanted;
-    let Some(name) = names.into_iter().find(is_wanted) else {
-        return Err(format!(
-            "No output of this run is named {}; run the command again.",
-            visible(wanted)
-        ));
+fn said(run_dirs: &[PathBuf], wanted: &str) -> Result<Box<dyn Read>, String> {
+    let named = |folder: &PathBuf| folder.file_name().is_some_and(|name| name == wanted);
+    let found = run_dirs.iter().find_map(|run_dir| {
+        let folder = folders(run_dir).into_iter().find(named)?;
+        Some((run_dir.join(FOLDER), folder))
+    });
+    let Some((above, folder)) = found.filter(|_| wanted.starts_with(OF_COMMAND)) else {
+        let name = visible(wanted);
+        return Err(format!("No output of this story is named {name}; run the command again."));
     };
-    let above = run_dir.join(FOLDER);
+    let spools = spools(&folder, OUTPUT);
+    if spools.is_empty() {
+        return Err(format!("The output {wanted} is no longer kept; run the command again."));
+    }
     let root = Root::open(&above).map_err(|error| error.to_string())?;
     let mut said: Box<dyn Read> = Box::new(io::empty());
-    for spool in spools(&above.join(name), OUTPUT) {
+    for spool in spools {
         let spool = spool.file_name().unwrap_or_default().to_string_lossy();
-        let file = open(&root, &format!("{name}/{spool}"))?;
+        let file = open(&root, &format!("{wanted}/{spool}"))?;
         said = Box::new(said.chain(file));
     }
     Ok(said)
@@ -173,7 +185,7 @@ fn read_line(said: &mut impl BufRead) -> io::Result<Option<Line>> {
 /// What the model should know besides the lines.
 fn note(first: usize, last: usize, all: usize) -> String {
     match all {
-        0 => "[the output is empty or is no longer kept]\n".to_owned(),
+        0 => "[the output is empty]\n".to_owned(),
         all if first > all => format!("[the output has only {all} lines]\n"),
         all if last < all => format!("[{all} lines in all; go on with first_line {}]\n", last + 1),
         _ => String::new(),

@@ -150,8 +150,7 @@ impl RunCommand {
         let failed = |error: &dyn std::fmt::Display| {
             format!("The command could not be started, nothing was done: {error}.")
         };
-        let (folder, name) =
-            fresh_folder(&self.config.run_dir, id).map_err(|error| failed(&error))?;
+        let (folder, name) = fresh_folder(&self.config, id).map_err(|error| failed(&error))?;
         let mark = format!("{}.{name}", self.config.mark);
         let spec = self.spec(command, &mark);
         // The system's sandbox belongs here: around the program of `spec`, before it is started.
@@ -293,9 +292,12 @@ async fn rest(reader: &mut musher_process::SpoolReader, output: &mut Output) {
     let _ = tokio::time::timeout(Duration::from_secs(1), last).await;
 }
 
-/// A folder of its own for each call, named after its id.
-fn fresh_folder(run_dir: &Path, id: &str) -> io::Result<(PathBuf, String)> {
-    let above = run_dir.join(FOLDER);
+/// A folder of its own for each call, named after its id; a name is given once in a story, because the
+/// model knows outputs by it.
+fn fresh_folder(config: &HostConfig, id: &str) -> io::Result<(PathBuf, String)> {
+    let above = config.run_dir.join(FOLDER);
+    let is_taken =
+        |name: &str| config.earlier.iter().any(|run| run.join(FOLDER).join(name).exists());
     fs::create_dir_all(&above)?;
     let plain: String = id
         .chars()
@@ -308,6 +310,9 @@ fn fresh_folder(run_dir: &Path, id: &str) -> io::Result<(PathBuf, String)> {
         } else {
             format!("{OF_COMMAND}{plain}-{number}")
         };
+        if is_taken(&name) {
+            continue;
+        }
         match fs::create_dir(above.join(&name)) {
             Ok(()) => return Ok((above.join(&name), name)),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}

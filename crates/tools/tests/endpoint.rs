@@ -149,6 +149,21 @@ async fn every_tool_is_listed_with_its_schema() {
 }
 
 #[tokio::test]
+async fn outputs_of_the_storys_earlier_runs_are_read_too() {
+    let place = Place::new();
+    let folder = place.folder.path().join("earlier/tools/c-toolu_1");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join(format!("stdout-{:020}.spool", 0)), "one\n").unwrap();
+    let earlier = vec![place.folder.path().join("earlier")];
+    let (config, mode) = (HostConfig { earlier, ..place.config("") }, PermissionMode::Ask);
+    Endpoint::new(Offer { program: "musher".into(), config, rules: Vec::new(), mode }).unwrap();
+    let agent = agent(&place).await;
+    let page = agent.ok("read_output", json!({"output": "c-toolu_1"})).await;
+    assert_eq!(page, "     1\tone\n");
+    agent.leave().await;
+}
+
+#[tokio::test]
 async fn the_worktree_is_all_there_is() {
     let place = Place::new();
     endpoint(&place, "", PermissionMode::Ask);

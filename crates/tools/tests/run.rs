@@ -87,6 +87,45 @@ async fn long_output_is_cut_and_kept_on_disk() {
 }
 
 #[tokio::test]
+async fn what_was_cut_in_a_run_before_is_known_by_its_name() {
+    let place = Place::new();
+    let says = |word: &str, id: &str| {
+        let mut call = call("run_command", json!({"command": format!("yes {word} | head -20000")}));
+        call.id = id.to_owned();
+        call
+    };
+    let first =
+        Host::new(HostConfig { run_dir: place.folder.path().join("a"), ..place.config("") });
+    let earlier = vec![place.folder.path().join("b"), place.folder.path().join("a")];
+    let second = HostConfig {
+        run_dir: earlier[0].clone(),
+        earlier: earlier[1..].to_vec(),
+        ..place.config("")
+    };
+    let third = Host::new(HostConfig { earlier: earlier.clone(), ..place.config("") }).unwrap();
+    let mut shown = Vec::new();
+    for (host, word) in
+        [(&first.unwrap(), "one"), (&Host::new(second).unwrap(), "two"), (&third, "three")]
+    {
+        let call = says(word, "same");
+        host.intent(&call, PermissionMode::Bypass).await.unwrap();
+        let text = within(host.call(&call, CancellationToken::new())).await.text;
+        let name = text.rsplit_once("read_output shows lines of ").unwrap().1;
+        shown.push((name.trim_end_matches(']').to_owned(), word));
+    }
+    for (name, word) in &shown {
+        let input = json!({"output": name, "first_line": 10_001, "lines": 1});
+        let page = ok(&third, "read_output", input).await;
+        assert!(page.starts_with(&format!(" 10001\t{word}\n")), "{name}: {page}");
+    }
+
+    musher_tools::clean(&earlier[1]).unwrap();
+    let why = error(&third, "read_output", json!({"output": shown[0].0})).await;
+    assert_eq!(why, "The output c-same is no longer kept; run the command again.");
+    ok(&third, "read_output", json!({"output": shown[1].0, "lines": 1})).await;
+}
+
+#[tokio::test]
 async fn an_output_leads_nowhere_else() {
     let place = Place::new();
     let host = place.host();

@@ -45,8 +45,12 @@ impl RunActor {
         let own = take_ours(context)?;
         context.tools.rules.extend(own.iter().map(Rule::told));
         let rules: Vec<Rule> = project.iter().cloned().chain(own).collect();
-        context.tools.endpoint =
-            Some(Arc::new(made(program()?, context, rules, self.secrets.clone())?));
+        context.tools.endpoint = Some(Arc::new(made(
+            program()?,
+            context,
+            rules,
+            (self.earlier().await, self.secrets.clone()),
+        )?));
         Ok(())
     }
 }
@@ -75,7 +79,7 @@ fn made(
     program: PathBuf,
     context: &RuntimeContext,
     rules: Vec<Rule>,
-    secrets: Secrets,
+    (earlier, secrets): (Vec<PathBuf>, Secrets),
 ) -> Result<Endpoint, ApiError> {
     let keeper = musher_process::keeper_program();
     let keeper =
@@ -87,6 +91,7 @@ fn made(
     let config = HostConfig {
         worktree: context.cwd.clone(),
         run_dir: context.run_dir.clone(),
+        earlier,
         env,
         mark: context.run.to_string(),
         fetch: rules.open_pages(),

@@ -238,7 +238,7 @@ impl RunActor {
             }
         }
         if kind.needs_tools() {
-            match self.tools(&context, &rules) {
+            match self.tools(&context, &rules).await {
                 Ok(host) => context.tools.host = Some(host),
                 Err(error) => return self.could_not_start(error).await,
             }
@@ -321,7 +321,7 @@ impl RunActor {
     }
 
     /// The engine's tools, for an agent that has none of its own.
-    fn tools(
+    async fn tools(
         &self,
         context: &RuntimeContext,
         project: &[Rule],
@@ -332,6 +332,7 @@ impl RunActor {
         let config = HostConfig {
             worktree: context.cwd.clone(),
             run_dir: context.run_dir.clone(),
+            earlier: self.earlier().await,
             env,
             mark: context.run.to_string(),
             fetch: rules.open_pages(),
@@ -347,6 +348,12 @@ impl RunActor {
         let host = Host::new(config)
             .map_err(|error| ApiError::new(ErrorCode::RuntimeFailed, format!("{error}.")))?;
         Ok(Arc::new(host))
+    }
+
+    /// Where the story's runs before this one are, the latest first.
+    pub(super) async fn earlier(&self) -> Vec<PathBuf> {
+        let runs = earlier_runs(&self.core, &self.story.id, &self.log.summary().id).await;
+        runs.iter().rev().map(|run| self.core.store.run_dir(&run.id)).collect()
     }
 
     async fn note_worktree(&mut self, created: Created) -> Result<(), ApiError> {
@@ -489,14 +496,20 @@ impl EventLog for StoredEvents {
     fn earlier(&self) -> EventStream {
         let (core, this, story) = (self.core.clone(), self.run.clone(), self.story.clone());
         let runs = async move {
-            let mut runs = core.store.runs_of(&story).await.unwrap_or_default();
-            runs.retain(|run| run.id != this && run.phase == RunPhase::Done);
-            runs.sort_by_key(|run| run.created_at);
+            let runs = earlier_runs(&core, &story, &this).await;
             let events = runs.into_iter().map(move |run| told_stream(core.clone(), run.id));
             stream::iter(events).flatten()
         };
         Box::pin(stream::once(runs).flatten())
     }
+}
+
+/// The story's runs that are over, oldest first.
+async fn earlier_runs(core: &Core, story: &StoryId, this: &RunId) -> Vec<RunSummary> {
+    let mut runs = core.store.runs_of(story).await.unwrap_or_default();
+    runs.retain(|run| run.id != *this && run.phase == RunPhase::Done);
+    runs.sort_by_key(|run| run.created_at);
+    runs
 }
 
 pub(crate) fn secrets(env: &BTreeMap<String, String>) -> BTreeMap<String, SecretString> {

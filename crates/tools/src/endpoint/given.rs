@@ -44,6 +44,7 @@ impl Endpoint {
         let keeper = config.keeper.ok_or_else(|| io::Error::other("no keeper is named"))?;
         let terms = Terms {
             worktree: config.worktree,
+            earlier: config.earlier,
             mark: config.mark,
             rules,
             fetch: config.fetch,

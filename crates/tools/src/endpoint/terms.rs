@@ -19,6 +19,10 @@ pub const FILE: &str = "endpoint.json";
 #[serde(deny_unknown_fields)]
 pub struct Terms {
     pub worktree: PathBuf,
+    /// Not written where there are none: so a server that an older engine started, which knows nothing of
+    /// it, still reads the terms of its run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<PathBuf>,
     pub mark: String,
     /// Whole lines: `deny run git push*`.
     pub rules: Vec<String>,
@@ -53,6 +57,7 @@ impl Terms {
         Ok(HostConfig {
             worktree: self.worktree.clone(),
             run_dir: run_dir.to_owned(),
+            earlier: self.earlier.clone(),
             env,
             mark: self.mark.clone(),
             rules: Rules::parse(&self.rules.join("\n"))?,

@@ -101,6 +101,7 @@ impl Place {
         HostConfig {
             worktree: self.root(),
             run_dir: self.run_dir(),
+            earlier: Vec::new(),
             env: BTreeMap::from([("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())]),
             mark: self.mark.clone(),
             rules: Rules::parse(rules).unwrap(),
