@@ -1,12 +1,20 @@
 //! What the rules take a command line for is what real shells run: of lines made at random, nothing is
-//! run and no file is made that was not foreseen.
+//! run and no file is made that was not foreseen, and no name of a file.
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
 use musher_process::{Cmd, find_program};
-use musher_tools::rules::shell::{Simple, split};
+use musher_protocol::PermissionMode;
+use musher_runtime::Verdict;
+use musher_tools::{
+    Demand, Rules,
+    rules::{
+        Script,
+        shell::{Simple, split},
+    },
+};
 use proptest::{
     strategy::{Strategy, ValueTree},
     test_runner::TestRunner,
@@ -92,4 +100,66 @@ async fn nothing_runs_that_was_not_foreseen() {
     }
     println!("{understood} lines of {made} understood; {ran_some} runs made calls");
     assert!(ran_some > LINES, "hardly anything ran: {ran_some}");
+}
+
+/// Files that rules deny, and pieces of words that a shell may make them of.
+const NAMES: &[&str] = &[".env", "env", "e.nv", "e]v", "e[v", "e-v", "e?v", "E v", "\u{e9}v"];
+const PIECES: &[&str] = &[
+    ".",
+    "e",
+    "n",
+    "v",
+    "*",
+    "?",
+    "[",
+    "]",
+    "[e]",
+    "[nv]",
+    "[.e]",
+    "[!x]",
+    "[^x]",
+    "[a-z]",
+    "[]n]",
+    "[[:alpha:]]",
+    "']'",
+    "'['",
+    "'?'",
+    "\\]",
+    "\\[",
+    "\\?",
+    "-",
+    "\"n\"",
+    "'e'",
+    "' '",
+    "E",
+    "\u{e9}",
+];
+
+/// Whatever names a shell makes of a word: a rule that denies such a file denies the word.
+#[tokio::test]
+async fn no_name_is_made_that_was_not_foreseen() {
+    let cwd = tempfile::tempdir().unwrap();
+    NAMES.iter().for_each(|name| fs::write(cwd.path().join(name), "").unwrap());
+    let shells: Vec<_> =
+        ["sh", "bash"].iter().filter_map(|it| find_program(it, "/usr/bin:/bin")).collect();
+    let mut runner = TestRunner::deterministic();
+    let words = proptest::collection::vec(proptest::sample::select(PIECES), 1..7);
+    let mut made = 0_u32;
+    for _ in 0..LINES * 2 {
+        let line =
+            format!("printf '%s\\n' {}", words.new_tree(&mut runner).unwrap().current().concat());
+        let script = Script::look(&line, |_| Err(String::new()));
+        for shell in &shells {
+            let cmd = Cmd::new(shell, cwd.path()).args(["-c", &line]);
+            let said = musher_process::run(cmd).await.unwrap().stdout;
+            for name in String::from_utf8_lossy(&said).lines().filter(|it| NAMES.contains(it)) {
+                let pattern = name.replace(['[', ']', '?', ' '], "*");
+                let rules = Rules::parse(&format!("deny read {pattern}")).unwrap();
+                let verdict = rules.judge(&Demand::Run(script.clone()), PermissionMode::Bypass);
+                assert!(matches!(verdict, Verdict::Deny { .. }), "{line} is {name}: {verdict:?}");
+                made += 1;
+            }
+        }
+    }
+    assert!(made > 50, "hardly any name was made: {made}");
 }

@@ -157,7 +157,7 @@ impl Script {
             Err(why) => script.unclear = Some(why.to_owned()),
         }
         if script.unclear.is_some() || script.unread().is_some() {
-            names.text(pieces(text));
+            names.text(pieces(&plainer(text)));
         }
         script.named = names.finish();
         script
@@ -307,6 +307,14 @@ fn carries(pattern: &CommandPattern, words: &[String], depth: usize) -> bool {
 fn looks_like(text: &str, pattern: &CommandPattern) -> bool {
     let words: Vec<String> = pieces(text).map(str::to_owned).collect();
     (0..words.len()).any(|at| denies(pattern, &words[at..]))
+}
+
+/// Without the `?` of `$?`, which is a number, and with that of `?(`, which to some shells is any text, as
+/// a `*`.
+fn plainer(text: &str) -> String {
+    let text = text.replace("?(", "*(");
+    let is_escaped = text.contains("\\$?");
+    if is_escaped { text } else { text.replace("$?", "0") }
 }
 
 /// What may be words of a text that is not understood.

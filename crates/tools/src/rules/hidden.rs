@@ -78,14 +78,14 @@ pub fn past_options(words: &[String]) -> Option<Vec<String>> {
     (at > 0).then(|| [std::slice::from_ref(program), left].concat())
 }
 
-/// Without the folder and the version (`/usr/bin/python3.12`).
-fn name_of(program: &str) -> String {
+/// A program without its folder and its version (`/usr/bin/python3.12`).
+pub fn name_of(program: &str) -> String {
     let name = program.rsplit('/').next().unwrap_or_default().to_lowercase();
     let version = |char: char| char.is_ascii_digit() || "-.".contains(char);
     name.trim_end_matches(version).to_owned()
 }
 
-fn has_option(word: &str, option: &str) -> bool {
+pub fn has_option(word: &str, option: &str) -> bool {
     match option.strip_prefix('-').filter(|letter| letter.len() == 1) {
         Some(letter) => {
             word.starts_with('-') && !word.starts_with("--") && word[1..].contains(letter)

@@ -11,8 +11,10 @@
 //! deny  tool github__*      tools by name
 //! ```
 //!
-//! One that denies files also denies commands whose words name them ([`named`]), to read or to change;
-//! about all files, or `**`, it says nothing of words.
+//! One that denies files also denies commands whose words name them ([`named`]), to read or to change.
+//! About all files (without a pattern, or `**`) no word tells: `deny edit` then denies the programs that
+//! are known to change files, and with `deny read` those that print them are asked, whatever allows
+//! them ([`acts`]); redirections are judged as ever.
 //!
 //! One that denies commands is about all that begin with its words, whatever options the program has
 //! before them (`git -C x push`).
@@ -28,6 +30,7 @@
 //!   become. What [`shell`] does not understand wholly no rule allows.
 //! - Every verdict names the rule as it is written, or the mode.
 
+mod acts;
 mod always;
 pub mod command;
 mod hidden;
@@ -139,7 +142,8 @@ impl FromStr for Rule {
             return Err(RuleError { line: line.to_owned(), why: why.to_owned(), form });
         }
         let path = |access| -> Result<About, String> {
-            let glob = (!pattern.is_empty()).then(|| pattern::rule_glob(&pattern, !allow));
+            let is_bare = pattern.is_empty() || !allow && is_all(&pattern);
+            let glob = (!is_bare).then(|| pattern::rule_glob(&pattern, !allow));
             Ok(About::Path(access, glob.transpose()?))
         };
         let about = match about {
@@ -264,6 +268,11 @@ impl Rules {
         {
             return ask(format!("{why}, so that the rules that deny cannot be kept"));
         }
+        if mode != PermissionMode::Plan
+            && let Some(why) = self.prints_denied(script)
+        {
+            return ask(why);
+        }
         if let Some(verdict) = of_mode(mode) {
             return verdict;
         }
@@ -285,6 +294,18 @@ impl Rules {
             };
             self.0.iter().find(hit)
         })
+    }
+
+    /// What prints files where a rule denies all of them. It may print what it was piped, so it is not
+    /// denied.
+    fn prints_denied(&self, script: &Script) -> Option<String> {
+        let rule = self.0.iter().find(|rule| rule.denies_all(Access::Read))?;
+        let program = &script.commands().find(|words| acts::prints_files(words))?[0];
+        Some(format!(
+            "`{}` prints files, and the rule is {}",
+            crate::show::visible(program),
+            rule.reason()
+        ))
     }
 
     /// Every part needs a rule of its own, every redirection leave.
@@ -375,15 +396,16 @@ impl Rule {
         }
     }
 
-    /// Whether words of a command name what it is about. Every word could be a file: of all files it says
-    /// nothing here.
+    /// Whether words of a command name what it is about, to read or to change. Every word could be a file:
+    /// of all files, whether it is one that changes some.
     fn is_named_in(&self, script: &Script) -> bool {
+        if self.denies_all(Access::Edit) {
+            return script.commands().any(acts::changes_files);
+        }
         let About::Path(access, Some(glob)) = &self.about else { return false };
-        let is_all = self.pattern.chars().all(|char| "*/.".contains(char));
         let closes = |place| self.is_about_path(*access, place);
-        !is_all
-            && (script.named().has(&Files { glob, text: &self.pattern })
-                || script.named().spots().any(|it| closes(&it.path) || closes(&it.place)))
+        script.named().has(&Files { glob, text: &self.pattern })
+            || script.named().spots().any(|it| closes(&it.path) || closes(&it.place))
     }
 
     fn is_about_path(&self, access: Access, place: &Relative) -> bool {
@@ -395,6 +417,10 @@ impl Rule {
         }
     }
 
+    fn denies_all(&self, access: Access) -> bool {
+        !self.allow && matches!(&self.about, About::Path(about, None) if *about == access)
+    }
+
     /// Whether a command that cannot be read could break it; so it is for those about commands.
     fn is_about_files(&self) -> bool {
         matches!(self.about, About::Path(..))
@@ -403,6 +429,12 @@ impl Rule {
     fn is_about_commands(&self) -> bool {
         matches!(self.about, About::Run(_))
     }
+}
+
+/// Whether a pattern is another way to say all files.
+fn is_all(pattern: &str) -> bool {
+    let is_any = |name: &str| matches!(name, "" | "." | "*" | "**");
+    pattern.split('/').all(is_any) && pattern.split('/').filter(|name| *name == "*").count() < 2
 }
 
 fn runs_unread(program: &str) -> String {

@@ -10,7 +10,7 @@ use globset::GlobMatcher;
 use super::{
     Spot,
     pattern::may_be,
-    shell::{ANY, ANY_NAME, Simple},
+    shell::{Simple, hides_dot, is_loose, loosely},
 };
 
 /// No file has a longer one (limits.h, `PATH_MAX`).
@@ -70,7 +70,7 @@ impl<'a, F: Fn(&str) -> Result<Spot, String>> Names<'a, F> {
             self.named.is_lost = true;
             return;
         };
-        if to.contains([ANY, ANY_NAME]) || to.starts_with(['-', '+', '~']) {
+        if is_loose(to) || to.starts_with(['-', '+', '~']) {
             self.named.is_lost = true;
             return;
         }
@@ -90,7 +90,7 @@ impl<'a, F: Fn(&str) -> Result<Spot, String>> Names<'a, F> {
     pub fn text<'b>(&mut self, pieces: impl Iterator<Item = &'b str>) {
         // A bracket alone is a word of the shell.
         for piece in pieces.filter(|piece| piece.contains(|char| char != '[')) {
-            self.word(&piece.replace(['*', '?'], "\u{1}").replace('[', "\0"));
+            self.word(&loosely(piece));
         }
     }
 
@@ -103,7 +103,7 @@ impl<'a, F: Fn(&str) -> Result<Spot, String>> Names<'a, F> {
             for folder in &self.folders {
                 let path = joined(folder, name);
                 // A link may lead to what is denied, an absolute path into the worktree.
-                if !name.contains([ANY, ANY_NAME])
+                if !is_loose(name)
                     && let Ok(spot) = (self.spot)(&path.replace(OUTSIDE, ""))
                 {
                     self.named.spots.push(spot);
@@ -122,7 +122,7 @@ impl Named {
     /// Whether a name is, or may become, one of a rule's.
     pub fn has(&self, files: &Files<'_>) -> bool {
         let pattern = OnceParts::of(files.text);
-        self.paths.iter().any(|path| match path.contains([ANY, ANY_NAME]) {
+        self.paths.iter().any(|path| match is_loose(path) {
             true => pattern.may_be(path),
             false => fits(files.glob, path),
         })
@@ -174,7 +174,7 @@ fn begins(pattern: &[String], names: &[&str]) -> bool {
         }
         ([first, rest @ ..], [name, behind @ ..]) => {
             // No pattern of the shell becomes a first dot.
-            let hides = first.starts_with('.') && name.starts_with(ANY_NAME);
+            let hides = first.starts_with('.') && hides_dot(name);
             !hides && may_be(first, name) && begins(rest, behind)
         }
     }

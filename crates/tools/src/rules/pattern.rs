@@ -2,7 +2,7 @@
 
 use globset::{Glob, GlobBuilder, GlobMatcher};
 
-use super::shell::{ANY, ANY_NAME};
+use super::shell::{Piece, hides_dot, is_loose, places};
 use crate::paths::Relative;
 
 /// A glob over paths: `*` stays within a name, `**` goes over folders. Without a `/` it is about
@@ -113,13 +113,9 @@ impl CommandPattern {
     }
 }
 
-fn is_loose(word: &str) -> bool {
-    word.contains([ANY, ANY_NAME])
-}
-
 /// Whether a name of a path is `..`, or may become it.
 fn leads_up(name: &str) -> bool {
-    name == ".." || !name.starts_with(ANY_NAME) && is_loose(name) && may_be("..", name)
+    name == ".." || !hides_dot(name) && is_loose(name) && may_be("..", name)
 }
 
 /// Whether words begin with those of a pattern. A loose word may become several.
@@ -143,11 +139,12 @@ pub fn may_be(pattern: &str, word: &str) -> bool {
     if !is_loose(word) {
         return fits_word(pattern, word);
     }
-    let word: Vec<char> = word.chars().collect();
-    let any = |char: &char| [ANY, ANY_NAME].contains(char);
+    // To some shells one character is one byte: of other letters, it may be any part of one.
+    let is_whole = pattern.is_ascii();
+    let word: Vec<Piece<'_>> = places(word).into_iter().map(|it| whole(it, is_whole)).collect();
     let skip = |row: &mut [bool]| {
         for at in 0..word.len() {
-            row[at + 1] |= row[at] && any(&word[at]);
+            row[at + 1] |= row[at] && matches!(word[at], Piece::Text);
         }
     };
     let mut row = vec![false; word.len() + 1];
@@ -158,15 +155,24 @@ pub fn may_be(pattern: &str, word: &str) -> bool {
         for at in (0..=word.len()).filter(|at| row[*at]) {
             match (char, word.get(at)) {
                 ('*', _) => next[at..].fill(true),
-                (_, Some(own)) if any(own) => next[at] = true,
-                (_, Some(own)) => next[at + 1] |= *own == char,
                 (_, None) => {}
+                (_, Some(Piece::Text)) => next[at] = true,
+                (_, Some(Piece::One)) => next[at + 1] = true,
+                (_, Some(Piece::Among(some))) => next[at + 1] |= some.contains(char),
+                (_, Some(Piece::Char(own))) => next[at + 1] |= *own == char,
             }
         }
         skip(&mut next);
         row = next;
     }
     row[word.len()]
+}
+
+fn whole(piece: Piece<'_>, is_whole: bool) -> Piece<'_> {
+    match piece {
+        Piece::One | Piece::Among(_) if !is_whole => Piece::Text,
+        piece => piece,
+    }
 }
 
 /// `*` is any text; nothing else is special.
@@ -241,9 +247,18 @@ mod tests {
             ("a*b", "c\0", false),
             ("src/x", "src/\u{1}y", false),
             ("a*", "\u{1}b", true),
+            (".env", ".en\u{3}", true),
+            (".env", ".\u{3}", false),
+            ("*.pem", "k\u{3}", false),
+            (".env", ".en\u{5}uv\u{6}", true),
+            (".env", ".en\u{5}xy\u{6}", false),
+            (".env", ".en\u{4}", true),
+            (".env", ".e\u{4}", false),
+            ("caf\u{e9}", "caf\u{3}\u{3}", true),
         ] {
             assert_eq!(may_be(pattern, word), may, "{pattern} {word:?}");
         }
+        assert!(leads_up(".\u{3}") && leads_up("\u{5}.\u{6}.") && !leads_up("\u{3}."));
         assert!(leads_up(".\u{1}") && leads_up(".\0") && leads_up("\0.") && leads_up(".."));
         assert!(!leads_up("\u{1}") && !leads_up("a\u{1}") && !leads_up("."));
     }

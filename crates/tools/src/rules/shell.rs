@@ -17,8 +17,8 @@ use crate::show::is_invisible;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Simple {
     pub words: Vec<String>,
-    /// The same, with [`ANY`] or [`ANY_NAME`] wherever the shell may put other text: a word with one
-    /// may also become several.
+    /// The same, with a mark wherever the shell may put other text ([`is_loose`]): a word with one may
+    /// also become several.
     pub loose: Vec<String>,
     pub redirects: Vec<Redirect>,
     /// The program's name is a pattern (`/bin/r*`): the shell runs what it finds.
@@ -32,10 +32,75 @@ pub struct Redirect {
     pub target: String,
 }
 
-/// Stands for the text that a `[` and what follows it may become, in a loose word.
+/// Stands, in a loose word, for any text: what a `[` becomes where it cannot be told what it is.
 pub const ANY: char = '\0';
-/// The same for `*` and `?`, which never become a name's first dot.
+/// For the text of a `*`, which never becomes a name's first dot.
 pub const ANY_NAME: char = '\u{1}';
+/// For the one character of a `?`; the same holds for it.
+pub const ANY_CHAR: char = '\u{3}';
+/// For one character of a `[...]`.
+const ONE: char = '\u{4}';
+/// Around the characters of a `[...]` of which one is taken.
+const FROM: char = '\u{5}';
+const TO: char = '\u{6}';
+
+/// What may stand at a place of a loose word.
+#[derive(Clone, Copy)]
+pub enum Piece<'a> {
+    Char(char),
+    Text,
+    One,
+    Among(&'a str),
+}
+
+/// Whether the shell may put other text into a loose word.
+pub fn is_loose(word: &str) -> bool {
+    word.contains([ANY, ANY_NAME, ANY_CHAR, ONE, FROM])
+}
+
+/// Whether a name begins with a pattern that never becomes a first dot.
+pub fn hides_dot(name: &str) -> bool {
+    name.starts_with([ANY_NAME, ANY_CHAR])
+}
+
+/// A loose word, place by place.
+pub fn places(word: &str) -> Vec<Piece<'_>> {
+    let mut places = Vec::new();
+    let mut rest = word.chars();
+    while let Some(char) = rest.next() {
+        places.push(match char {
+            ANY | ANY_NAME => Piece::Text,
+            ANY_CHAR | ONE => Piece::One,
+            FROM => {
+                let (among, behind) = rest.as_str().split_once(TO).unwrap_or_default();
+                rest = behind.chars();
+                Piece::Among(among)
+            }
+            char => Piece::Char(char),
+        });
+    }
+    places
+}
+
+/// A word of a text that is not understood: what is quoted in it cannot be told.
+pub fn loosely(word: &str) -> String {
+    let marked: String = word.chars().map(marked).collect();
+    let name = |name: &str| match loosened(name, true).split_once(ANY) {
+        Some((before, _)) => format!("{before}{ANY}"),
+        None => loosened(name, true),
+    };
+    marked.split('/').map(name).collect::<Vec<_>>().join("/")
+}
+
+/// A sign of patterns as it is marked; a `[` until it is known what it is.
+fn marked(char: char) -> char {
+    match char {
+        '*' => ANY_NAME,
+        '?' => ANY_CHAR,
+        '[' => ANY,
+        char => char,
+    }
+}
 
 /// Why a line is not understood: a clause, for a person.
 pub type Unclear = &'static str;
@@ -98,6 +163,8 @@ struct Word {
     quoted: bool,
     /// It has `*`, `?` or `[` outside of quotes.
     pattern: bool,
+    /// It has a `]` within quotes, which ends no `[`.
+    quoted_end: bool,
 }
 
 impl<'a> Reader<'a> {
@@ -150,11 +217,7 @@ impl<'a> Reader<'a> {
         let word = self.word.get_or_insert_default();
         word.pattern |= matches!(char, '*' | '?' | '[');
         word.text.push(char);
-        word.loose.push(match char {
-            '*' | '?' => ANY_NAME,
-            '[' => ANY,
-            char => char,
-        });
+        word.loose.push(marked(char));
     }
 
     fn quoted(&mut self) -> &mut Word {
@@ -165,6 +228,7 @@ impl<'a> Reader<'a> {
 
     fn quote(&mut self, char: char) {
         let word = self.quoted();
+        word.quoted_end |= char == ']';
         word.text.push(char);
         word.loose.push(char);
     }
@@ -314,7 +378,8 @@ impl<'a> Reader<'a> {
             first(&word)?;
             self.command.pattern_first = word.pattern;
         }
-        self.command.loose.push(loosened(&word.loose));
+        let names = word.loose.split('/').map(|name| loosened(name, !word.quoted_end));
+        self.command.loose.push(names.collect::<Vec<_>>().join("/"));
         self.command.words.push(word.text);
         Ok(())
     }
@@ -336,15 +401,35 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// From a `[` on, up to the last `]` of the same name, all is one of the shell's own making.
-fn loosened(word: &str) -> String {
-    let name = |name: &str| {
-        let ends = name.find(ANY).zip(name.rfind(']')).filter(|(from, to)| from < to);
-        ends.map_or(name.to_owned(), |(from, to)| {
-            format!("{}{ANY}{}", &name[..from], &name[to + 1..])
-        })
+/// A name, with each `[...]` as the one character that it becomes. Where one of them is not plain, or its
+/// end not certain, all from the first to the last is any text.
+fn loosened(name: &str, is_certain: bool) -> String {
+    let Some((from, to)) = name.find(ANY).zip(name.rfind(']')).filter(|(from, to)| from < to)
+    else {
+        return name.to_owned();
     };
-    word.split('/').map(name).collect::<Vec<_>>().join("/")
+    let plain = if is_certain { brackets(name) } else { None };
+    plain.unwrap_or_else(|| format!("{}{ANY}{}", &name[..from], &name[to + 1..]))
+}
+
+fn brackets(name: &str) -> Option<String> {
+    let mut said = String::new();
+    let mut rest = name;
+    while let Some((before, behind)) = rest.split_once(ANY) {
+        let (among, behind) = behind.split_once(']')?;
+        said += before;
+        match among.chars().all(|char| char.is_ascii_alphanumeric() || "_.".contains(char)) {
+            true => said.extend([FROM].into_iter().chain(among.chars()).chain([TO])),
+            false => said.push(ONE),
+        }
+        // No character at all, one that is several letters to some language, or a pattern in it.
+        let is_plain = among.chars().all(|char| char.is_ascii_graphic() && char != '[');
+        if among.trim_start_matches(['!', '^']).is_empty() || !is_plain {
+            return None;
+        }
+        rest = behind;
+    }
+    Some(said + rest)
 }
 
 /// What a command may begin with.

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     RULES, common,
-    corpus::{ALLOWED, ASKED, DENIED},
+    corpus::{ALLOWED, ASKED, CHANGING, DENIED, NAMING, PRINTING},
     judged, place,
 };
 
@@ -152,8 +152,60 @@ async fn a_file_that_is_denied_is_in_no_command() {
         let asks = run(&host, command, Bypass).await;
         assert!(matches!(asks, Verdict::Ask { .. }), "{command}: {asks:?}");
     }
-    let all = place.host_with("deny edit\ndeny read **");
-    assert!(matches!(run(&all, "cat x", Bypass).await, Verdict::Allow { .. }));
+}
+
+/// Of all files no word tells: what is known to change files is denied, what prints them is asked.
+#[tokio::test]
+async fn all_files_are_closed_to_the_programs_that_are_known() {
+    let place = place();
+    for (rule, cases) in [
+        ("deny edit", CHANGING),
+        ("deny edit **", CHANGING),
+        ("deny read", PRINTING),
+        ("deny read **", PRINTING),
+        ("deny read ./", PRINTING),
+    ] {
+        let host = place.host_with(&format!("allow run\nallow run cat*\nallow edit\n{rule}"));
+        for (command, wanted) in cases {
+            for mode in [Ask, AcceptEdits, Bypass] {
+                let verdict = run(&host, command, mode).await;
+                let (is, reason) = match &verdict {
+                    Verdict::Allow { reason } => ("allow", reason),
+                    Verdict::Deny { reason } => ("deny", reason),
+                    Verdict::Ask { reason } => ("ask", reason),
+                };
+                assert_eq!(is, *wanted, "{rule} {mode:?} {command}: {reason}");
+                assert!(is != "deny" || reason == rule, "{command}: {reason}");
+            }
+            let plan = run(&host, command, Plan).await;
+            assert!(matches!(plan, Verdict::Deny { .. }), "{command}: {plan:?}");
+        }
+    }
+}
+
+/// All dot files are not all files.
+#[tokio::test]
+async fn a_pattern_of_dots_is_a_pattern() {
+    let place = place();
+    let host = place.host_with("allow run\ndeny read .*");
+    assert!(matches!(run(&host, "cat .env", Bypass).await, Verdict::Deny { .. }));
+    assert!(matches!(run(&host, "cat env", Bypass).await, Verdict::Allow { .. }));
+}
+
+#[test]
+fn a_pattern_that_can_be_no_denied_file_denies_nothing() {
+    let rules =
+        Rules::parse("allow run\ndeny read .env\ndeny read *.pem\ndeny read x/key").unwrap();
+    let judged = |text: &str, mode| {
+        rules.judge(&Demand::Run(Script::look(text, |_| Err(String::new()))), mode)
+    };
+    for (text, denied) in NAMING {
+        for mode in [Ask, AcceptEdits, Bypass] {
+            let verdict = judged(text, mode);
+            let is = matches!(verdict, Verdict::Deny { .. });
+            assert_eq!(is, *denied, "{text} {mode:?}: {verdict:?}");
+        }
+    }
 }
 
 #[tokio::test]
