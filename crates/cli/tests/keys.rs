@@ -66,6 +66,24 @@ fn a_key_is_kept_listed_and_forgotten_and_never_shown() {
     assert!(doctor.stdout.contains("Gemini has no key."), "{}", doctor.stdout);
 }
 
+/// Each is one failed check, whether or not the rest can be looked at.
+#[test]
+fn a_broken_file_of_the_user_fails_the_doctor() {
+    let world = World::new();
+    assert_eq!(call(&world, &["doctor"], &[], "").code, 0);
+    for (file, text) in [("keys.json", format!("{{\"openai\": {KEY}")), ("prices.toml", "x".into())]
+    {
+        let place = world.data_dir().join(file);
+        std::fs::write(&place, text).unwrap();
+        let doctor = call(&world, &["doctor"], &[], "");
+        assert_eq!(doctor.code, 1, "{file}: {}", doctor.stdout);
+        let bad: Vec<&str> = doctor.stdout.lines().filter(|it| it.starts_with("BAD")).collect();
+        assert!(bad.len() == 1 && bad[0].contains(&*place.to_string_lossy()), "{bad:?}");
+        assert!(doctor.stdout.contains("remove it"), "{}", doctor.stdout);
+        std::fs::remove_file(&place).unwrap();
+    }
+}
+
 #[test]
 fn the_doctor_asks_an_address_and_makes_a_round_trip_only_when_told() {
     for dialect in Dialect::ALL {

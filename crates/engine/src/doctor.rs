@@ -5,21 +5,42 @@ use std::{collections::BTreeSet, path::Path};
 use musher_process::{LoginPath, PathSource, keeper_program};
 use musher_protocol::*;
 use musher_runtime::Registry;
+use musher_store::keys::KeyRing;
 use musher_worktree::Git;
 
-use crate::{Engine, EngineConfig};
+use crate::{Engine, EngineConfig, keys::key_error, rules::rules_in};
 
 impl Engine {
     pub async fn doctor(&self) -> Result<DoctorReport, ApiError> {
         let (git, login) = (self.core.git().await, self.core.login().await);
-        let data = self.check_data_dir();
-        Ok(report(git, login, &self.core.registry, data).await)
+        let mut rest = self.check_rules().await;
+        rest.push(self.check_data_dir());
+        let (registry, dir) = (&self.core.registry, self.data_dir());
+        Ok(report(git, login, (registry, dir), rest).await)
+    }
+
+    /// A project with a rule that cannot be read starts no run.
+    async fn check_rules(&self) -> Vec<DoctorCheck> {
+        let mut checks = Vec::new();
+        // A database that cannot be asked is told of by whoever opens it.
+        for project in self.core.store.projects().await.unwrap_or_default() {
+            if let Err(error) = rules_in(&self.core, &project.id).await {
+                let sentence = format!("Of the project {}: {}", project.root, error.message);
+                let hint = error.hint.unwrap_or_default();
+                checks.push(bad("rules", sentence, &format!("In that folder: {hint}")));
+            }
+        }
+        checks
     }
 
     fn check_data_dir(&self) -> DoctorCheck {
         let dir = self.data_dir();
-        let live = self.core.runs.all().len();
-        let kept = format!("Everything is kept in {}; {live} runs are live.", dir.display());
+        let live = match self.core.runs.all().len() {
+            0 => "no run is live".to_owned(),
+            1 => "one run is live".to_owned(),
+            many => format!("{many} runs are live"),
+        };
+        let kept = format!("Everything is kept in {}; {live}.", dir.display());
         match rustix::fs::statvfs(dir) {
             Ok(disk) => check_room(dir, disk.f_bavail.saturating_mul(disk.f_frsize), kept),
             Err(_) => good("data", kept),
@@ -58,21 +79,23 @@ pub async fn doctor_without_engine(
     let login = (config.login)().await;
     let hint = trouble.hint.as_deref().unwrap_or("Choose another data directory with --data-dir.");
     let data = bad("data", trouble.message.clone(), hint);
-    report(&Git::new(&login.path), &login, registry, data).await
+    let own = (registry, config.data_dir.as_path());
+    report(&Git::new(&login.path), &login, own, vec![data]).await
 }
 
 async fn report(
     git: &Git,
     login: &LoginPath,
-    registry: &Registry,
-    data: DoctorCheck,
+    (registry, data_dir): (&Registry, &Path),
+    rest: Vec<DoctorCheck>,
 ) -> DoctorReport {
     let mut checks = vec![check_git(git).await, check_path(login), check_keeper()];
     for kind in registry.all() {
         checks.push(check_runtime(&kind.detect(&login.path).await));
     }
-    checks.extend(check_own_files(registry));
-    checks.push(data);
+    checks.extend(check_prices(registry));
+    checks.extend(check_keys(data_dir));
+    checks.extend(rest);
     let ok = checks.iter().all(|check| check.state != CheckState::Bad);
     DoctorReport { checks, ok }
 }
@@ -115,16 +138,18 @@ fn check_runtime(info: &RuntimeInfo) -> DoctorCheck {
     DoctorCheck { name: info.name.clone(), state, sentence, hint: info.hint.clone() }
 }
 
-/// Kinds share files; each trouble is told once.
-fn check_own_files(registry: &Registry) -> Vec<DoctorCheck> {
+/// Kinds share a file; its trouble is told once.
+fn check_prices(registry: &Registry) -> Vec<DoctorCheck> {
     let troubles: BTreeSet<String> = registry.all().filter_map(|kind| kind.trouble()).collect();
-    let check = |sentence| DoctorCheck {
-        name: "prices".into(),
-        state: CheckState::Notice,
-        sentence,
-        hint: None,
-    };
-    troubles.into_iter().map(check).collect()
+    let next = "Mend the file or remove it: until then no agent is started over HTTP.";
+    troubles.into_iter().map(|trouble| bad("prices", trouble, next)).collect()
+}
+
+fn check_keys(data_dir: &Path) -> Option<DoctorCheck> {
+    let error = key_error(KeyRing::new(data_dir).check().err()?);
+    let next =
+        "Mend the file, or remove it and keep the keys again: until then no kept key is found.";
+    Some(bad("keys", error.message, next))
 }
 
 fn good(name: &str, sentence: String) -> DoctorCheck {
@@ -142,16 +167,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_broken_file_of_prices_is_told_once_and_in_a_line() {
+    fn a_broken_file_of_the_user_is_told_once_and_in_a_line() {
         let dir = tempfile::tempdir().unwrap();
         let registry = crate::with_models(Registry::default(), dir.path());
-        assert_eq!(check_own_files(&registry), []);
+        let all = || [check_prices(&registry), check_keys(dir.path()).into_iter().collect()];
+        assert_eq!(all(), [[], []]);
         std::fs::write(dir.path().join("prices.toml"), "models = 3").unwrap();
-        let checks = check_own_files(&registry);
-        assert_eq!(checks.len(), 1, "{checks:?}");
-        assert_eq!((checks[0].name.as_str(), checks[0].state), ("prices", CheckState::Notice));
-        let said = &checks[0].sentence;
-        assert!(said.contains("prices.toml, line 1") && !said.contains('\n'), "{said}");
+        std::fs::write(dir.path().join("keys.json"), "{\"openai\": \"sk-canary\"").unwrap();
+        for (checks, file) in all().iter().zip(["prices.toml, line 1", "keys.json"]) {
+            assert_eq!((checks.len(), checks[0].state), (1, CheckState::Bad), "{checks:?}");
+            let said = &checks[0].sentence;
+            let place = dir.path().join(file);
+            assert!(said.contains(&*place.to_string_lossy()) && !said.contains('\n'), "{said}");
+            assert!(checks[0].hint.is_some() && !said.contains("canary"), "{checks:?}");
+        }
     }
 
     #[test]

@@ -83,7 +83,8 @@ pub(crate) async fn rules_in(core: &Core, project: &ProjectId) -> Result<Vec<Rul
     let lines = core.store.rules(project).await?;
     let read = |line: &String| {
         line.parse().map_err(|error| {
-            bad_request(sentence(&error)).with_hint(format!("`musher rules remove \"{line}\"`"))
+            bad_request(sentence(&error))
+                .with_hint(format!("musher rules remove {}", in_shell(line)))
         })
     };
     lines.iter().map(read).collect()
@@ -97,6 +98,11 @@ pub(crate) fn rules_of(project: &[Rule], settings: &RunSettings) -> Result<Rules
     let text: Vec<String> = allowed.chain(denied).collect();
     let own = Rules::parse(&text.join("\n")).map_err(|error| bad_request(sentence(&error)))?;
     Ok(project.iter().cloned().collect::<Rules>().of_project_and(own))
+}
+
+/// As a word that a shell reads back.
+fn in_shell(line: &str) -> String {
+    format!("'{}'", line.replace('\'', r"'\''"))
 }
 
 fn sentence(error: &musher_tools::RuleError) -> String {

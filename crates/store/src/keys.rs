@@ -67,6 +67,11 @@ impl KeyRing {
         }
     }
 
+    /// Whether the file can be used, where there is one.
+    pub fn check(&self) -> Result<(), KeyError> {
+        self.read().map(drop)
+    }
+
     /// The places that have a key, and where each is kept.
     pub async fn list(&self) -> Result<Vec<KeptKey>, KeyError> {
         let mut all: BTreeMap<String, KeptIn> = BTreeMap::new();
