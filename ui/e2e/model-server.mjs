@@ -16,7 +16,7 @@ export const afterTool = (turn) => turn.body.messages.at(-1).role === 'tool';
  * `answer(turn)` gives the pieces of an answer, all at once or one after the other; what has a
  * `status` is sent in place of one.
  */
-export async function modelServer({ key, models = [], answer }) {
+export async function modelServer({ key, models = [], answer, ports = [0] }) {
   const turns = [];
   const waits = [];
   const server = createServer(async (request, response) => {
@@ -29,9 +29,9 @@ export async function modelServer({ key, models = [], answer }) {
     waits.splice(0).forEach((wake) => wake());
     const said = await answer(turn);
     if (said.status) return json(response, said.status, said.body, said.headers);
-    await stream(response, said);
+    await stream(response, said, turn.body.model);
   });
-  await new Promise((ready) => server.listen(0, '127.0.0.1', ready));
+  await listen(server, ports);
   return {
     base: `http://127.0.0.1:${server.address().port}/v1`,
     turns,
@@ -46,6 +46,16 @@ export async function modelServer({ key, models = [], answer }) {
   };
 }
 
+/** At the first of these ports that nobody has; 0 is any. */
+async function listen(server, [port, ...others]) {
+  const taken = await new Promise((done) => {
+    server.once('error', done);
+    server.listen(port, '127.0.0.1', () => done(null));
+  });
+  if (taken && others.length === 0) throw taken;
+  if (taken) await listen(server, others);
+}
+
 async function textOf(request) {
   let text = '';
   for await (const bytes of request) text += bytes;
@@ -57,11 +67,11 @@ function json(response, status, body, headers = {}) {
   response.end(JSON.stringify(body));
 }
 
-async function stream(response, pieces) {
+async function stream(response, pieces, model) {
   response.writeHead(200, { 'content-type': 'text/event-stream', connection: 'close' });
   const say = (part) =>
     response.write(
-      `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', model: 'scripted', ...part })}\n\n`,
+      `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', model, ...part })}\n\n`,
     );
   let finish_reason = 'stop';
   for await (const { usage, ...delta } of pieces) {

@@ -143,8 +143,8 @@ export async function addRepository(page, path) {
 }
 
 /** The page with the one project that most worlds have. */
-export async function openAtlas({ world, open }, look) {
-  const repository = await world.repository('atlas');
+export async function openAtlas({ world, open }, look, files) {
+  const repository = await world.repository('atlas', files);
   const page = await open(look);
   await addRepository(page, repository);
   return { page, repository };
