@@ -40,7 +40,24 @@ pub(super) struct Planned {
     intent: Result<Intent, String>,
 }
 
+/// What the model is told of a call.
+struct Told {
+    text: String,
+    is_error: bool,
+    was_begun: bool,
+}
+
+impl Told {
+    fn new(outcome: ToolOutcome, was_begun: bool) -> Self {
+        Self { text: outcome.text, is_error: outcome.is_error, was_begun }
+    }
+}
+
 impl Planned {
+    fn is_command(&self) -> bool {
+        self.intent.as_ref().is_ok_and(|it| it.kind == ToolKind::Run)
+    }
+
     pub fn can_be_done(&self) -> bool {
         self.intent.is_ok()
     }
@@ -104,16 +121,22 @@ impl Run<'_> {
 
     /// Runs them and puts their results into the conversation, in the order of the calls. Each call has
     /// a result in the end, also when the turn is cut off.
-    pub(super) async fn run_calls(&mut self, planned: Vec<Planned>) -> Result<(), Over> {
+    /// Says which of them are commands that ran.
+    pub(super) async fn run_calls(&mut self, planned: Vec<Planned>) -> Result<Vec<bool>, Over> {
         let order: Vec<String> = planned.iter().map(|it| it.call.id.clone()).collect();
+        let is_command: Vec<bool> = planned.iter().map(Planned::is_command).collect();
         let mut results = BTreeMap::new();
         let mut over = self.run_all(planned, &mut results).await.err();
-        if matches!(over, Some(Over::Error(_))) {
-            return over.map_or(Ok(()), Err);
+        if let Some(Over::Error(error)) = over {
+            return Err(error.into());
         }
-        for call in order {
+        let mut ran = is_command;
+        for (call, ran) in order.into_iter().zip(&mut ran) {
             let (text, is_error) = match results.remove(&call) {
-                Some(result) => result,
+                Some(Told { text, is_error, was_begun }) => {
+                    *ran &= was_begun;
+                    (text, is_error)
+                }
                 None => {
                     let outcome = ToolOutcome::error(NOT_RUN);
                     if let Err(error) = self.tell(&call, &outcome).await {
@@ -124,13 +147,13 @@ impl Run<'_> {
             };
             self.talk.entries.push(Entry::Result { call, text, is_error });
         }
-        over.map_or(Ok(()), Err)
+        over.map_or(Ok(ran), Err)
     }
 
     async fn run_all(
         &mut self,
         planned: Vec<Planned>,
-        results: &mut BTreeMap<String, (String, bool)>,
+        results: &mut BTreeMap<String, Told>,
     ) -> Result<(), Over> {
         let mut reads: Vec<Call> = Vec::new();
         for Planned { call, intent } in planned {
@@ -152,12 +175,12 @@ impl Run<'_> {
                 Leave::Refused(why) => {
                     let outcome = ToolOutcome::error(why);
                     self.tell(&call.id, &outcome).await?;
-                    results.insert(call.id, (outcome.text, true));
+                    results.insert(call.id, Told::new(outcome, false));
                 }
                 Leave::Given if call.name == ask_user::NAME => {
                     let outcome = self.ask_person(&call).await?;
                     self.tell(&call.id, &outcome).await?;
-                    results.insert(call.id, (outcome.text, outcome.is_error));
+                    results.insert(call.id, Told::new(outcome, true));
                 }
                 Leave::Given if only_reads => reads.push(call),
                 Leave::Given => self.run_side_by_side(vec![call], results).await?,
@@ -170,7 +193,7 @@ impl Run<'_> {
     async fn run_side_by_side(
         &mut self,
         calls: Vec<Call>,
-        results: &mut BTreeMap<String, (String, bool)>,
+        results: &mut BTreeMap<String, Told>,
     ) -> Result<(), Over> {
         if calls.is_empty() {
             return Ok(());
@@ -192,7 +215,7 @@ impl Run<'_> {
         for (call, outcome) in calls.into_iter().zip(outcomes) {
             let (outcome, told) = outcome;
             self.left.extend(&outcome.left);
-            results.insert(call.id, (outcome.text, outcome.is_error));
+            results.insert(call.id, Told::new(outcome, true));
             told?;
         }
         match (self.turn.is_cancelled(), stop.is_cancelled()) {

@@ -218,9 +218,9 @@ impl Run<'_> {
 
     async fn do_calls(&mut self, answer: &Answer) -> Result<Asked, Over> {
         let planned = self.guarded(self.plan(answer)).await?;
-        let asked = Asked::of(&planned);
+        let mut asked = Asked::of(&planned);
         self.commit(answer, &planned).await?;
-        self.run_calls(planned).await?;
+        asked.ran = self.run_calls(planned).await?;
         self.progressed();
         Ok(asked)
     }
