@@ -75,6 +75,7 @@ pub(crate) enum Mail {
         model: Option<String>,
         reply: Reply,
     },
+        headers: BTreeMap<String, String>,
 }
 
 pub(crate) type Reply = oneshot::Sender<Result<(), ApiError>>;
@@ -395,7 +396,9 @@ impl RunActor {
             Mail::SetPermissionMode { mode, reply } => (self.set_mode(mode).await, reply),
             Mail::MarkRead { reply } => (self.log.mark_read().await, reply),
             Mail::Rules { reply } => (self.rules_changed().await, reply),
-            Mail::Begin { env, model, reply } => (self.begin_with(env, model).await, reply),
+            Mail::Begin { env, headers, model, reply } => {
+                (self.begin_with(env, headers, model).await, reply)
+            }
         };
         // Who asked may have left; what was asked is done all the same.
         let _ = reply.send(result);

@@ -134,9 +134,8 @@ impl Engine {
         let model = next.change.model_alone().cloned();
         let is_given = !next.env.is_empty() || !next.headers.is_empty();
         if next.change.is_none() || model.is_some() && is_given {
-            let (story, env) = (handle.summary.borrow().story.clone(), next.env.clone());
-            self.core.headers_of(&story, next.headers.clone());
-            return self.post(run, |reply| Mail::Begin { env, model, reply }).await;
+            let (env, headers) = (next.env.clone(), next.headers.clone());
+            return self.post(run, |reply| Mail::Begin { env, headers, model, reply }).await;
         }
         if model.is_some() {
             return self.post(run, |reply| Mail::SetModel { model, reply }).await;

@@ -67,6 +67,7 @@ impl RunActor {
         self.log.append(opening).await
     }
 
+        headers: BTreeMap<String, String>,
     /// Begins what an earlier engine left in line, unless it lacks variables that it was given.
     pub(super) async fn begin_in_line(&mut self) -> Result<(), ApiError> {
         let Some(plan) = self.in_line.take() else { return Ok(()) };
@@ -76,7 +77,7 @@ impl RunActor {
         }
     }
 
-    /// The same, with more variables.
+    /// The same, with more variables and headers.
     pub(super) async fn begin_with(
         &mut self,
         env: BTreeMap<String, String>,
@@ -87,8 +88,7 @@ impl RunActor {
             return Err(conflict("This run is not over.").with_hint(hint));
         }
         self.story.settings.env = self.core.env_of(&self.story.id, env);
-        self.story.settings.endpoint.headers =
-            self.core.headers_of(&self.story.id, BTreeMap::new());
+        self.story.settings.endpoint.headers = self.core.headers_of(&self.story.id, headers);
         name_given(&mut self.story.settings);
         if model.is_some() {
             self.story.settings.model = model;
