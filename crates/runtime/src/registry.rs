@@ -17,6 +17,11 @@ pub trait RuntimeKind: Send + Sync {
     /// `claude-code`, `demo`, ...: what settings and commands call it.
     fn name(&self) -> &'static str;
 
+    /// What a person calls it.
+    fn label(&self) -> &'static str {
+        self.name()
+    }
+
     /// Whether its agents have no tools of their own, and are given the engine's.
     fn needs_tools(&self) -> bool {
         false
@@ -56,6 +61,16 @@ pub trait RuntimeKind: Send + Sync {
     /// the provider's models.
     fn is_elsewhere(&self, _wanted: &EndpointSettings) -> bool {
         false
+    }
+
+    /// The model that is there, for a run that names none. Only where [`Self::is_elsewhere`]; it goes to
+    /// the network. `Err` is a sentence with the next step.
+    async fn only_model(
+        &self,
+        _wanted: &EndpointSettings,
+        _given: &BTreeMap<String, SecretString>,
+    ) -> Result<String, String> {
+        Err("Name the model (`--model`).".to_owned())
     }
 
     /// The variable of Musher's environment whose key goes to such an address, because nothing that was

@@ -28,6 +28,10 @@ impl RuntimeKind for ClaudeCode {
         "claude-code"
     }
 
+    fn label(&self) -> &'static str {
+        "Claude Code"
+    }
+
     fn takes_tools(&self) -> bool {
         true
     }
@@ -44,7 +48,7 @@ impl RuntimeKind for ClaudeCode {
             None => None,
         };
         let models = ["opus", "sonnet", "haiku"].map(str::to_owned).into();
-        let info = info(self.name(), "Claude Code", found.as_deref(), Flavour::ClaudeCode);
+        let info = info(self.name(), self.label(), found.as_deref(), Flavour::ClaudeCode);
         RuntimeInfo { version, models, ..info }
     }
 
@@ -67,6 +71,10 @@ impl RuntimeKind for Demo {
         "demo"
     }
 
+    fn label(&self) -> &'static str {
+        "Demo agent"
+    }
+
     fn new_run(&self) -> Arc<dyn AgentRuntime> {
         Arc::new(ClaudeCodeRuntime::new(Flavour::Demo))
     }
@@ -74,7 +82,7 @@ impl RuntimeKind for Demo {
     async fn detect(&self, path: &str) -> RuntimeInfo {
         let found = Flavour::Demo.find(path, None);
         let version = found.as_ref().map(|_| env!("CARGO_PKG_VERSION").to_owned());
-        RuntimeInfo { version, ..info(self.name(), "Demo agent", found.as_deref(), Flavour::Demo) }
+        RuntimeInfo { version, ..info(self.name(), self.label(), found.as_deref(), Flavour::Demo) }
     }
 
     fn cannot_limit(&self, limits: &RunLimits) -> Option<String> {

@@ -17,7 +17,7 @@ use super::{
     codec::Dialect,
     endpoint::{Endpoint, EndpointError, Patience},
     prices::Prices,
-    probe::{USUAL_PORTS, find_at},
+    probe::{USUAL_PORTS, find_at, the_only_model},
     wishes,
 };
 use crate::{AgentRuntime, RuntimeContext, RuntimeKind};
@@ -106,6 +106,11 @@ impl ModelKind {
         let dialect = self.own_dialect();
         let own = Endpoint::default_base(dialect);
         base.filter(|base| Endpoint::place(Some(*base), dialect) != own)
+    }
+
+    /// Whether it is the provider itself, written out or not.
+    pub(super) fn is_own(&self, base: Option<&str>) -> bool {
+        self.elsewhere(base).is_none()
     }
 
     /// What the provider itself speaks.
@@ -243,6 +248,10 @@ impl Found {
 
 #[async_trait]
 impl RuntimeKind for ModelKind {
+    fn label(&self) -> &'static str {
+        ModelKind::label(self)
+    }
+
     fn name(&self) -> &'static str {
         match self.family {
             Family::OpenAi => "openai",
@@ -288,7 +297,15 @@ impl RuntimeKind for ModelKind {
     }
 
     fn is_elsewhere(&self, wanted: &EndpointSettings) -> bool {
-        self.elsewhere(wanted.base_url.as_deref()).is_some()
+        !self.is_own(wanted.base_url.as_deref())
+    }
+
+    async fn only_model(
+        &self,
+        wanted: &EndpointSettings,
+        given: &BTreeMap<String, SecretString>,
+    ) -> Result<String, String> {
+        the_only_model(&self.endpoint_at(wanted, given).await?).await
     }
 
     async fn environments_key(

@@ -58,7 +58,7 @@ pub use wishes::{Manner, check_headers};
 
 use crate::{
     AgentInput, AgentRuntime, EventLog, EventSink, EventStream, RuntimeContext, RuntimeError,
-    ToolHost,
+    RuntimeKind, ToolHost,
 };
 use attempt::failed;
 use begun::Begun;
@@ -154,8 +154,8 @@ impl ModelRuntime {
     async fn reach(&self, context: &RuntimeContext) -> Result<(Exchange, Prices), RunOutcome> {
         let failed = |why: String| failed(&why);
         let endpoint = self.kind.endpoint(context).await.map_err(failed)?;
-        if !endpoint.has_key && context.endpoint.base_url.is_none() {
-            let message = format!("There is no key for {endpoint}.");
+        if !endpoint.has_key && !self.kind.is_elsewhere(&context.endpoint) {
+            let message = format!("There is no key for {endpoint}. {}", self.kind.key_hint());
             return Err(RunOutcome::AuthenticationRequired { message });
         }
         let prices = match self.kind.prices() {

@@ -34,6 +34,9 @@ const LIST_PATIENCE: Patience = Patience {
 };
 const TRIP_FIRST_BYTE: Duration = Duration::from_secs(120);
 
+/// Of many models, so many are named.
+const NAMED: usize = 4;
+
 /// The one tool of the round trip.
 const TOOL: &str = "report";
 
@@ -43,7 +46,7 @@ impl ModelKind {
             Ok(endpoint) => endpoint,
             Err(why) => return unasked(why, None, KeyState::NotNeeded),
         };
-        let is_own = wanted.base_url.is_none();
+        let is_own = self.is_own(wanted.base_url.as_deref());
         if is_own && !endpoint.has_key {
             let why = format!("{} was not asked: there is no key for it.", self.label());
             return unasked(why, Some(self.key_hint()), KeyState::Missing);
@@ -65,7 +68,7 @@ impl ModelKind {
         endpoint: Endpoint,
         report: EndpointReport,
     ) -> EndpointReport {
-        let own = wanted.base_url.is_none().then(|| self.default_model().to_owned());
+        let own = self.is_own(wanted.base_url.as_deref()).then(|| self.default_model().to_owned());
         let first = || report.models.first().map(|model| model.name.clone());
         let Some(model) = wanted.model.clone().or(own).or_else(first) else {
             let hint = Some("Name a model: it lists none.".to_owned());
@@ -74,6 +77,38 @@ impl ModelKind {
         match speak(endpoint, &model).await {
             Ok((answer, pieces)) => judged(&model, &answer, pieces, report),
             Err(fault) => failed(&model, &fault, report),
+        }
+    }
+}
+
+/// The one model that is there: what a run is asked with that names none. `Err`: there is not one, in
+/// words with the next step.
+pub(super) async fn the_only_model(endpoint: &Endpoint) -> Result<String, String> {
+    const NAME: &str = "Name the model that it has (`--model`).";
+    match ask::models(endpoint, LIST_PATIENCE, &Prices::built_in()).await {
+        Found::Models(models) => one_of(endpoint, &models),
+        Found::Refused(fault) if fault.kind == FaultKind::Authentication => Err(format!(
+            "{endpoint} does not say which models it has: {} Set its key with `musher keys set \
+             {endpoint}`, or name the model (`--model`).",
+            fault.message
+        )),
+        Found::Refused(_) => Err(format!("{endpoint} does not say which models it has. {NAME}")),
+        Found::Else(why) => Err(format!("{why} {NAME}")),
+        Found::Nothing(why) => Err(format!("{why} Start the model server, or mend the address.")),
+    }
+}
+
+fn one_of(endpoint: &Endpoint, models: &[ListedModel]) -> Result<String, String> {
+    let first: Vec<&str> = models.iter().take(NAMED).map(|model| model.name.as_str()).collect();
+    match models.len() {
+        0 => Err(format!("{endpoint} has no model. Load one there first, or name it (`--model`).")),
+        1 => Ok(first[0].to_owned()),
+        many => {
+            let more = if many > NAMED { ", ..." } else { "" };
+            Err(format!(
+                "{endpoint} has {many} models, and none was named. Name one (`--model`): {}{more}.",
+                first.join(", ")
+            ))
         }
     }
 }
