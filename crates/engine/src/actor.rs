@@ -103,8 +103,15 @@ pub(crate) struct StartPlan {
     /// The same words behind all that a new session must know: where there is none to resume, or it is
     /// refused.
     pub fresh_prompt: Option<String>,
-    /// What is different from the run before, for the person.
-    pub notice: Option<String>,
+    /// What was chosen for it, or is different from the run before, for the person.
+    pub notice: Option<Notice>,
+}
+
+/// A warning that a run begins with.
+#[derive(Clone, Debug)]
+pub(crate) struct Notice {
+    pub code: &'static str,
+    pub message: String,
 }
 
 impl StartPlan {

@@ -13,7 +13,7 @@ use musher_worktree::{CreateWorktree, Created, WorktreeError, slug};
 
 use secrecy::SecretString;
 
-use super::{CreatePlan, RunActor, StartPlan, Work};
+use super::{CreatePlan, Notice, RunActor, StartPlan, Work};
 use crate::{
     core::{Core, conflict},
     keys::secrets_of,
@@ -52,18 +52,16 @@ impl RunActor {
     pub(super) async fn keep_opening(
         &mut self,
         text: String,
-        notice: Option<String>,
+        notice: Option<Notice>,
     ) -> Result<(), ApiError> {
         if self.log.fold.last_seq > 0 {
             return Ok(());
         }
         let (id, delivery) = (self.prompt_id.clone(), Delivery::Prompt);
         let mut opening = vec![AgentEvent::Message { id, text, delivery }.into()];
-        opening.extend(
-            notice.map(|message| {
-                AgentEvent::Warning { code: "agent_changed".into(), message }.into()
-            }),
-        );
+        opening.extend(notice.map(|Notice { code, message }| {
+            AgentEvent::Warning { code: code.into(), message }.into()
+        }));
         self.log.append(opening).await
     }
 

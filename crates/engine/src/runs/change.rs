@@ -8,7 +8,11 @@ use musher_protocol::*;
 use musher_runtime::is_key_name;
 
 use super::check::check_settings;
-use crate::{Engine, actor::secrets, core::conflict};
+use crate::{
+    Engine,
+    actor::{Notice, secrets},
+    core::conflict,
+};
 
 /// See [`RunResumeParams`].
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,7 +47,7 @@ impl Engine {
         env: Given,
         headers: Given,
         change: Change,
-    ) -> Result<Option<String>, ApiError> {
+    ) -> Result<Option<Notice>, ApiError> {
         let (id, settings) = (&story.id, &mut story.settings);
         if change.is_none() {
             settings.env = self.core.env_of(id, env);
@@ -67,14 +71,18 @@ impl Engine {
         if moves {
             self.core.keep_headers(id, self.place(&before), before.endpoint.headers.clone());
         }
-        let Some(mut told) = self.notice(&before, settings, &left) else { return Ok(None) };
+        let chosen = self.choose_model(settings).await?;
+        let Some(mut told) = self.notice(&before, settings, &left) else { return Ok(chosen) };
+        if let Some(Notice { message, .. }) = chosen {
+            told += &format!(" {message}");
+        }
         if is_known_again {
             told += " The headers that were given for it go there again.";
         }
         if let Some(name) = self.environments_key(&before, settings).await {
             told += &format!(" The key of {name} in Musher's environment goes there.");
         }
-        Ok(Some(told))
+        Ok(Some(Notice { code: "agent_changed", message: told }))
     }
 
     /// Whose model is reached where.
@@ -131,7 +139,8 @@ impl Engine {
             return Ok(left);
         }
         if !settings.disallowed_tools.is_empty() {
-            let (rules, after) = (settings.disallowed_tools.join("`, `"), &settings.runtime);
+            let (before, after) = (self.label(before), self.label(&settings.runtime));
+            let rules = settings.disallowed_tools.join("`, `");
             let message = format!(
                 "This story denies `{rules}` in words of {before} that {after} would not keep."
             );
@@ -164,7 +173,7 @@ impl Engine {
 
     /// `None`: all is as it was.
     fn notice(&self, before: &RunSettings, after: &RunSettings, left: &[&str]) -> Option<String> {
-        let (was, is) = (in_words(before), in_words(after));
+        let (was, is) = (self.in_words(before), self.in_words(after));
         if was == is && left.is_empty() {
             return None;
         }
@@ -176,6 +185,23 @@ impl Engine {
             told += &format!(" Left behind: {}.", left.join(", "));
         }
         Some(told)
+    }
+
+    /// What a person calls the agent.
+    fn label(&self, runtime: &str) -> String {
+        let kind = self.core.registry.get(runtime);
+        kind.map_or_else(|| runtime.to_owned(), |kind| kind.label().to_owned())
+    }
+
+    /// `OpenAI (gpt-5.4 at http://127.0.0.1:11434/v1 in openai-chat)`.
+    fn in_words(&self, settings: &RunSettings) -> String {
+        let EndpointSettings { base_url, dialect, .. } = &settings.endpoint;
+        let mut words = settings.model.clone().unwrap_or_else(|| "its default model".into());
+        let more = [(" at ", base_url), (" in ", dialect)];
+        words.extend(
+            more.into_iter().filter_map(|(word, what)| Some(format!("{word}{}", what.as_ref()?))),
+        );
+        format!("{} ({words})", self.label(&settings.runtime))
     }
 }
 
@@ -216,15 +242,4 @@ fn overlay(old: &mut EndpointSettings, new: EndpointSettings) {
 fn add_headers(all: &mut Given, more: Given) {
     all.retain(|name, _| !more.keys().any(|it| it.eq_ignore_ascii_case(name)));
     all.extend(more);
-}
-
-/// `openai (gpt-5.4 at http://127.0.0.1:11434/v1 in openai-chat)`.
-fn in_words(settings: &RunSettings) -> String {
-    let EndpointSettings { base_url, dialect, .. } = &settings.endpoint;
-    let mut words = settings.model.clone().unwrap_or_else(|| "its default model".into());
-    let more = [(" at ", base_url), (" in ", dialect)];
-    words.extend(
-        more.into_iter().filter_map(|(word, what)| Some(format!("{word}{}", what.as_ref()?))),
-    );
-    format!("{} ({words})", settings.runtime)
 }

@@ -2,13 +2,15 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use musher_protocol::{ApiError, EndpointSettings, RunLimits, RunPlace, RunSettings};
+use musher_protocol::{ApiError, EndpointSettings, RunLimits, RunPlace, RunSettings, Story};
 use musher_runtime::{
     RuntimeKind,
     model::{Endpoint, codec::Dialect},
 };
 
-use crate::{core::bad_request, rules::rules_of, settings::MAX_PROMPT_BYTES};
+use crate::{
+    core::bad_request, projects::worktree_gone, rules::rules_of, settings::MAX_PROMPT_BYTES,
+};
 
 pub(super) fn check_prompt(text: &str) -> Result<(), ApiError> {
     if text.trim().is_empty() {
@@ -80,6 +82,14 @@ pub(super) fn check_place(place: &RunPlace) -> Result<(), ApiError> {
     let RunPlace::Fresh { base, branch, .. } = place else { return Ok(()) };
     check_name("base", base.as_deref().unwrap_or_default())?;
     check_name("branch", branch.as_deref().unwrap_or_default())
+}
+
+/// A story cannot go on without its worktree; one that was never made is made for its next run.
+pub(super) async fn check_worktree(story: &Story) -> Result<(), ApiError> {
+    let worktree = Path::new(&story.worktree);
+    let is_gone =
+        !story.worktree.is_empty() && !tokio::fs::try_exists(worktree).await.unwrap_or(false);
+    if is_gone { Err(worktree_gone(worktree)) } else { Ok(()) }
 }
 
 pub(super) fn check_variables(env: &BTreeMap<String, String>) -> Result<(), ApiError> {

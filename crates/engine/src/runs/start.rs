@@ -12,13 +12,13 @@ use super::{
     change::Change,
     check::{
         check_no_program, check_place, check_prices, check_prompt, check_rules, check_settings,
-        check_tool_servers,
+        check_tool_servers, check_worktree,
     },
     story_of, summary_of,
 };
 use crate::{
     Engine,
-    actor::{Beginning, CreatePlan, RunActor, StartPlan, secrets, unknown_runtime},
+    actor::{Beginning, CreatePlan, Notice, RunActor, StartPlan, secrets, unknown_runtime},
     claims::Claim,
     core::{Core, RunHandle, bad_request, not_found},
     log::RunLog,
@@ -54,7 +54,9 @@ impl Engine {
         if trust.decision.is_none() && !trust.items.is_empty() && !params.restrict_untrusted {
             return Err(trust_needed(&project));
         }
-        let mut story = self.new_story(&project, &params.prompt, params.settings);
+        let mut settings = params.settings;
+        let notice = self.choose_model(&mut settings).await?;
+        let mut story = self.new_story(&project, &params.prompt, settings);
         match &create {
             // As it was asked for: the run may be begun by another engine.
             Some(CreatePlan { base, branch }) => {
@@ -70,7 +72,7 @@ impl Engine {
         let claim = self.claim(&story).await?;
         story.settings.env_names.clear();
         story.settings.endpoint.header_names.clear();
-        let plan = StartPlan { prompt: params.prompt, create, ..StartPlan::default() };
+        let plan = StartPlan { prompt: params.prompt, create, notice, ..StartPlan::default() };
         self.spawn_run(claim, story, &project, Beginning::Fresh(plan)).await
     }
 
@@ -96,7 +98,7 @@ impl Engine {
             };
         }
         let has_key = settings.env.keys().any(|name| is_key_name(name));
-        if kind.needs_tools() && (has_key || settings.endpoint.base_url.is_some()) {
+        if kind.needs_tools() && (has_key || kind.is_elsewhere(&settings.endpoint)) {
             return Ok(());
         }
         let info = kind.detect(&self.core.login().await.path).await;
@@ -112,6 +114,23 @@ impl Engine {
             Some(hint) => error.with_hint(hint),
             None => error,
         })
+    }
+
+    /// At an address that is not the provider's own, none of the provider's models is meant: where none is
+    /// named, it is the one that is there, and that is said.
+    pub(super) async fn choose_model(
+        &self,
+        settings: &mut RunSettings,
+    ) -> Result<Option<Notice>, ApiError> {
+        let kind = self.core.registry.get(&settings.runtime);
+        let kind = kind.filter(|kind| kind.is_elsewhere(&settings.endpoint));
+        let (Some(kind), None) = (kind, &settings.model) else { return Ok(None) };
+        let only = kind.only_model(&settings.endpoint, &secrets(&settings.env)).await;
+        let model = only.map_err(bad_request)?;
+        let place = kind.place(&settings.endpoint).unwrap_or_default();
+        let message = format!("The model is {model}, the only one at {place}.");
+        settings.model = Some(model);
+        Ok(Some(Notice { code: "model_chosen", message }))
     }
 
     fn new_story(&self, project: &Project, prompt: &str, settings: RunSettings) -> Story {
@@ -165,7 +184,11 @@ impl Engine {
         let mut story = story_of(&self.core, &story).await?;
         self.core.claims.moved(claim.run(), &story.worktree).await;
         let notice = self.fit(&mut story, next.env, next.headers, next.change).await?;
-        let complete = check_complete(&story.settings, if follows { claim.run() } else { run });
+        let known = check_complete(&story.settings, if follows { claim.run() } else { run });
+        let complete = match known {
+            Ok(()) => check_worktree(&story).await,
+            lacking => lacking,
+        };
         let Some(project) = self.project_by_id(&story.project).await? else {
             return Err(not_found("project", &story.project));
         };
