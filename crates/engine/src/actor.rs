@@ -71,11 +71,11 @@ pub(crate) enum Mail {
     /// Begins a run that is in line; another one is not over.
     Begin {
         env: BTreeMap<String, String>,
+        headers: BTreeMap<String, String>,
         /// Another one than it was to have.
         model: Option<String>,
         reply: Reply,
     },
-        headers: BTreeMap<String, String>,
 }
 
 pub(crate) type Reply = oneshot::Sender<Result<(), ApiError>>;

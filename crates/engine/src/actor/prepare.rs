@@ -65,7 +65,6 @@ impl RunActor {
         self.log.append(opening).await
     }
 
-        headers: BTreeMap<String, String>,
     /// Begins what an earlier engine left in line, unless it lacks variables that it was given.
     pub(super) async fn begin_in_line(&mut self) -> Result<(), ApiError> {
         let Some(plan) = self.in_line.take() else { return Ok(()) };
@@ -79,6 +78,7 @@ impl RunActor {
     pub(super) async fn begin_with(
         &mut self,
         env: BTreeMap<String, String>,
+        headers: BTreeMap<String, String>,
         model: Option<String>,
     ) -> Result<(), ApiError> {
         if self.in_line.is_none() || self.stopped_by.is_some() {
