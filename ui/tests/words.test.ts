@@ -40,6 +40,9 @@ describe('figures', () => {
       'about $0.0042',
     );
     expect(cost({ ...usage, cost_microdollars: 0, cost_source: 'reported' })).toBe('$0.00');
+    const least = { ...usage, cost_source: 'at_least' } as const;
+    expect(cost({ ...least, cost_microdollars: 1_200_000 })).toBe('at least $1.20');
+    expect(cost({ ...least, cost_microdollars: 0 })).toBe('cost unknown');
   });
 });
 

@@ -33,14 +33,21 @@ function two(value: number): string {
   return String(value).padStart(2, '0');
 }
 
+const FIRST_WORD: Partial<Record<TokenUsage['cost_source'], string>> = {
+  estimated: 'about ',
+  at_least: 'at least ',
+};
+
 export function cost(usage: TokenUsage): string {
   if (usage.cost_source === 'unknown') return 'cost unknown';
+  // Nothing is known of it yet, which is not nothing.
+  if (usage.cost_source === 'at_least' && usage.cost_microdollars === 0) return 'cost unknown';
   // Of a model on this machine: nobody asks for money.
   if (usage.cost_source === 'estimated' && usage.cost_microdollars === 0) return 'no cost';
   const dollars = usage.cost_microdollars / 1_000_000;
   const figure =
     dollars > 0 && dollars < 0.01 ? `$${dollars.toFixed(4)}` : `$${dollars.toFixed(2)}`;
-  return usage.cost_source === 'estimated' ? `about ${figure}` : figure;
+  return `${FIRST_WORD[usage.cost_source] ?? ''}${figure}`;
 }
 
 export function tokens(usage: TokenUsage): number {
