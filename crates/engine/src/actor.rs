@@ -9,8 +9,11 @@ mod broker;
 mod changes;
 mod endpoint;
 mod finish;
+mod launch;
+mod let_go;
 mod prepare;
 mod speak;
+mod tools;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -28,8 +31,9 @@ use crate::{
     log::RunLog,
 };
 use changes::ChangesWatch;
+pub(crate) use launch::{secrets, unknown_runtime};
 use prepare::Prepared;
-pub(crate) use prepare::{secrets, unknown_runtime, without_env};
+pub(crate) use prepare::without_env;
 
 /// So many events that wait are stored at once.
 const TOGETHER: usize = 512;

@@ -4,7 +4,7 @@
 use std::{path::PathBuf, sync::Arc};
 
 use musher_protocol::*;
-use musher_runtime::{RuntimeContext, RuntimeKind, Secrets, is_key_name};
+use musher_runtime::{RuntimeContext, RuntimeKind, is_key_name};
 use musher_tools::{
     HostConfig, Rule, Rules, ServerSources,
     endpoint::{Endpoint, Offer},
@@ -45,13 +45,40 @@ impl RunActor {
         let own = take_ours(context)?;
         context.tools.rules.extend(own.iter().map(Rule::told));
         let rules: Vec<Rule> = project.iter().cloned().chain(own).collect();
-        context.tools.endpoint = Some(Arc::new(made(
-            program()?,
-            context,
-            rules,
-            (self.earlier().await, self.secrets.clone()),
-        )?));
+        context.tools.endpoint = Some(Arc::new(self.endpoint(context, rules).await?));
         Ok(())
+    }
+
+    async fn endpoint(
+        &self,
+        context: &RuntimeContext,
+        rules: Vec<Rule>,
+    ) -> Result<Endpoint, ApiError> {
+        let program = program()?;
+        let keeper = musher_process::keeper_program();
+        let keeper =
+            keeper.map_err(|error| ApiError::new(ErrorCode::RuntimeFailed, error.to_string()))?;
+        let mut env = context.env.clone();
+        env.retain(|name, _| !is_key_name(name));
+        let lines = rules.iter().map(Rule::to_string).collect();
+        let rules: Rules = rules.into_iter().collect();
+        let config = HostConfig {
+            worktree: context.cwd.clone(),
+            run_dir: context.run_dir.clone(),
+            earlier: self.earlier().await,
+            env,
+            mark: context.run.to_string(),
+            fetch: rules.open_pages(),
+            rules,
+            keeper: Some(keeper),
+            servers: ServerSources::default(),
+            secrets: self.secrets.clone(),
+        };
+        let offer = Offer { program, config, rules: lines, mode: context.permission_mode };
+        Endpoint::new(offer).map_err(|error| {
+            let message = format!("The tools of this run could not be written down: {error}.");
+            ApiError::new(ErrorCode::RuntimeFailed, message)
+        })
     }
 }
 
@@ -73,38 +100,6 @@ fn take_ours(context: &mut RuntimeContext) -> Result<Vec<Rule>, ApiError> {
 
 fn is_ours(rule: &str) -> bool {
     rule.split_whitespace().next().is_some_and(|word| OURS.contains(&word))
-}
-
-fn made(
-    program: PathBuf,
-    context: &RuntimeContext,
-    rules: Vec<Rule>,
-    (earlier, secrets): (Vec<PathBuf>, Secrets),
-) -> Result<Endpoint, ApiError> {
-    let keeper = musher_process::keeper_program();
-    let keeper =
-        keeper.map_err(|error| ApiError::new(ErrorCode::RuntimeFailed, error.to_string()))?;
-    let mut env = context.env.clone();
-    env.retain(|name, _| !is_key_name(name));
-    let lines = rules.iter().map(Rule::to_string).collect();
-    let rules: Rules = rules.into_iter().collect();
-    let config = HostConfig {
-        worktree: context.cwd.clone(),
-        run_dir: context.run_dir.clone(),
-        earlier,
-        env,
-        mark: context.run.to_string(),
-        fetch: rules.open_pages(),
-        rules,
-        keeper: Some(keeper),
-        servers: ServerSources::default(),
-        secrets,
-    };
-    let offer = Offer { program, config, rules: lines, mode: context.permission_mode };
-    Endpoint::new(offer).map_err(|error| {
-        let message = format!("The tools of this run could not be written down: {error}.");
-        ApiError::new(ErrorCode::RuntimeFailed, message)
-    })
 }
 
 /// `musher`: this program, or beside it, or one folder up, where cargo puts it for tests.

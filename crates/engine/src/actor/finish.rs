@@ -37,6 +37,7 @@ impl RunActor {
         self.withdraw_requests().await?;
         self.settle_messages().await?;
         let result = self.result.take();
+        self.tell_what_was_cut(result.as_ref()).await?;
         let mut outcome = self.outcome(result);
         // The last lines of a program that failed are its own words too.
         self.secrets.hide_in(&mut outcome);
@@ -67,6 +68,19 @@ impl RunActor {
             (Some(by), _) => RunOutcome::Stopped { by },
             (None, outcome) => outcome,
         }
+    }
+
+    /// An answer that a stop cut off is paid for: the figure of the answers before is not the whole.
+    async fn tell_what_was_cut(
+        &mut self,
+        result: Option<&Result<RuntimeResult, RuntimeError>>,
+    ) -> Result<(), ApiError> {
+        let Some(Ok(RuntimeResult { token_usage: usage, .. })) = result else { return Ok(()) };
+        if usage.cost_source != CostSource::AtLeast || *usage == self.log.fold.usage {
+            return Ok(());
+        }
+        let (usage, context_window, context_used) = (usage.clone(), None, None);
+        self.log.say(AgentEvent::Usage { usage, context_window, context_used }).await
     }
 
     async fn last_look_at_changes(&mut self) -> Result<(), ApiError> {
