@@ -112,11 +112,7 @@ impl Shell {
         if !dialog::ask(&self.app, question, text).await {
             return;
         }
-        let stopped = match self.api().await {
-            Ok(api) => api.engine.run_stop_all().await.map(|_| ()),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = stopped {
+        if let Err(error) = self.call("run_stop_all", "{}").await {
             dialog::error(&self.app, &error).await;
         }
     }

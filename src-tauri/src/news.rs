@@ -5,7 +5,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use musher_engine::Engine;
+use futures::StreamExt;
+use musher_api::Api;
 use musher_protocol::{News, Project, ProjectId, RunId, RunSummary};
 use tokio::sync::Notify;
 
@@ -83,34 +84,36 @@ impl Board {
     }
 }
 
-/// Follows until the engine is closed.
-pub(crate) async fn follow(shell: &Arc<Shell>, engine: &Engine) {
-    // The reader comes before the list: what changes between the two is told twice, never lost.
-    let mut reader = engine.news();
-    let mut board = Board::default();
-    ask_for_projects(&mut board, engine).await;
-    for run in engine.run_list().await.unwrap_or_default() {
-        // What was so before this start is no news.
-        board.runs.insert(run.id.clone(), run);
-    }
-    shell.show_in_tray(board.view());
-    while let Some(news) = reader.next().await {
+/// Follows until the engine is closed. `board` is what was known of an engine before.
+pub(crate) async fn follow(shell: &Arc<Shell>, api: &dyn Api, board: &mut Board) {
+    let mut stream = match api.news().await {
+        Ok(stream) => stream,
+        Err(error) => return tracing::warn!("nothing is heard of the engine: {error}"),
+    };
+    let mut is_first = true;
+    while let Some(news) = stream.next().await {
         if news.projects {
-            ask_for_projects(&mut board, engine).await;
+            ask_for_projects(board, api).await;
         }
         for run in &news.runs {
-            if let Some(note) = board.take_in(run.clone()) {
+            // What was so before this start is no news.
+            let is_news = !is_first || board.runs.contains_key(&run.id);
+            let note = board.take_in(run.clone()).filter(|_| is_news);
+            if let Some(note) = note {
                 shell.notify(note, &run.story);
             }
         }
+        is_first = false;
         shell.show_in_tray(board.view());
         shell.mailbox.put(news);
     }
 }
 
-async fn ask_for_projects(board: &mut Board, engine: &Engine) {
-    match engine.project_list().await {
-        Ok(projects) => board.name_projects(projects),
+async fn ask_for_projects(board: &mut Board, api: &dyn Api) {
+    let asked = api.call("project_list", "{}").await;
+    match asked.map(|text| serde_json::from_str(&text)) {
+        Ok(Ok(projects)) => board.name_projects(projects),
+        Ok(Err(error)) => tracing::warn!("the projects' names are unread: {error}"),
         Err(error) => tracing::warn!("the projects' names are unknown: {error}"),
     }
 }

@@ -24,11 +24,9 @@ pub(crate) struct Wanted {
 impl Shell {
     /// What the page has not heard yet; nothing after 25 seconds.
     pub(crate) async fn page_news(&self, fresh: bool) -> Result<News, ApiError> {
-        let api = self.api().await?;
         if fresh {
             self.mailbox.clear();
-            let runs = api.engine.run_list().await?;
-            return Ok(News { runs, projects: true });
+            return Ok(News { runs: self.ask("run_list").await?, projects: true });
         }
         let news = tokio::time::timeout(NEWS_LIMIT, self.mailbox.take()).await;
         Ok(news.unwrap_or_default())

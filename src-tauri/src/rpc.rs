@@ -23,8 +23,7 @@ pub(crate) async fn rpc(
     if params.len() > PARAMS_LIMIT {
         return Err(ApiError::new(ErrorCode::BadRequest, "The parameters are longer than 4 MiB."));
     }
-    let api = shell.api().await?;
-    Ok(Response::new(musher_api::Api::call(api.as_ref(), &name, &params).await?))
+    Ok(Response::new(shell.call(&name, &params).await?))
 }
 
 /// Waits for news, 25 seconds at most. The page asks again when it has drawn what it got: a Tauri

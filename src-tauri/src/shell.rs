@@ -9,8 +9,9 @@ use std::{
     time::Duration,
 };
 
-use musher_api::{EngineApi, serve::Serving};
+use musher_api::{Api, Client, EngineApi, Guest, serve::Serving};
 use musher_protocol::{ApiError, ErrorCode, StoryId};
+use serde::de::DeserializeOwned;
 use tauri::{App, AppHandle, Manager};
 use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -19,7 +20,7 @@ use crate::{
     dialog,
     drop::{self, DRAG_DEPTH, Dragged},
     host::WindowHost,
-    news::{self, Mailbox},
+    news::{self, Board, Mailbox},
     notices::{self, NOTES_DEPTH},
     notify::Note,
     page::Wanted,
@@ -38,6 +39,8 @@ const OPEN_LIMIT: Duration = Duration::from_secs(60);
 enum Engine {
     Opening,
     Open(Arc<EngineApi>),
+    /// That of a command in a terminal; its agents would end with it. It is ours when that ends.
+    Guest(Arc<dyn Api>),
     Failed(ApiError),
 }
 
@@ -131,20 +134,45 @@ impl Shell {
         self.tasks.spawn_on(task, handle.inner());
     }
 
-    async fn opened(self: Arc<Self>, opened: Opened, data_dir: PathBuf) {
-        match opened {
-            Opened::Failed(error) => self.fail(error).await,
-            Opened::HandedOver => self.quit(0),
-            Opened::Engine(engine) => {
-                let host = Arc::new(WindowHost(Arc::downgrade(&self)));
-                let api = start::api(&engine, host);
-                self.open_doors(api.clone(), &data_dir);
-                self.engine.send_replace(Engine::Open(api));
-                tracing::debug!("the engine is open");
-                self.own(|shell| async move { shell.watch_tray().await });
-                news::follow(&self, &engine).await;
-            }
+    async fn opened(self: Arc<Self>, mut opened: Opened, data_dir: PathBuf) {
+        if matches!(opened, Opened::Engine(_) | Opened::Guest(_)) {
+            self.own(|shell| async move { shell.watch_tray().await });
         }
+        let mut board = Board::default();
+        loop {
+            match opened {
+                Opened::Failed(error) => return self.fail(error).await,
+                Opened::HandedOver => return self.quit(0),
+                Opened::Engine(engine) => return self.host(&engine, &data_dir, &mut board).await,
+                Opened::Guest(client) => self.visit(client, &mut board).await,
+            }
+            // It may be just ending.
+            tokio::time::sleep(start::ASK_AGAIN).await;
+            opened = start::open_or_hand_over(data_dir.clone(), Vec::new(), Arc::default()).await;
+        }
+    }
+
+    async fn host(
+        self: &Arc<Self>,
+        engine: &musher_engine::Engine,
+        data_dir: &Path,
+        board: &mut Board,
+    ) {
+        let api = start::api(engine, Arc::new(WindowHost(Arc::downgrade(self))));
+        self.open_doors(api.clone(), data_dir);
+        self.engine.send_replace(Engine::Open(api.clone()));
+        tracing::debug!("the engine is open");
+        news::follow(self, api.as_ref(), board).await;
+    }
+
+    /// Shows another's engine until that ends.
+    async fn visit(self: &Arc<Self>, client: Client, board: &mut Board) {
+        let host = Arc::new(WindowHost(Arc::downgrade(self)));
+        let guest: Arc<dyn Api> = Arc::new(Guest::new(client, host));
+        self.engine.send_replace(Engine::Guest(guest.clone()));
+        tracing::debug!("a command in a terminal has the engine");
+        news::follow(self, guest.as_ref(), board).await;
+        self.is_lost(&guest);
     }
 
     #[cfg(unix)]
@@ -193,13 +221,49 @@ impl Shell {
         }
     }
 
+    /// Answers a command. When the engine was another's and ended, the next one is asked.
+    pub(crate) async fn call(&self, name: &str, params: &str) -> Result<String, ApiError> {
+        loop {
+            let api = self.api().await?;
+            match api.call(name, params).await {
+                Err(error) if error.code == ErrorCode::EngineGone && self.is_lost(&api) => {}
+                answered => return answered,
+            }
+        }
+    }
+
+    /// A command without parameters, with the type of its answer.
+    pub(crate) async fn ask<T: DeserializeOwned>(&self, name: &str) -> Result<T, ApiError> {
+        let text = self.call(name, "{}").await?;
+        serde_json::from_str(&text)
+            .map_err(|error| start::failed("The engine's words could not be read", &error))
+    }
+
+    /// Whether another engine is there, or comes, in place of this one: it was a guest's, and ended.
+    fn is_lost(&self, lost: &Arc<dyn Api>) -> bool {
+        let mut is_lost = true;
+        self.engine.send_if_modified(|engine| match engine {
+            Engine::Guest(guest) if Arc::ptr_eq(guest, lost) => {
+                *engine = Engine::Opening;
+                true
+            }
+            Engine::Open(own) => {
+                is_lost = !std::ptr::addr_eq(Arc::as_ptr(own), Arc::as_ptr(lost));
+                false
+            }
+            _ => false,
+        });
+        is_lost
+    }
+
     /// The engine, once it is open.
-    pub(crate) async fn api(&self) -> Result<Arc<EngineApi>, ApiError> {
+    async fn api(&self) -> Result<Arc<dyn Api>, ApiError> {
         let mut engine = self.engine.subscribe();
         let known = engine.wait_for(|engine| !matches!(engine, Engine::Opening));
         let known = tokio::time::timeout(OPEN_LIMIT, known).await;
         match known.ok().and_then(Result::ok).as_deref() {
             Some(Engine::Open(api)) => Ok(api.clone()),
+            Some(Engine::Guest(api)) => Ok(api.clone()),
             Some(Engine::Failed(error)) => Err(error.clone()),
             _ => Err(ApiError::new(ErrorCode::Conflict, "Musher is still opening its data.")
                 .with_hint("Wait a moment, then try again.")),

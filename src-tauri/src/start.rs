@@ -22,6 +22,8 @@ use tokio_util::task::AbortOnDropHandle;
 /// What came of opening the engine.
 pub(crate) enum Opened {
     Engine(Engine),
+    /// A command in a terminal has it, with agents that would end with it.
+    Guest(Client),
     /// Another Musher has the data directory, and its window came forward.
     HandedOver,
     Failed(ApiError),
@@ -72,9 +74,9 @@ pub(crate) fn open(runtime: &Handle, data_dir: PathBuf, folders: Vec<String>) ->
     Opening { opened, locked, folders, data_dir }
 }
 
-const ASK_AGAIN: Duration = Duration::from_millis(50);
+pub(crate) const ASK_AGAIN: Duration = Duration::from_millis(50);
 
-async fn open_or_hand_over(
+pub(crate) async fn open_or_hand_over(
     data_dir: PathBuf,
     folders: Vec<String>,
     locked: Arc<AtomicBool>,
@@ -91,8 +93,9 @@ async fn open_or_hand_over(
         }
         locked.store(true, Ordering::Relaxed);
         match hand_over(&data_dir, &folders).await {
-            Ok(true) => return Opened::HandedOver,
-            Ok(false) => {}
+            Ok(Holder::CameForward) => return Opened::HandedOver,
+            Ok(Holder::Goes) => {}
+            Ok(Holder::Stays(client)) => return Opened::Guest(client),
             // It is just ending.
             Err(refusal) if refusal.code == ErrorCode::EngineGone => {}
             Err(refusal) => return Opened::Failed(in_a_box(refusal)),
@@ -101,43 +104,33 @@ async fn open_or_hand_over(
     }
 }
 
-/// Whether another window came forward. A command in a terminal lets go soon, and goes on with our
-/// engine; who does not answer is just starting, or just ending.
-async fn hand_over(data_dir: &Path, folders: &[String]) -> Result<bool, ApiError> {
-    let Some(client) = Client::connect(data_dir).await? else { return Ok(false) };
+/// Who has the data directory, and what it does now.
+enum Holder {
+    CameForward,
+    /// A command in a terminal lets go soon, and goes on with our engine; or it is just starting, or
+    /// just ending, and does not answer.
+    Goes,
+    /// A command with agents in it.
+    Stays(Client),
+}
+
+async fn hand_over(data_dir: &Path, folders: &[String]) -> Result<Holder, ApiError> {
+    let Some(client) = Client::connect(data_dir).await? else { return Ok(Holder::Goes) };
     match client.show(folders).await {
         Err(error) if error.code == ErrorCode::Unsupported => {}
-        shown => return shown.map(|()| true),
+        shown => return shown.map(|()| Holder::CameForward),
     }
-    client.give_way().await.map(|()| false)
+    match client.give_way().await {
+        Err(error) if error.code == ErrorCode::Conflict => Ok(Holder::Stays(client)),
+        given => given.map(|()| Holder::Goes),
+    }
 }
 
-/// A refusal as the system's own box shows it: that has no form for code, and no room for a whole id.
+/// A refusal as the system's own box shows it: that has no form for code.
 fn in_a_box(mut refusal: ApiError) -> ApiError {
-    refusal.message = plain(&refusal.message);
-    refusal.hint = refusal.hint.as_deref().map(plain);
+    refusal.message = refusal.message.replace('`', "");
+    refusal.hint = refusal.hint.map(|hint| hint.replace('`', ""));
     refusal
-}
-
-/// The time in an id of a run, which is a UUID of version 7 (RFC 9562): enough to name it by.
-const SHORT_ID: usize = "01890a5d-ac96".len();
-const WHOLE_ID: usize = "01890a5d-ac96-774b-bcce-b302099a8057".len();
-
-fn plain(sentence: &str) -> String {
-    let is_id = |word: &str| {
-        word.len() == WHOLE_ID
-            && word.bytes().enumerate().all(|(at, byte)| match at {
-                8 | 13 | 18 | 23 => byte == b'-',
-                _ => byte.is_ascii_hexdigit(),
-            })
-    };
-    let sentence = sentence.replace('`', "");
-    let is_end = |sign: char| !sign.is_ascii_alphanumeric() && sign != '-';
-    let words = sentence.split_inclusive(is_end).map(|word| {
-        let id = word.trim_end_matches(is_end);
-        if is_id(id) { word.replace(id, &id[..SHORT_ID]) } else { word.to_owned() }
-    });
-    words.collect()
 }
 
 fn registry(data_dir: &Path) -> Registry {
@@ -172,27 +165,4 @@ pub(crate) fn failed(what: &str, error: &dyn std::fmt::Display) -> ApiError {
 /// The engine behind its doors.
 pub(crate) fn api(engine: &Engine, host: Arc<dyn Host>) -> Arc<musher_api::EngineApi> {
     Arc::new(musher_api::EngineApi { engine: engine.clone(), host })
-}
-
-#[cfg(test)]
-#[allow(clippy::unwrap_used)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_box_shows_words_and_a_short_id() {
-        let id = "019abcde-1234-7def-8abc-0123456789ab";
-        let message = format!("The agent of run {id} lives in a `musher` in a terminal.");
-        let hint = format!("Wait for its end there, or stop it with `musher stop {id}`.");
-        let refusal = ApiError::new(ErrorCode::Conflict, message).with_hint(hint);
-        let shown = in_a_box(refusal);
-        assert_eq!(
-            shown.message,
-            "The agent of run 019abcde-1234 lives in a musher in a terminal."
-        );
-        assert_eq!(
-            shown.hint.unwrap(),
-            "Wait for its end there, or stop it with musher stop 019abcde-1234."
-        );
-    }
 }

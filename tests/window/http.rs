@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{
     desktop::{drag_onto_musher, musher_window, screenshot, xdotool},
     picture, row,
-    stage::Stage,
+    stage::{Stage, alive},
     webdriver::{ENTER, Page},
 };
 
@@ -127,4 +127,49 @@ fn an_openai_compatible_model_mends_a_test_in_the_window() {
 #[ignore = "needs a display: cargo xtask test"]
 fn a_gemini_model_mends_a_test_in_the_window() {
     a_test_is_mended("gemini", Dialect::Gemini);
+}
+
+/// An agent that lives in a command is seen and answered from a window, which has the engine after it.
+#[test]
+#[ignore = "needs a display: cargo xtask test"]
+fn a_window_is_the_guest_of_a_command_with_an_agent_in_it() {
+    let stage = Stage::new();
+    let steps = [vec![("run_command", json!({"command": "echo from the command"}))]];
+    let endpoint = Offer::new(Dialect::Chat).without_key().start(agentic(steps, SAID)).unwrap();
+    let repository = stage.repository("visited");
+    let mut begun = stage.musher(&[
+        "--json",
+        "run",
+        "go",
+        "--repo",
+        repository.to_str().unwrap(),
+        "--runtime",
+        "openai",
+        "--base-url",
+        &endpoint.base_url(),
+        "--model",
+        "scripted-large",
+    ]);
+    begun.until("permission_request");
+
+    let page = stage.open(&[]);
+    page.element("[data-testid=\"run-row\"]").click();
+    assert!(card(&page, "Wants to run a command").contains("from the command"));
+    assert!(alive(begun.child.id()), "the agent lives in it");
+    page.part("allow").click();
+    begun.until("done");
+    assert!(begun.child.wait().unwrap().success());
+    // What the page asks now, the window's own engine answers.
+    page.says(SAID);
+    page.element(&row("done"));
+    let again = stage.run_again(&[]);
+    assert_eq!(again.code, Some(0), "the window is asked to come forward: {}", again.error);
+    page.part("composer-input").type_in("Once more.");
+    page.part("composer-input").type_in(ENTER);
+    card(&page, "Wants to run a command");
+    page.part("allow").click();
+    until_some("the story goes on", || {
+        let all = page.text().matches(SAID).count();
+        (all > 1).then_some(())
+    });
 }

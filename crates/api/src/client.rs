@@ -2,9 +2,12 @@
 
 use std::{path::Path, time::Duration};
 
-use musher_protocol::{API_VERSION, ApiError, AppInfo, Empty, ErrorCode};
+use futures::{StreamExt, future};
+use musher_protocol::{API_VERSION, ApiError, AppInfo, Empty, ErrorCode, News};
 use serde::{Serialize, de::DeserializeOwned};
+use tokio_tungstenite::{client_async, tungstenite::Message};
 
+use crate::NewsStream;
 #[cfg(unix)]
 use crate::serve::{SOCKET_HOST, SocketPath};
 
@@ -21,8 +24,8 @@ pub const HOLDER_LIMIT: Duration = Duration::from_secs(15);
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
-    /// Keeps the socket's path good.
-    _path: std::sync::Arc<SocketPath>,
+    /// Good while this lives.
+    path: std::sync::Arc<SocketPath>,
 }
 
 #[cfg(unix)]
@@ -38,7 +41,7 @@ impl Client {
             .timeout(CALL_LIMIT)
             .build()
             .map_err(|error| internal("The client could not be made", &error))?;
-        let client = Client { http, _path: std::sync::Arc::new(path) };
+        let client = Client { http, path: std::sync::Arc::new(path) };
         let greeting = client.typed::<AppInfo>("app_info", &Empty {});
         match tokio::time::timeout(GREETING_LIMIT, greeting).await {
             Err(_) => Err(silent()),
@@ -53,6 +56,22 @@ impl Client {
     /// Answers a command; parameters and reply are JSON text.
     pub async fn call(&self, name: &str, params: &str) -> Result<String, ApiError> {
         Ok(self.post(&format!("rpc/{name}"), params).await?)
+    }
+
+    /// First everything there is, then what changes; ends with the engine.
+    pub async fn news(&self) -> Result<NewsStream, ApiError> {
+        let connected = async {
+            let stream = tokio::net::UnixStream::connect(&self.path.path).await?;
+            client_async(format!("ws://{SOCKET_HOST}/news"), stream).await
+        };
+        let connected = tokio::time::timeout(GREETING_LIMIT, connected).await;
+        let (socket, _) = connected.map_err(|_| silent())?.map_err(|error| {
+            tracing::debug!("no news: {error}");
+            ApiError::from(Failure::NoAnswer)
+        })?;
+        let said =
+            socket.take_while(|said| future::ready(matches!(said, Ok(said) if !said.is_close())));
+        Ok(Box::pin(said.filter_map(|said| future::ready(said.ok().as_ref().and_then(read_news)))))
     }
 
     /// Asks the running program to come forward and take these folders.
@@ -72,6 +91,14 @@ impl Client {
     }
 
     /// A command with its types.
+    pub(crate) async fn ask<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        params: &impl Serialize,
+    ) -> Result<T, ApiError> {
+        Ok(self.typed(name, params).await?)
+    }
+
     async fn typed<T: DeserializeOwned>(
         &self,
         name: &str,
@@ -103,6 +130,12 @@ impl Client {
             .unwrap_or_else(|_| internal("The engine answered with no error it knows", &text));
         Err(Failure::Refused(error))
     }
+}
+
+/// `None` for what keeps the connection alive.
+fn read_news(said: &Message) -> Option<News> {
+    let text = said.to_text().ok().filter(|_| said.is_text())?;
+    serde_json::from_str(text).inspect_err(|error| tracing::warn!("unread news: {error}")).ok()
 }
 
 /// How a call failed, as far as connecting must know.

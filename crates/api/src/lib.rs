@@ -5,10 +5,11 @@
 //!   JSON text. No host knows a command by itself.
 //! - [`serve`] puts the same table behind HTTP: on the engine's socket (always), and on loopback TCP
 //!   with the page (only when asked for). What may come in is decided in one place, its `door`.
-//! - [`Client`] speaks to the socket.
+//! - [`Client`] speaks to the socket; a [`Guest`] is the same for a program with a host of its own.
 
 mod check;
 mod client;
+mod guest;
 mod host;
 mod open;
 mod place;
@@ -16,6 +17,7 @@ pub mod serve;
 mod table;
 
 pub use client::{Client, HOLDER_LIMIT};
+pub use guest::Guest;
 pub use host::{Host, OpenTarget, TerminalHost};
 pub use place::{DATA_DIR_VARIABLE, data_dir};
 pub use table::{dispatch, names};
@@ -76,7 +78,7 @@ impl Api for EngineApi {
                 ErrorCode::Conflict,
                 format!("The agent of run {run} lives in a `musher` in a terminal and would end with it."),
             )
-            .with_hint(format!("Wait for its end there, or stop it with `musher stop {run}`."))),
+            .with_hint(format!("`musher stop {run}` stops it; Ctrl-C there does too."))),
         }
     }
 }

@@ -9,8 +9,11 @@ use reqwest::Url;
 
 use crate::OpenTarget;
 
-/// Checks the target against the known worktrees.
-pub(crate) async fn target(engine: &Engine, params: &OpenParams) -> Result<OpenTarget, ApiError> {
+/// Checks the target; a file against the worktrees that are `known`, asked for only then.
+pub(crate) async fn target(
+    params: &OpenParams,
+    known: impl Future<Output = Result<Vec<PathBuf>, ApiError>>,
+) -> Result<OpenTarget, ApiError> {
     if !Path::new(&params.target).is_absolute() {
         return link(&params.target);
     }
@@ -20,10 +23,10 @@ pub(crate) async fn target(engine: &Engine, params: &OpenParams) -> Result<OpenT
             format!("`{}` cannot be opened: {error}.", params.target),
         )
     })?;
-    inside(&known_worktrees(engine).await?, file)
+    inside(&known.await?, file)
 }
 
-async fn known_worktrees(engine: &Engine) -> Result<Vec<PathBuf>, ApiError> {
+pub(crate) async fn known_worktrees(engine: &Engine) -> Result<Vec<PathBuf>, ApiError> {
     let mut known: Vec<_> =
         engine.run_list().await?.into_iter().map(|run| PathBuf::from(run.worktree)).collect();
     for project in engine.project_list().await? {

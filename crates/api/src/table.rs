@@ -49,7 +49,7 @@ commands! {
         doctor(Empty) => { let Empty {} = params; engine.doctor().await? };
         folder_inspect(PathParams) => engine.folder_inspect(params).await?;
         folder_pick(Empty) => { let Empty {} = params; PickedFolders { paths: host.pick_folders().await? } };
-        open_external(OpenParams) => { host.open_external(open::target(engine, &params).await?).await?; Empty {} };
+        open_external(OpenParams) => { host.open_external(open::target(&params, open::known_worktrees(engine)).await?).await?; Empty {} };
         project_add(PathParams) => engine.project_add(params).await?;
         project_list(Empty) => { let Empty {} = params; engine.project_list().await? };
         project_remove(ProjectParams) => engine.project_remove(params).await?;
@@ -95,7 +95,7 @@ fn no_such_command(name: &str) -> ApiError {
 }
 
 /// Reads and checks parameters; the error names the field. Absent parameters are the empty object.
-fn read<T: DeserializeOwned + Check>(text: &str) -> Result<T, ApiError> {
+pub(crate) fn read<T: DeserializeOwned + Check>(text: &str) -> Result<T, ApiError> {
     let text = match text.trim() {
         "" | "null" => "{}",
         text => text,
@@ -116,7 +116,7 @@ fn read<T: DeserializeOwned + Check>(text: &str) -> Result<T, ApiError> {
     Ok(params)
 }
 
-fn write(reply: &impl Serialize) -> Result<String, ApiError> {
+pub(crate) fn write(reply: &impl Serialize) -> Result<String, ApiError> {
     serde_json::to_string(reply).map_err(|error| {
         ApiError::new(ErrorCode::Internal, format!("The reply could not be written: {error}."))
     })

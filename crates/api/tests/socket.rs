@@ -8,14 +8,17 @@ use std::{
     io::Write,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
+use async_trait::async_trait;
 use common::{Answer, Echo, exchange, request};
+use futures::StreamExt;
 use musher_api::{
-    Client,
+    Api, Client, Guest, Host, OpenTarget,
     serve::{Serving, serve_socket},
 };
-use musher_protocol::{API_VERSION, ErrorCode};
+use musher_protocol::{API_VERSION, ApiError, ErrorCode, HostKind};
 use tokio::{io::AsyncWriteExt, net::UnixStream};
 
 fn served(dir: &Path) -> Serving {
@@ -39,6 +42,59 @@ async fn a_client_calls_and_is_answered() {
         (error.code, error.message.as_str()),
         (ErrorCode::NotFound, "There is no such run.")
     );
+}
+
+#[tokio::test]
+async fn a_client_hears_the_news_until_the_engine_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let serving = served(dir.path());
+    let client = Client::connect(dir.path()).await.unwrap().expect("an engine");
+    let mut news = client.news().await.unwrap();
+    assert!(news.next().await.expect("what there is").projects);
+    let (rest, ()) = tokio::join!(news.next(), serving.end());
+    assert!(rest.is_none(), "{rest:?}");
+    assert_eq!(client.news().await.err().unwrap().code, ErrorCode::EngineGone);
+}
+
+/// A window whose person chooses a folder.
+struct Window;
+
+#[async_trait]
+impl Host for Window {
+    fn kind(&self) -> HostKind {
+        HostKind::Window
+    }
+
+    async fn pick_folders(&self) -> Result<Vec<String>, ApiError> {
+        Ok(vec!["/chosen".to_owned()])
+    }
+
+    async fn open_external(&self, target: OpenTarget) -> Result<(), ApiError> {
+        assert_eq!(target, OpenTarget::Link("https://example.org/".to_owned()));
+        Ok(())
+    }
+
+    async fn show(&self, _folders: Vec<String>) -> Result<(), ApiError> {
+        Ok(())
+    }
+}
+
+/// What concerns its person a guest asks its own host; all else goes to the engine.
+#[tokio::test]
+async fn a_guest_has_a_host_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let engine = Arc::new(Echo { host: HostKind::Terminal, ..Echo::default() });
+    let _serving = serve_socket(engine, dir.path()).unwrap();
+    let client = Client::connect(dir.path()).await.unwrap().expect("an engine");
+    let guest = Guest::new(client, Arc::new(Window));
+    let info = guest.call("app_info", "{}").await.unwrap();
+    assert!(info.contains(r#""host":"window""#) && info.contains("9.9.9"), "{info}");
+    assert_eq!(guest.call("folder_pick", "{}").await.unwrap(), r#"{"paths":["/chosen"]}"#);
+    let opened = guest.call("open_external", r#"{"target":"https://example.org/"}"#).await;
+    assert_eq!(opened.unwrap(), "{}");
+    let refused = guest.call("open_external", r#"{"target":"javascript:1"}"#).await.unwrap_err();
+    assert_eq!(refused.code, ErrorCode::BadRequest);
+    assert!(guest.call("run_list", "{}").await.unwrap().contains("run_list"));
 }
 
 #[tokio::test]

@@ -250,7 +250,8 @@ impl Own {
 
     /// Opens it for as long as this program runs; a command that holds it gives way.
     pub async fn open_to_stay(data_dir: &Path) -> Result<Self, ApiError> {
-        let deadline = tokio::time::Instant::now() + HOLDER_LIMIT;
+        let mut deadline = tokio::time::Instant::now() + HOLDER_LIMIT;
+        let mut told = None;
         loop {
             let locked = match Self::open(data_dir, HostKind::Server).await {
                 Err(error) if error.code == ErrorCode::DataDirLocked => error,
@@ -264,6 +265,11 @@ impl Own {
                 Err(error) if error.code == ErrorCode::Unsupported => return Err(locked),
                 // It is just ending, as one that has no socket may be.
                 Err(error) if error.code == ErrorCode::EngineGone => {}
+                // Agents live in it.
+                Err(error) if error.code == ErrorCode::Conflict => {
+                    deadline = tokio::time::Instant::now() + HOLDER_LIMIT;
+                    tell_once(&mut told, error);
+                }
                 asked => asked?,
             }
             if tokio::time::Instant::now() > deadline {
@@ -309,6 +315,15 @@ impl Own {
             serving.end().await;
         }
         self.engine.shutdown().await;
+    }
+}
+
+/// Says why it is waited, when that is something new.
+fn tell_once(told: &mut Option<String>, refusal: ApiError) {
+    if told.as_ref() != Some(&refusal.message) {
+        eprintln!("note: {} Its end is waited for.", refusal.message);
+        refusal.hint.iter().for_each(|hint| eprintln!("hint: {hint}"));
+        *told = Some(refusal.message);
     }
 }
 

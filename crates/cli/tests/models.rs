@@ -6,7 +6,7 @@
 mod world;
 
 use std::{
-    io::Write,
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -324,6 +324,31 @@ fn a_command_stays_for_the_agents_of_others() {
     let outcome = guest.until(|event| matches!(event, AgentEvent::Done { .. })).event;
     assert_eq!(outcome, AgentEvent::Done { outcome: RunOutcome::Completed });
     assert_eq!((guest.end(), host.end()), (0, 0));
+}
+
+/// A server waits for the end of an agent that lives in a command; whoever looks at it meanwhile
+/// reaches the command's engine.
+#[test]
+fn a_musher_that_stays_waits_for_the_agent_in_a_command() {
+    let world = world();
+    let script = agentic([vec![("run_command", json!({"command": "true"}))]], "So it is.");
+    let endpoint = Offer::new(Dialect::Chat).key(KEY).start(script).unwrap();
+    let mut following = Following::of(command(&world, &endpoint, &[]));
+    let asked = following.until(|event| matches!(event, AgentEvent::PermissionRequest(_)));
+    let AgentEvent::PermissionRequest(request) = &asked.event else { panic!("{asked:?}") };
+
+    let mut serve = world.musher(&["serve"]).stderr(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(serve.stderr.take().unwrap()).lines();
+    let note = said.next().unwrap().unwrap();
+    assert!(note.contains(asked.run.as_str()) && note.ends_with("is waited for."), "{note}");
+    let answered = world.call(&["answer", asked.run.as_str(), &request.request, "allow"]);
+    assert_eq!((answered.code, following.end()), (0, 0), "{}", answered.stderr);
+    let mut line = String::new();
+    BufReader::new(serve.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert!(line.starts_with("socket "), "{line}");
+    let serving = rustix::process::Pid::from_child(&serve);
+    rustix::process::kill_process(serving, rustix::process::Signal::TERM).unwrap();
+    assert!(serve.wait().unwrap().success());
 }
 
 #[test]

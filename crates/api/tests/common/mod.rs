@@ -6,22 +6,29 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::StreamExt;
 use musher_api::{Api, NewsStream};
-use musher_protocol::{API_VERSION, ApiError, ErrorCode, News};
+use musher_protocol::{API_VERSION, ApiError, ErrorCode, HostKind, News};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 /// Answers every command with its name and parameters; keeps what `show` was given.
 pub struct Echo {
     pub api_version: u32,
+    pub host: HostKind,
     pub shown: std::sync::Mutex<Vec<String>>,
 }
 
 impl Echo {
     pub fn new() -> Arc<Self> {
-        Self::of_version(API_VERSION)
+        Arc::new(Self::default())
     }
 
     pub fn of_version(api_version: u32) -> Arc<Self> {
-        Arc::new(Self { api_version, shown: Default::default() })
+        Arc::new(Self { api_version, ..Self::default() })
+    }
+}
+
+impl Default for Echo {
+    fn default() -> Self {
+        Self { api_version: API_VERSION, host: HostKind::Window, shown: Default::default() }
     }
 }
 
@@ -30,7 +37,7 @@ impl Api for Echo {
     async fn call(&self, name: &str, params: &str) -> Result<String, ApiError> {
         match name {
             "app_info" => Ok(serde_json::json!({
-                "version": "9.9.9", "api_version": self.api_version, "data_dir": "/d", "host": "window",
+                "version": "9.9.9", "api_version": self.api_version, "data_dir": "/d", "host": self.host,
                 "runtimes": [], "max_live_runs": 1, "notices": [],
             })
             .to_string()),
