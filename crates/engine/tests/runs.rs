@@ -318,6 +318,57 @@ async fn a_rule_that_is_made_while_an_agent_lives_answers_what_it_asks_from_then
     agent.end(RunOutcome::Completed);
 }
 
+/// Beside its own tools an agent has ours, and asks for each call of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_by_our_own_tool_is_answered_as_the_mode_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 2, chrono::Utc::now).await;
+    let edits = |request: &str, tool: &str, path: &str| {
+        let AgentEvent::PermissionRequest(asked) = wants(request, path) else {
+            panic!("a request")
+        };
+        let input = serde_json::json!({ "path": path, "new": "x" });
+        let (tool, kind) = (tool.to_owned(), ToolKind::Edit);
+        AgentEvent::PermissionRequest(PermissionRequest { tool, kind, input, ..asked })
+    };
+    let ours = "mcp__musher__edit_file";
+    let run = world
+        .start(|settings| {
+            settings.engine_tools = true;
+            settings.permission_mode = PermissionMode::AcceptEdits;
+            settings.disallowed_tools = vec!["edit secret".into(), "Bash(rm:*)".into()];
+        })
+        .await;
+    let mut agent = world.started().await;
+    for (request, path, allowed) in [("r1", "src/new.rs", true), ("r2", "secret", false)] {
+        agent.say(edits(request, ours, path)).await;
+        let Heard::Input(AgentInput::Answer { request: answered, answer }) = agent.hear().await
+        else {
+            panic!("an answer");
+        };
+        assert_eq!((answered.as_str(), answer == Answer::Allow), (request, allowed));
+    }
+    for (request, tool, path) in [("r3", ours, "../x"), ("r4", "mcp__other__edit_file", "x")] {
+        agent.say(edits(request, tool, path)).await;
+    }
+    assert_eq!(world.until(&run.id, |s| s.waiting == 2).await.waiting, 2);
+    let events = world.events(&run.id).await;
+    let why = |event: &EventEnvelope| match &event.event {
+        AgentEvent::PermissionAnswer { by, message, .. } => Some((*by, message.clone()?)),
+        _ => None,
+    };
+    let told: Vec<_> = events.iter().filter_map(why).collect();
+    assert_eq!(told[0], (AnsweredBy::Policy, "the mode is accept-edits".to_owned()));
+    assert_eq!(told[1], (AnsweredBy::Rule, "deny edit secret".to_owned()));
+    agent.end(RunOutcome::Completed);
+
+    let run = world.start(|settings| settings.engine_tools = true).await;
+    let agent = world.started().await;
+    agent.say(edits("r1", ours, "src/new.rs")).await;
+    assert_eq!(world.until(&run.id, |s| s.waiting == 1).await.waiting, 1);
+    agent.end(RunOutcome::Completed);
+}
+
 /// The rule that gave the answer.
 fn by_rule(event: &AgentEvent) -> Option<&str> {
     match event {

@@ -44,5 +44,5 @@ pub mod show;
 pub use host::{Host, HostConfig, HostError};
 pub use kept::{clean, clean_told};
 pub use mcp::{Patience, ServerSources, check_servers};
-pub use rules::{Demand, Rule, RuleError, Rules, always, answer};
+pub use rules::{Demand, Rule, RuleError, Rules, always, answer, answer_edit};
 pub use tool::{Planned, Tool};

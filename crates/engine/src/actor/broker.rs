@@ -5,6 +5,8 @@
 //! id, which says it once. Should it die behind the two, before the agent heard, the next start gives
 //! the stored answer again.
 
+use std::path::PathBuf;
+
 use musher_protocol::*;
 use musher_runtime::{AgentInput, Verdict};
 use musher_store::fold::Pending;
@@ -77,6 +79,7 @@ impl RunActor {
             return Ok(());
         };
         let rules: Rules = rules.into_iter().collect();
+        self.answer_edits(&rules).await?;
         for pending in self.log.fold.pending.clone() {
             let Pending::Permission(asked) = &pending else { continue };
             let (answer, reason) = match musher_tools::answer(&rules, asked) {
@@ -87,6 +90,33 @@ impl RunActor {
                 _ => continue,
             };
             self.settle(&pending, answer, AnsweredBy::Rule, Some(reason)).await?;
+        }
+        Ok(())
+    }
+
+    /// An agent with a loop of its own asks for each edit by our tool, whatever its mode and rules say of
+    /// its own: they say the same of ours.
+    async fn answer_edits(&mut self, project: &Rules) -> Result<(), ApiError> {
+        let settings = &self.story.settings;
+        let kind = self.core.registry.get(&settings.runtime);
+        if !settings.engine_tools || kind.is_none_or(|kind| kind.needs_tools()) {
+            return Ok(());
+        }
+        let (mode, worktree) = (settings.permission_mode, PathBuf::from(&self.story.worktree));
+        let rules = project.clone().of_project_and(own_rules(settings));
+        for pending in self.log.fold.pending.clone() {
+            let Pending::Permission(asked) = &pending else { continue };
+            let by_rule = musher_tools::answer_edit(&rules, asked, PermissionMode::Ask, &worktree);
+            let by_mode = || musher_tools::answer_edit(&rules, asked, mode, &worktree);
+            let by = if by_rule.is_some() { AnsweredBy::Rule } else { AnsweredBy::Policy };
+            let (answer, reason) = match by_rule.or_else(by_mode) {
+                Some(Verdict::Allow { reason }) => (Answer::Allow, reason),
+                Some(Verdict::Deny { reason }) => {
+                    (Answer::Deny { message: Some(reason.clone()) }, reason)
+                }
+                _ => continue,
+            };
+            self.settle(&pending, answer, by, Some(reason)).await?;
         }
         Ok(())
     }
@@ -173,6 +203,13 @@ impl RunActor {
         let status = RuntimeStatus::Running;
         self.log.say(AgentEvent::Status { status, phase, detail, until }).await
     }
+}
+
+/// The run's rules that are in Musher's words; the agent itself keeps the others.
+fn own_rules(settings: &RunSettings) -> Rules {
+    let allowed = settings.allowed_tools.iter().map(|rule| format!("allow {rule}"));
+    let denied = settings.disallowed_tools.iter().map(|rule| format!("deny {rule}"));
+    allowed.chain(denied).filter_map(|line| line.parse().ok()).collect()
 }
 
 fn fits(pending: &Pending, answer: &Answer) -> Result<(), ApiError> {

@@ -1,10 +1,13 @@
 //! What rules say of a request that an agent made: the ones that a person may mean by "always", and
 //! whether some that came later answer it.
 
+use std::path::Path;
+
 use musher_protocol::{PermissionMode, PermissionRequest, ToolKind};
 use musher_runtime::Verdict;
 
-use super::{Demand, Rule, Rules, Script};
+use super::{Access, Demand, Rule, Rules, Script, Spot};
+use crate::{endpoint, paths::Root};
 
 /// One rule for each part of a command, or one for a server's tool. None where rules cannot say it
 /// exactly, or where a command does more than its words tell.
@@ -20,6 +23,22 @@ pub fn always(request: &PermissionRequest) -> Vec<String> {
 /// What the rules say of the request; `None` where they say nothing, and a person is asked.
 pub fn answer(rules: &Rules, request: &PermissionRequest) -> Option<Verdict> {
     let verdict = rules.judge(&demand_of(request)?, PermissionMode::Ask);
+    (!matches!(verdict, Verdict::Ask { .. })).then_some(verdict)
+}
+
+/// The same of an edit by the engine's own tool, which an agent with a loop of its own asks for whatever
+/// its mode. What leads out of the worktree is nothing that rules speak of.
+pub fn answer_edit(
+    rules: &Rules,
+    request: &PermissionRequest,
+    mode: PermissionMode,
+    worktree: &Path,
+) -> Option<Verdict> {
+    let is_ours = request.tool == format!("mcp__{}__edit_file", endpoint::NAME);
+    let root = Root::open(worktree).ok().filter(|_| is_ours)?;
+    let path = root.relative(request.input["path"].as_str()?).ok()?;
+    let place = root.place(&path).ok()?;
+    let verdict = rules.judge(&Demand::Path(Access::Edit, Spot { path, place }), mode);
     (!matches!(verdict, Verdict::Ask { .. })).then_some(verdict)
 }
 
@@ -122,6 +141,38 @@ mod tests {
         assert!(matches!(tool, Some(Verdict::Allow { .. })));
         assert_eq!(said(ToolKind::Other, "mcp__mail__send", ""), None);
         assert_eq!(said(ToolKind::Edit, "edit_file", "cargo test"), None);
+    }
+
+    #[test]
+    fn an_edit_by_our_own_tool_is_judged_by_rules_and_mode() {
+        let folder = tempfile::tempdir().expect("a folder");
+        std::os::unix::fs::symlink("/tmp", folder.path().join("out")).expect("a link");
+        let rules = Rules::parse("allow edit docs/**\ndeny edit secret").expect("rules");
+        let asked = |tool: &str, path: &str, mode| {
+            let input = json!({ "path": path, "new": "x" });
+            let request = PermissionRequest { input, ..request(ToolKind::Edit, tool, "") };
+            match answer_edit(&rules, &request, mode, folder.path()) {
+                Some(Verdict::Allow { .. }) => "allow",
+                Some(Verdict::Deny { .. }) => "deny",
+                _ => "ask",
+            }
+        };
+        use PermissionMode::{AcceptEdits, Ask};
+        for (path, mode, is) in [
+            ("a.rs", AcceptEdits, "allow"),
+            ("a.rs", Ask, "ask"),
+            ("docs/a.md", Ask, "allow"),
+            ("secret", AcceptEdits, "deny"),
+            ("../a.rs", AcceptEdits, "ask"),
+            ("/etc/passwd", AcceptEdits, "ask"),
+            ("out/a", AcceptEdits, "ask"),
+            (".git/config", AcceptEdits, "ask"),
+        ] {
+            assert_eq!(asked("mcp__musher__edit_file", path, mode), is, "{path} {mode:?}");
+        }
+        for tool in ["mcp__other__edit_file", "Edit", "mcp__musher__run_command"] {
+            assert_eq!(asked(tool, "a.rs", AcceptEdits), "ask", "{tool}");
+        }
     }
 
     #[test]

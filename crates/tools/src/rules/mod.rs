@@ -46,7 +46,7 @@ use musher_protocol::PermissionMode;
 use musher_runtime::Verdict;
 
 use crate::paths::Relative;
-pub use always::{always, answer};
+pub use always::{always, answer, answer_edit};
 pub use command::Script;
 use named::Files;
 pub use pattern::path_glob;
