@@ -284,6 +284,7 @@ fn cost(usage: &TokenUsage) -> String {
         // Of a model on this machine: nobody asks for money.
         CostSource::Estimated if usage.cost_microdollars == 0 => "no cost".into(),
         CostSource::Estimated => format!("about {figure}"),
+        CostSource::AtLeast => format!("at least {figure}"),
         CostSource::Reported => figure,
     }
 }
@@ -317,6 +318,7 @@ mod tests {
             (of(999, 0, CostSource::Unknown), Some("999 tokens, cost unknown")),
             (of(1_000, 0, CostSource::Estimated), Some("1.0 k tokens, no cost")),
             (of(12_440, 120_000, CostSource::Estimated), Some("12.4 k tokens, about $0.12")),
+            (of(12_440, 120_000, CostSource::AtLeast), Some("12.4 k tokens, at least $0.12")),
             (of(123_456, 4_200, CostSource::Reported), Some("123 k tokens, $0.0042")),
             (of(1_260_000, 10_000, CostSource::Reported), Some("1.3 M tokens, $0.01")),
         ] {

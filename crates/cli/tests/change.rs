@@ -91,7 +91,7 @@ fn a_story_goes_from_openai_to_gemini_and_back() {
     let more = at("gemini", &elsewhere, Dialect::Gemini);
     let (_, warned) = go_on(&world, &run, "Once more.", &more);
     assert_eq!(warned.len(), 2, "{warned:?}");
-    for words in [" with gemini (scripted-large at ", " was openai (", "its headers, its account"] {
+    for words in [" with Gemini (scripted-large at ", " was OpenAI (", "its headers, its account"] {
         assert!(warned[0].contains(words), "{warned:?}");
     }
     assert!(warned[1].contains("hidden thoughts cannot be taken over"), "{warned:?}");

@@ -68,7 +68,10 @@ async fn another_agent_is_told_what_was_said_and_gets_no_session_of_others() {
     let (words, told) = opening(&world, &second.id).await;
     assert_eq!(words, "and then?", "the person said no more");
     let told = told.expect("it is told");
-    assert!(told.contains("other (its default model)") && told.contains("fake (opus)"), "{told}");
+    assert!(
+        told.contains("Some other (its default model)") && told.contains("fake (opus)"),
+        "{told}"
+    );
     assert!(told.contains("Left behind: its arguments"), "{told}");
 
     // It stays so, and is told once.
@@ -212,6 +215,91 @@ async fn an_answer_is_of_the_place_that_its_run_was_at() {
         agent.end(RunOutcome::Completed);
     }
     assert_eq!(places, ["http://127.0.0.1:9/v1", "https://api.openai.com/v1"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_names_no_model_elsewhere_has_the_one_that_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |base: &str| EndpointSettings {
+        base_url: Some(base.to_owned()),
+        ..EndpointSettings::default()
+    };
+    let (mut world, first) = begun(dir.path(), |settings| {
+        settings.runtime = "ours".to_owned();
+        settings.endpoint = at("http://127.0.0.1:9/v1");
+    })
+    .await;
+    assert_eq!(settings(&world, &first).await.model.as_deref(), Some("the-one"));
+    let told = world.events(&first).await.into_iter().find_map(|it| match it.event {
+        AgentEvent::Warning { code, message } if code == "model_chosen" => Some(message),
+        _ => None,
+    });
+    let told = told.expect("it is told");
+    assert!(told.contains("the-one, the only one at http://127.0.0.1:9/v1"), "{told}");
+
+    // One that was named is kept; without one, a choice of many is a person's.
+    let many = at("http://127.0.0.1:9/many");
+    let next = RunResumeParams { endpoint: Some(many.clone()), ..resume(&first) };
+    let next = world.engine.run_resume(next).await.unwrap();
+    assert_eq!(ended(&mut world, &next.id).await.model.as_deref(), Some("the-one"));
+    let runs = world.engine.run_list().await.unwrap().len();
+    let settings = RunSettings { runtime: "ours".into(), endpoint: many, ..Default::default() };
+    let place = RunPlace::Worktree { path: next.worktree };
+    let (prompt, restrict_untrusted) = ("Do it".to_owned(), false);
+    let params = RunStartParams { prompt, place, settings, restrict_untrusted };
+    let refused = world.engine.run_start(params).await.unwrap_err();
+    assert!(refused.message.contains("There are many: a, b."), "{refused:?}");
+    assert_eq!(world.engine.run_list().await.unwrap().len(), runs);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_story_without_its_worktree_begins_no_run() {
+    let dir = tempfile::tempdir().unwrap();
+    let (world, first) = begun(dir.path(), |_| {}).await;
+    let worktree = world.until(&first, |_| true).await.worktree;
+    std::fs::remove_dir_all(&worktree).unwrap();
+    let text = "and then?".to_owned();
+    let words = RunSendParams { run: first.clone(), text, delivery: Delivery::Queue };
+    for refused in
+        [world.engine.run_resume(resume(&first)).await, world.engine.run_send(words).await]
+    {
+        let refused = refused.unwrap_err();
+        assert_eq!(refused.code, ErrorCode::NotFound, "{refused:?}");
+        assert!(refused.message.contains(&worktree), "{refused:?}");
+        assert!(refused.hint.unwrap().contains("Start a new story"));
+    }
+    assert_eq!(world.engine.run_list().await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_refused_begin_was_given_is_not_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 4, chrono::Utc::now).await;
+    let run = world.start(|settings| settings.runtime = "ours".to_owned()).await.id;
+    let agent = world.started().await;
+    let one = |name: &str| BTreeMap::from([(name.to_owned(), "canary".to_owned())]);
+    let late = RunResumeParams { env: one("LATE"), headers: one("X-Late"), ..resume(&run) };
+    assert_eq!(world.engine.run_resume(late).await.unwrap_err().code, ErrorCode::Conflict);
+    agent.end(RunOutcome::Completed);
+    world.until(&run, |s| s.phase == RunPhase::Done).await;
+    let next = world.engine.run_resume(resume(&run)).await.unwrap();
+    let context = ended(&mut world, &next.id).await;
+    assert!(context.endpoint.headers.is_empty(), "{:?}", context.endpoint.headers.keys());
+    assert!(!context.env.contains_key("LATE"));
+}
+
+/// What a runtime knows of it at the end is no event of its own: nobody takes them after a stop.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cost_that_is_not_whole_is_told_at_the_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 4, chrono::Utc::now).await;
+    for (cost_source, told) in [(CostSource::AtLeast, 7), (CostSource::Unknown, 0)] {
+        let run = world.start(|_| {}).await.id;
+        let usage = TokenUsage { cost_microdollars: 7, cost_source, ..TokenUsage::default() };
+        world.started().await.end_having_used(RunOutcome::Completed, usage);
+        let over = world.until(&run, |s| s.phase == RunPhase::Done).await;
+        assert_eq!((over.usage.cost_microdollars, over.usage.cost_source), (told, cost_source));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -263,6 +263,8 @@ pub struct TokenUsage {
 pub enum CostSource {
     Reported,
     Estimated,
+    /// The figure is what is known; answers that were cut off cost more than it.
+    AtLeast,
     #[default]
     #[serde(other)]
     Unknown,

@@ -1,10 +1,10 @@
 //! What a person is told of an endpoint before an agent is sent there.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
-use musher_protocol::{EndpointProbeParams, EndpointReport, KeyState};
+use musher_protocol::{EndpointProbeParams, EndpointReport, EndpointSettings, KeyState};
 use musher_runtime::{
     RuntimeKind,
     model::{Keys, ModelKind, find_at},
@@ -65,6 +65,35 @@ fn ready() -> Script {
 
 fn names(report: &EndpointReport) -> Vec<&str> {
     report.models.iter().map(|model| model.name.as_str()).collect()
+}
+
+#[tokio::test]
+async fn the_one_model_of_an_address_is_found_and_a_choice_is_put_to_a_person() {
+    let dialect = Dialect::Chat;
+    let only = async |base: String, key| {
+        let wanted = EndpointSettings { base_url: Some(base), ..EndpointSettings::default() };
+        kind(dialect, key).only_model(&wanted, &BTreeMap::new()).await
+    };
+    let many = ["a", "b", "c", "d", "e"];
+    for (models, found) in [
+        (&many[..1], Ok("a")),
+        (&many[..0], Err("Load one there first")),
+        (&many[..2], Err("has 2 models, and none was named. Name one (`--model`): a, b.")),
+        (&many[..], Err("Name one (`--model`): a, b, c, d, ....")),
+    ] {
+        let endpoint = Offer::new(dialect).key(KEY).models(models).start(ready()).unwrap();
+        match (only(endpoint.base_url(), Some(KEY)).await, found) {
+            (Ok(model), Ok(expected)) => assert_eq!(model, expected),
+            (Err(why), Err(words)) => assert!(why.contains(words), "{why}"),
+            other => panic!("{other:?}"),
+        }
+        assert!(endpoint.turns().is_empty());
+    }
+    let endpoint = Offer::new(dialect).key(KEY).start(ready()).unwrap();
+    let shut = only(endpoint.base_url(), None).await.unwrap_err();
+    assert!(shut.contains("musher keys set"), "{shut}");
+    let nobody = only("http://127.0.0.1:9/v1".to_owned(), None).await.unwrap_err();
+    assert!(nobody.contains("Start the model server"), "{nobody}");
 }
 
 #[tokio::test]

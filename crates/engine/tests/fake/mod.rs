@@ -22,7 +22,7 @@ pub struct FakeRun {
     pub context: RuntimeContext,
     pub sink: EventSink,
     pub heard: mpsc::UnboundedReceiver<Heard>,
-    end: Option<oneshot::Sender<RunOutcome>>,
+    end: Option<oneshot::Sender<(RunOutcome, TokenUsage)>>,
 }
 
 #[derive(Debug, PartialEq)]
@@ -41,8 +41,12 @@ impl FakeRun {
         tokio::time::timeout(SOON, self.heard.recv()).await.unwrap().unwrap()
     }
 
-    pub fn end(mut self, outcome: RunOutcome) {
-        self.end.take().unwrap().send(outcome).unwrap();
+    pub fn end(self, outcome: RunOutcome) {
+        self.end_having_used(outcome, TokenUsage::default());
+    }
+
+    pub fn end_having_used(mut self, outcome: RunOutcome, usage: TokenUsage) {
+        self.end.take().unwrap().send((outcome, usage)).unwrap();
     }
 }
 
@@ -65,9 +69,10 @@ impl AgentRuntime for Fake {
         sink.say(session("session-1")).await?;
         let run = FakeRun { context, sink, heard, end: Some(end) };
         self.started.send(run).map_err(|_| RuntimeError::NotRunning)?;
-        let outcome = ended.await.map_err(|_| RuntimeError::Process("dropped".into()))?;
+        let ended = ended.await.map_err(|_| RuntimeError::Process("dropped".into()))?;
+        let (outcome, token_usage) = ended;
         *self.inputs.lock().unwrap() = None;
-        Ok(RuntimeResult { session_id: None, token_usage: TokenUsage::default(), outcome })
+        Ok(RuntimeResult { session_id: None, token_usage, outcome })
     }
 
     async fn stop(&self) -> Result<(), RuntimeError> {
@@ -108,8 +113,31 @@ impl RuntimeKind for FakeKind {
         self.name
     }
 
+    fn label(&self) -> &'static str {
+        match self.name {
+            "other" => "Some other",
+            name => name,
+        }
+    }
+
     fn needs_tools(&self) -> bool {
         self.ours
+    }
+
+    fn is_elsewhere(&self, wanted: &EndpointSettings) -> bool {
+        self.ours && wanted.base_url.is_some()
+    }
+
+    /// As many as the address says in its end.
+    async fn only_model(
+        &self,
+        wanted: &EndpointSettings,
+        _given: &std::collections::BTreeMap<String, secrecy::SecretString>,
+    ) -> Result<String, String> {
+        match wanted.base_url.as_deref() {
+            Some(base) if base.ends_with("/many") => Err("There are many: a, b.".into()),
+            _ => Ok("the-one".into()),
+        }
     }
 
     fn check_endpoint(&self, wanted: &EndpointSettings) -> Result<(), String> {

@@ -49,12 +49,16 @@ impl Run<'_> {
         loop {
             self.step += 1;
             made += 1;
+            if !self.exchange.endpoint().is_local() {
+                self.budget.asks();
+            }
             let (shown, answered) = self.guarded(self.attempt(talk, tools)).await?;
             let trouble = match answered.map(ended) {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(fault)) => Trouble { fault, retry_after: None },
                 Err(trouble) => trouble,
             };
+            self.budget.failed(shown);
             if trouble.fault.kind == FaultKind::ContextTooLong {
                 return Err(NoAnswer::TooLong);
             }

@@ -21,6 +21,10 @@ pub(super) struct Budget {
     unpriced: bool,
     /// An answer whose tokens nobody counted.
     uncounted: bool,
+    /// One is being asked for that has its price.
+    asked: bool,
+    /// One was cut off: what it took is said at an answer's end, and it is paid for all the same.
+    cut: bool,
     context: u64,
     told: bool,
     told_blind: bool,
@@ -61,15 +65,33 @@ impl Budget {
             usage: TokenUsage::default(),
             unpriced: false,
             uncounted: false,
+            asked: false,
+            cut: false,
             context: 0,
             told: false,
             told_blind: false,
         }
     }
 
+    /// An answer that costs something is asked for. Until it is counted, nobody knows what.
+    pub fn asks(&mut self) {
+        self.cut |= std::mem::replace(&mut self.asked, true);
+    }
+
+    /// It was refused, or broke off: only then the provider has done something for it.
+    pub fn failed(&mut self, after_words: bool) {
+        self.cut |= std::mem::take(&mut self.asked) && after_words;
+    }
+
+    /// Whether some of what was used is not in the figures.
+    pub fn lacks(&self) -> bool {
+        self.cut || self.asked
+    }
+
     /// Counts an answer. `price` is `None` for a model whose price nobody knows.
     pub fn answered(&mut self, usage: Option<Usage>, price: Option<Price>) {
         self.turns += 1;
+        self.asked = false;
         let Some(used) = usage else {
             (self.unpriced, self.uncounted) = (true, true);
             return;
@@ -90,7 +112,11 @@ impl Budget {
 
     pub fn usage(&self) -> TokenUsage {
         let known = self.turns > 0 && !self.unpriced;
-        let cost_source = if known { CostSource::Estimated } else { CostSource::Unknown };
+        let cost_source = match known {
+            true if self.lacks() => CostSource::AtLeast,
+            true => CostSource::Estimated,
+            false => CostSource::Unknown,
+        };
         let cost_microdollars = if known { self.usage.cost_microdollars } else { 0 };
         TokenUsage { cost_source, cost_microdollars, ..self.usage.clone() }
     }
@@ -203,6 +229,36 @@ mod tests {
         assert_eq!(budget.usage().cost_source, CostSource::Estimated);
         budget.answered(Some(used), None);
         assert_eq!(budget.usage().cost_source, CostSource::Unknown);
+    }
+
+    #[test]
+    fn what_was_cut_off_is_paid_for_too() {
+        let source = |happens: fn(&mut Budget)| {
+            let mut budget = budget(RunLimits::default());
+            let price = Price { input: 1_000_000, cached: 0, output: 0 };
+            budget.asks();
+            budget.answered(Some(Usage { input: 7, ..Usage::default() }), Some(price));
+            assert_eq!(budget.usage().cost_source, CostSource::Estimated);
+            happens(&mut budget);
+            assert_eq!(budget.usage().cost_microdollars, 7);
+            budget.usage().cost_source
+        };
+        assert_eq!(source(Budget::asks), CostSource::AtLeast);
+        let refused = |budget: &mut Budget| {
+            budget.asks();
+            budget.failed(false);
+        };
+        assert_eq!(source(refused), CostSource::Estimated);
+        let broken = |budget: &mut Budget| {
+            budget.asks();
+            budget.failed(true);
+            budget.asks();
+            budget.answered(Some(Usage::default()), Some(Price::FREE));
+        };
+        assert_eq!(source(broken), CostSource::AtLeast, "a later answer does not mend it");
+        let mut first = budget(RunLimits::default());
+        first.asks();
+        assert_eq!(first.usage().cost_source, CostSource::Unknown, "never zero");
     }
 
     #[test]

@@ -43,8 +43,8 @@ use std::{
 use async_trait::async_trait;
 use futures::StreamExt;
 use musher_protocol::{
-    AgentEvent, PermissionMode, RunOutcome, RuntimeResult, RuntimeStatus, StoppedBy, ToolResult,
-    TrustDecision,
+    AgentEvent, CostSource, PermissionMode, RunOutcome, RuntimeResult, RuntimeStatus, StoppedBy,
+    TokenUsage, ToolResult, TrustDecision,
 };
 use tokio::time::Instant;
 
@@ -226,24 +226,55 @@ async fn after_a_crash(
 ) -> Result<(RunOutcome, Vec<u32>), RuntimeError> {
     let left = tools.end_left_over().await;
     let (mut open, mut begun): (Vec<String>, _) = (Vec::new(), Begun::default());
+    let mut spent = Spent::default();
     let mut events = sink.log().stored();
     while let Some(envelope) = events.next().await {
         begun.heed(&envelope.event);
+        spent.heed(&envelope.event);
         match envelope.event {
             AgentEvent::ToolCall(call) => open.push(call.id),
             AgentEvent::ToolResult(result) => open.retain(|id| *id != result.id),
             _ => {}
         }
     }
+    let asked = open.is_empty();
     let closed = open.into_iter().map(|id| {
         let (text, is_error) = (begun.answer(&id).to_owned(), true);
         AgentEvent::ToolResult(ToolResult { id, text, is_error, edit: None, parent: None }).into()
     });
-    sink.emit(closed.collect()).await?;
+    let spent = spent.lacking().filter(|_| asked).map(Into::into);
+    sink.emit(closed.chain(spent).collect()).await?;
     let message = "Musher ended in the middle of this turn. Resume it to go on from the last step.";
     let code = "interrupted".to_owned();
     sink.say(AgentEvent::Warning { code, message: message.into() }).await?;
     Ok((RunOutcome::Stopped { by: StoppedBy::Engine }, left))
+}
+
+/// What an earlier engine knew of the cost, and whether it was asking for more.
+#[derive(Default)]
+struct Spent {
+    usage: Option<TokenUsage>,
+    turn_ended: bool,
+}
+
+impl Spent {
+    fn heed(&mut self, event: &AgentEvent) {
+        match event {
+            AgentEvent::Usage { usage, .. } => self.usage = Some(usage.clone()),
+            AgentEvent::TurnEnded { .. } => self.turn_ended = true,
+            AgentEvent::MessageSent { .. } => self.turn_ended = false,
+            _ => {}
+        }
+    }
+
+    /// An answer was on its way: what it took is not in the figure. (What costs nothing has none.)
+    fn lacking(self) -> Option<AgentEvent> {
+        let usage = self.usage.filter(|it| {
+            !self.turn_ended && it.cost_source == CostSource::Estimated && it.cost_microdollars > 0
+        })?;
+        let usage = TokenUsage { cost_source: CostSource::AtLeast, ..usage };
+        Some(AgentEvent::Usage { usage, context_window: None, context_used: None })
+    }
 }
 
 /// What the agent is told of its place and its bounds.

@@ -108,6 +108,9 @@ impl Run<'_> {
                 },
                 Err(over) => return Err(over),
             };
+            if self.budget.lacks() {
+                self.sink.say(self.usage()).await?;
+            }
             let ok = end.outcome.exit_ok();
             self.sink.say(AgentEvent::TurnEnded { ok, reason: end.reason }).await?;
             match self.next_word().await? {

@@ -58,11 +58,25 @@ async fn a_local_model_needs_no_key_and_its_session_is_free(dialect: Dialect) {
 
 async fn without_a_key_nothing_is_asked(dialect: Dialect) {
     let endpoint = serves(dialect, [Answer::text("Hello.")]);
-    let setup = Setup::new(&endpoint).key(None);
-    let over = setup.with(|context| context.endpoint.base_url = None).start().end().await;
-    let outcome = over.result.outcome;
-    assert!(matches!(outcome, RunOutcome::AuthenticationRequired { .. }), "{outcome:?}");
-    assert!(endpoint.requests().is_empty());
+    // Written out or not.
+    let own = match dialect {
+        Dialect::Gemini => "https://generativelanguage.googleapis.com/v1beta/",
+        _ => "https://API.openai.com/v1",
+    };
+    for base in [None, Some(own.to_owned())] {
+        let setup = Setup::new(&endpoint).key(None);
+        let runtime = setup.kind().new_run();
+        let setup = setup.with(|context| context.endpoint.base_url = base);
+        let over = setup.start_with(runtime).end().await;
+        let RunOutcome::AuthenticationRequired { message } = over.result.outcome else {
+            panic!("{:?}", over.result.outcome)
+        };
+        assert!(
+            message.contains("There is no key for") && message.contains("musher keys set"),
+            "{message}"
+        );
+        assert!(endpoint.requests().is_empty());
+    }
 }
 
 async fn an_engine_that_is_gone_leaves_an_end_behind(dialect: Dialect) {

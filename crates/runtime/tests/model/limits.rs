@@ -2,8 +2,9 @@
 //! agent is told to come to an end.
 
 use musher_protocol::*;
+use musher_runtime::AgentInput;
 use musher_testkit::dialects::{
-    Answer, Dialect, Item, Message, Script, ScriptedEndpoint, TokenCount,
+    Answer, Dialect, Item, Message, Oddity, Problem, Script, ScriptedEndpoint, TokenCount,
 };
 use serde_json::json;
 
@@ -18,12 +19,18 @@ each_dialect! {
     calls_that_can_never_be_done_have_an_end,
     calls_that_fail_again_and_again_have_an_end,
     calls_that_fail_in_new_ways_go_on,
+    calls_that_fail_in_a_round_have_an_end,
+    a_success_in_the_round_goes_on,
     tokens,
     money_that_is_known,
     money_that_is_not_known,
     seconds,
     seconds_during_a_tool,
     what_does_not_stand_is_paid_for,
+    what_a_stop_cuts_off_is_paid_for,
+    what_an_interrupt_cuts_off_is_paid_for,
+    what_breaks_off_is_paid_for,
+    what_is_cut_off_at_home_costs_nothing,
 }
 
 fn endless(dialect: Dialect) -> ScriptedEndpoint {
@@ -121,6 +128,33 @@ async fn calls_that_fail_again_and_again_have_an_end(dialect: Dialect) {
     }
 }
 
+/// Each is another call than the one before.
+fn in_turns(dialect: Dialect, names: &'static [&'static str], most: usize) -> ScriptedEndpoint {
+    let script = Script::by(move |asked| match asked.number {
+        number if number <= most => calls(names[number % names.len()]),
+        _ => Answer::text("Done."),
+    });
+    ScriptedEndpoint::start(dialect, script).unwrap()
+}
+
+async fn calls_that_fail_in_a_round_have_an_end(dialect: Dialect) {
+    let endpoint = in_turns(dialect, &["forbidden", "panic", "no_such_tool"], 40);
+    let over = Setup::new(&endpoint).start().finish().await;
+    let RunOutcome::Failed { last_lines, .. } = &over.result.outcome else {
+        panic!("{:?}", over.result.outcome)
+    };
+    assert!(last_lines[0].contains("last 20 answers"), "{last_lines:?}");
+    assert_eq!((steps(&over), over.results().len()), (20, 20));
+    endpoint.check().unwrap();
+}
+
+async fn a_success_in_the_round_goes_on(dialect: Dialect) {
+    let endpoint = in_turns(dialect, &["forbidden", "panic", "change"], 40);
+    let over = Setup::new(&endpoint).start().finish().await;
+    assert_eq!(over.result.outcome, RunOutcome::Completed);
+    endpoint.check().unwrap();
+}
+
 async fn calls_that_fail_in_new_ways_go_on(dialect: Dialect) {
     let script = Script::by(|asked| match asked.number {
         number if number <= 25 => Answer::call("forbidden", &json!({"path": number.to_string()})),
@@ -186,6 +220,60 @@ async fn seconds_during_a_tool(dialect: Dialect) {
     let over = Setup::new(&endpoint).limits(limits).start().end().await;
     assert_eq!(ended_by(&over), RunLimit::Time);
     assert_eq!(over.results()[0].text, "stopped");
+}
+
+const PRICE: &str = "as_of = \"2026-11-22\"\n[models.scripted-large]\n\
+                     price = { input = 1_000_000, cached = 1_000_000, output = 1_000_000 }\n";
+
+fn last_cost(events: &[AgentEvent]) -> (u64, CostSource) {
+    let mut used = events.iter().rev().filter_map(|it| match it {
+        AgentEvent::Usage { usage, .. } => Some((usage.cost_microdollars, usage.cost_source)),
+        _ => None,
+    });
+    used.next().expect("what was used is told")
+}
+
+async fn what_a_stop_cuts_off_is_paid_for(dialect: Dialect) {
+    let endpoint = serves(dialect, [calls("change"), slow_words()]);
+    let mut agent = elsewhere(&endpoint).price(PRICE).start();
+    agent.until_delta().await;
+    assert_eq!(last_cost(&agent.events), (TOKENS, CostSource::Estimated));
+    let used = agent.stop().await.result.token_usage;
+    assert_eq!((used.cost_microdollars, used.cost_source), (TOKENS, CostSource::AtLeast));
+}
+
+async fn what_an_interrupt_cuts_off_is_paid_for(dialect: Dialect) {
+    let endpoint = serves(dialect, [calls("change"), slow_words(), Answer::text("Done.")]);
+    let mut agent = elsewhere(&endpoint).price(PRICE).start();
+    agent.until_delta().await;
+    agent.steer(AgentInput::Interrupt).await;
+    agent.until_turns_end(1).await;
+    assert_eq!(last_cost(&agent.events), (TOKENS, CostSource::AtLeast));
+    agent.message("m2", "Go on.").await;
+    agent.until_turns_end(2).await;
+    assert_eq!(last_cost(&agent.events), (TOKENS * 2, CostSource::AtLeast), "it stays so");
+    agent.finish().await;
+}
+
+async fn what_breaks_off_is_paid_for(dialect: Dialect) {
+    let words = Message::new([Item::text(&"Many words. ".repeat(40))]);
+    let broken = Answer::Oddly(words, Oddity::ResetAfter(6));
+    let refused = Answer::Problem(Problem::new(503, "overloaded", "Busy."));
+    for (trouble, source) in [(broken, CostSource::AtLeast), (refused, CostSource::Estimated)] {
+        let endpoint = serves(dialect, [trouble, Answer::text("Done.")]);
+        let over = elsewhere(&endpoint).price(PRICE).start().finish().await;
+        assert_eq!(over.result.outcome, RunOutcome::Completed);
+        let used = over.result.token_usage;
+        assert_eq!((used.cost_microdollars, used.cost_source), (TOKENS, source));
+    }
+}
+
+async fn what_is_cut_off_at_home_costs_nothing(dialect: Dialect) {
+    let endpoint = serves(dialect, [calls("change"), slow_words()]);
+    let mut agent = Setup::new(&endpoint).start();
+    agent.until_delta().await;
+    let used = agent.stop().await.result.token_usage;
+    assert_eq!((used.cost_microdollars, used.cost_source), (0, CostSource::Estimated));
 }
 
 async fn what_does_not_stand_is_paid_for(dialect: Dialect) {
