@@ -29,6 +29,7 @@ each_dialect! {
     what_does_not_stand_is_paid_for,
     what_a_stop_cuts_off_is_paid_for,
     what_an_interrupt_cuts_off_is_paid_for,
+    what_a_crash_cuts_off_is_paid_for,
     what_breaks_off_is_paid_for,
     what_is_cut_off_at_home_costs_nothing,
 }
@@ -253,6 +254,15 @@ async fn what_an_interrupt_cuts_off_is_paid_for(dialect: Dialect) {
     agent.until_turns_end(2).await;
     assert_eq!(last_cost(&agent.events), (TOKENS * 2, CostSource::AtLeast), "it stays so");
     agent.finish().await;
+}
+
+async fn what_a_crash_cuts_off_is_paid_for(dialect: Dialect) {
+    let endpoint = serves(dialect, [calls("change"), slow_words()]);
+    let mut agent = elsewhere(&endpoint).price(PRICE).start();
+    agent.until_delta().await;
+    let stored = agent.crash().await.log.stored.lock().unwrap().clone();
+    let over = elsewhere(&endpoint).attached_to(stored).start().end().await;
+    assert_eq!(last_cost(&over.events), (TOKENS, CostSource::AtLeast));
 }
 
 async fn what_breaks_off_is_paid_for(dialect: Dialect) {
