@@ -73,7 +73,7 @@ pub(crate) struct Core {
     /// Each story's own headers for its model's requests; the same holds for them.
     pub headers: Mutex<GivenTo>,
     /// Those that were given for places that it left, for its return.
-    pub headers_left: Mutex<HashMap<StoryId, HashMap<Place, BTreeMap<String, String>>>>,
+    pub headers_left: Mutex<HashMap<Place, GivenTo>>,
     /// Keys that were set since this engine began, to hide them.
     pub keys_set: Mutex<Vec<SecretString>>,
     pub tasks: TaskTracker,
@@ -131,13 +131,13 @@ impl Core {
     /// Those that were given for a place where it was before.
     pub fn headers_at(&self, story: &StoryId, place: &Place) -> BTreeMap<String, String> {
         let left = self.headers_left.lock().unwrap_or_else(PoisonError::into_inner);
-        left.get(story).and_then(|left| left.get(place)).cloned().unwrap_or_default()
+        left.get(place).and_then(|left| left.get(story)).cloned().unwrap_or_default()
     }
 
     /// Keeps what was given for a place that it leaves.
     pub fn keep_headers(&self, story: &StoryId, place: Place, given: BTreeMap<String, String>) {
         let mut left = self.headers_left.lock().unwrap_or_else(PoisonError::into_inner);
-        left.entry(story.clone()).or_default().insert(place, given);
+        left.entry(place).or_default().insert(story.clone(), given);
     }
 
     /// What a story has from now on, and nothing else.
