@@ -52,7 +52,7 @@ export const KEYS: readonly Key[] = [
     id: 'file-next',
     press: 'j',
     shown: 'J  K',
-    words: 'Next and previous file, in the list of changes',
+    words: 'Next and previous changed file',
     group: 'Review',
   },
   { id: 'diff', press: 'enter', shown: 'Enter', words: 'Into the diff', group: 'Review' },
