@@ -32,7 +32,7 @@ pub(crate) fn make(app: &AppHandle) -> tauri::Result<()> {
     let window = WebviewWindowBuilder::new(app, LABEL, WebviewUrl::default())
         .title("Musher")
         .inner_size(1280.0, 800.0)
-        .min_inner_size(900.0, 560.0)
+        .min_inner_size(480.0, 420.0)
         .visible(false)
         .on_navigation(is_own)
         .on_new_window(|_, _| NewWindowResponse::Deny)
