@@ -140,6 +140,30 @@ fn a_story_goes_from_one_dialect_to_the_other() {
     older.check().unwrap();
 }
 
+/// A local server knows none of the provider's models.
+#[test]
+fn a_run_that_names_no_model_has_the_one_of_its_server() {
+    let world = world();
+    let offer = |models: &[&str]| {
+        let says = Script::following([Answer::text("Read.")]);
+        Offer::new(Dialect::Chat).key(key(Dialect::Chat)).models(models).start(says).unwrap()
+    };
+    let (one, many) = (offer(&["small-one"]), offer(&["first", "second"]));
+    let root = world.repo.path().to_string_lossy().into_owned();
+    let args = ["--json", "run", "Read the note.", "--repo", &root, "--runtime", "openai"];
+    let refused = call(&world, &[&args[..], &["--base-url", &many.base_url()]].concat());
+    assert_ne!(refused.code, 0);
+    let told = format!("{}{}", refused.stdout, refused.stderr);
+    assert!(told.contains("`--model`): first, second"), "{told}");
+    assert!(world.runs().is_empty() && many.turns().is_empty());
+
+    let run = start(&world, &["--runtime", "openai", "--base-url", &one.base_url()]);
+    assert!(says(&one.turns()[0], "small-one"), "{}", one.turns()[0].body);
+    let shown = world.runs().into_iter().find(|it| it.id == run).unwrap();
+    assert_eq!(shown.model.as_deref(), Some("small-one"));
+    one.check().unwrap();
+}
+
 #[test]
 fn a_story_of_the_demo_goes_on_with_a_model_and_back() {
     let world = world();
