@@ -89,6 +89,18 @@ impl Git {
         }
     }
 
+    /// A file as a commit has it, by its path from the top on; `None` when it has none there.
+    ///
+    /// # Errors
+    /// When there is no such commit.
+    pub async fn file_at(&self, root: &Path, base: &str, path: &str) -> Result<Option<String>> {
+        let commit = self.commit_of(root, base).await?;
+        let path = path.trim_start_matches("./");
+        let call = self.ask(root, &["cat-file", "blob"]).arg(format!("{commit}:{path}"));
+        let answer = call.answer().await?;
+        Ok((answer.code == 0).then(|| answer.text().to_string()))
+    }
+
     /// The commit that a name stands for.
     pub(crate) async fn commit_of(&self, dir: &Path, name: &str) -> Result<String> {
         let call = self.ask(dir, &["rev-parse", "--verify", "--quiet", "--end-of-options"]);

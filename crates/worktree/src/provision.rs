@@ -15,7 +15,12 @@ pub(crate) fn missing_content(dir: &Path, listed: &str, trusting: bool) -> Vec<S
     let submodules = entries().filter(|(stat, _)| stat.starts_with("160000")).count();
     let mut warnings = Vec::new();
     if submodules > 0 {
-        warnings.push(format!("{submodules} submodules are empty here: run `git submodule update --init` in the worktree."));
+        let what = match submodules {
+            1 => "A submodule is".to_owned(),
+            many => format!("{many} submodules are"),
+        };
+        warnings
+            .push(format!("{what} empty here: run `git submodule update --init` in the worktree."));
     }
     if trusting {
         return warnings;

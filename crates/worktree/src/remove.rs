@@ -2,8 +2,8 @@
 //!
 //! It refuses while something would be lost or somebody is in there, with every reason at once. Force
 //! overrides the reasons that are about work, because the rescue ref keeps the work; it does not
-//! override a process inside, a run, a lock or the main checkout. Every removal writes the rescue ref
-//! first, clean or not, and copies ignored files that no build makes anew to `<under>/.ignored`.
+//! override a process inside, a run, a lock or the main checkout. Whatever is in it and
+//! nowhere else gets the rescue ref first, and it copies ignored files that no build makes anew to `<under>/.ignored`.
 
 use std::path::{Path, PathBuf};
 
@@ -79,7 +79,8 @@ impl Git {
             self.refuse_repositories_inside(one, status, &listed).await?;
         }
         let ignored = keep_ignored(one, status.as_ref(), wanted).await?;
-        let held = Held { root, worktree: one, status: status.as_ref(), at: wanted.at };
+        let is_kept = found.refusals.is_empty();
+        let held = Held { root, worktree: one, status: status.as_ref(), is_kept, at: wanted.at };
         let rescue_ref = self.rescue(&held).await?;
         let own = one.branch.as_deref();
         let own = own.filter(|own| wanted.made_branch && !is_elsewhere(&listed, own, &one.path));
@@ -295,16 +296,20 @@ async fn removed(done: Removed) -> RemovalReport {
     RemovalReport { removed: true, refusals: Vec::new(), rescue_ref: done.rescue_ref, sentence }
 }
 
+fn count(many: usize, one: &str, more: &str) -> String {
+    if many == 1 { format!("1 {one}") } else { format!("{many} {more}") }
+}
+
 fn reason(refusal: &RemovalRefusal) -> String {
     match refusal {
         RemovalRefusal::TrackedChanges { files } => {
-            format!("{} changed files are not committed", files.len())
+            count(files.len(), "changed file is", "changed files are") + " not committed"
         }
         RemovalRefusal::UntrackedFiles { files } => {
-            format!("{} files are not known to git", files.len())
+            count(files.len(), "file is", "files are") + " not known to git"
         }
         RemovalRefusal::UniqueCommits { commits } => {
-            format!("{} commits are on no other branch", commits.len())
+            count(commits.len(), "commit is", "commits are") + " on no other branch"
         }
         RemovalRefusal::DetachedHead { commit } => {
             format!("no branch is checked out (at {commit:.10})")

@@ -29,17 +29,21 @@ pub(crate) struct Held<'a> {
     pub(crate) worktree: &'a Listed,
     /// Absent when the folder is gone: then only its commit can be kept.
     pub(crate) status: Option<&'a Status>,
+    /// Its commit is on another branch, and no file differs from it.
+    pub(crate) is_kept: bool,
     pub(crate) at: DateTime<Utc>,
 }
 
 impl Git {
-    /// Writes the rescue ref and gives its name; `None` only when there is neither a file nor a commit.
+    /// Writes the rescue ref and gives its name; `None` when all of it is elsewhere, or there is neither
+    /// a file nor a commit.
     pub(crate) async fn rescue(&self, held: &Held<'_>) -> Result<Option<String>> {
         let dirty = held.status.is_some_and(|s| !s.tracked.is_empty() || !s.untracked.is_empty());
         let head = held.worktree.head.as_ref();
         let earlier = self.earlier(held).await?;
         let commit = match (dirty, head, earlier) {
             (true, _, earlier) => self.snapshot(held, earlier).await?,
+            (false, Some(_), None) if held.is_kept => return Ok(None),
             (false, Some(head), None) => head.clone(),
             (false, None, Some(earlier)) => earlier,
             (false, None, None) => return Ok(None),

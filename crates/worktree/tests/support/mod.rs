@@ -27,7 +27,9 @@ impl Repo {
         let (home, root) = (base.join("home"), base.join("repo"));
         std::fs::create_dir_all(&home).unwrap();
         std::fs::create_dir_all(&root).unwrap();
-        let config = "[user]\nname = Tester\nemail = t@example.org\n[init]\ndefaultBranch = main\n";
+        // What git does by itself after a commit works on in the worktree for a while.
+        let config = "[user]\nname = Tester\nemail = t@example.org\n[init]\ndefaultBranch = main\n\
+                      [maintenance]\nauto = false\n";
         std::fs::write(home.join(".gitconfig"), config).unwrap();
         let git = Git::new(&std::env::var("PATH").unwrap()).at_home(&home);
         let repo = Self { temp, base, root, git };
