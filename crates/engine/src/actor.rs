@@ -11,6 +11,7 @@ mod endpoint;
 mod finish;
 mod launch;
 mod let_go;
+mod pieces;
 mod prepare;
 mod speak;
 mod tools;
@@ -32,6 +33,7 @@ use crate::{
 };
 use changes::ChangesWatch;
 pub(crate) use launch::{secrets, unknown_runtime};
+use pieces::Pieces;
 use prepare::Prepared;
 pub(crate) use prepare::without_env;
 
@@ -186,6 +188,8 @@ pub(crate) struct RunActor {
     trusted: bool,
     /// See [`RunHandle`].
     secrets: Secrets,
+    /// What the agent has said and cannot be told yet.
+    pieces: Pieces,
     /// The worktree is being made; that is never cut off half way.
     preparing: bool,
     /// What the runtime's `start` returned; the run is over when its last batch is stored too.
@@ -228,6 +232,7 @@ impl RunActor {
             spoken: Vec::new(),
             trusted: false,
             secrets: handle.secrets.clone(),
+            pieces: Pieces::default(),
             preparing: false,
             result: None,
             follow_up: None,
@@ -299,7 +304,10 @@ impl RunActor {
                     return Ok(false);
                 }
                 Step::Batch(Some(batch)) => self.take(batch).await?,
-                Step::Batch(None) => self.batches = None,
+                Step::Batch(None) => {
+                    self.batches = None;
+                    self.take_rest().await?;
+                }
                 Step::Work(work) => self.worked(work).await?,
                 Step::Expiry => self.expire().await?,
                 Step::Changes => self.look_at_changes(),
@@ -350,8 +358,24 @@ impl RunActor {
         }
     }
 
-    /// Stores a batch of the runtime, and does what its events call for.
+    /// Takes in a batch of the runtime, with what waited for it.
     async fn take(&mut self, batch: Batch) -> Result<(), ApiError> {
+        match self.pieces.take(batch, &self.secrets) {
+            Some(batch) => self.take_whole(batch).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn take_rest(&mut self) -> Result<(), ApiError> {
+        let events = self.pieces.rest();
+        match events.is_empty() {
+            true => Ok(()),
+            false => self.take_whole(Batch { events, stored: None }).await,
+        }
+    }
+
+    /// Stores it, and does what its events call for.
+    async fn take_whole(&mut self, batch: Batch) -> Result<(), ApiError> {
         let Batch { mut events, stored } = batch;
         let mut turn_ended = false;
         let mut asked = false;
@@ -389,6 +413,7 @@ impl RunActor {
         while let Some(batch) = self.batches.as_mut().and_then(|b| b.try_recv().ok()) {
             self.take(batch).await?;
         }
+        self.take_rest().await?;
         if !self.input_ended {
             self.caught_up.cancel();
         }

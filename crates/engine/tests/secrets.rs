@@ -44,6 +44,30 @@ async fn a_key_that_an_agent_finds_is_not_stored() {
     assert!(!told.contains("canary"), "{told}");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_that_comes_in_pieces_is_not_stored_in_pieces() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut world = World::open(dir.path(), 4, chrono::Utc::now).await;
+    let run = world
+        .start(|settings| drop(settings.env.insert("X_API_KEY".into(), GIVEN.into())))
+        .await
+        .id;
+    let agent = world.started().await;
+    for text in ["it is ", "ca", &GIVEN[2..9], &GIVEN[9..], ", so ", "ca"] {
+        let (block, text) = ("1".to_owned(), text.to_owned());
+        agent.say(AgentEvent::Text { block, text, delta: true, parent: None }).await;
+    }
+    agent.end(RunOutcome::Completed);
+    world.until(&run, |summary| summary.phase == RunPhase::Done).await;
+    let mut told = String::new();
+    for envelope in world.events(&run).await {
+        if let AgentEvent::Text { text, .. } = envelope.event {
+            told += &text;
+        }
+    }
+    assert_eq!(told, format!("it is {MARK}, so ca"));
+}
+
 const LATE: &str = "canary+late/5ab0e2";
 /// Nobody's: the keychain of whoever runs the tests may be asked to keep it, and to forget it.
 const PLACE: &str = "http://musher-test.invalid/v1";

@@ -8,6 +8,7 @@
 use std::{
     collections::BTreeSet,
     fmt,
+    ops::Bound,
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -94,6 +95,20 @@ impl Secrets {
 
     pub fn hides_in(&self, text: &str) -> bool {
         self.hidden(text).is_some()
+    }
+
+    /// Whether it ends as a secret begins, so that more words may complete one. A single letter says
+    /// nothing: every other word would end so.
+    pub fn may_go_on(&self, text: &str) -> bool {
+        let Some(finder) = self.finder() else { return false };
+        let from = text.len().saturating_sub(2 * finder.longest);
+        let end = Joined::of(&text.as_bytes()[from..]).bytes;
+        let from = end.len().saturating_sub(finder.longest);
+        (from..end.len().saturating_sub(1)).any(|at| {
+            let longer = (Bound::Excluded(&end[at..]), Bound::Unbounded);
+            let next = finder.written.range::<[u8], _>(longer).next();
+            next.is_some_and(|form| form.starts_with(&end[at..]))
+        })
     }
 
     /// `None`: nothing is to be hidden in it.
@@ -365,6 +380,21 @@ mod tests {
         secrets().hide_in(&mut value);
         assert_eq!(value, json!({"a": [{"b": format!("x {MARK}")}, 1], "c": null}));
         assert!(!format!("{:?}", secrets()).contains("canary"));
+    }
+
+    #[test]
+    fn an_end_that_is_a_beginning_may_go_on() {
+        for open in
+            ["sk", "x sk-canary", "x sk-\n", "sk-ca\r\nnary", "line one of it", "sk-canary%2", "c2"]
+        {
+            assert!(secrets().may_go_on(open), "{open:?}");
+        }
+        let over = format!("{}sk-canary", "größe\n".repeat(999));
+        assert!(secrets().may_go_on(&over));
+        for closed in ["", "s", KEY, "sk-canary ", "x s", "k-canary", "größe 漢字"] {
+            assert!(!secrets().may_go_on(closed), "{closed:?}");
+        }
+        assert!(!Secrets::default().may_go_on("sk"));
     }
 
     #[test]

@@ -30,6 +30,9 @@ impl From<AgentEvent> for Sourced {
 /// enough that a stalled disk stalls the reader and, through it, the child.
 pub const SINK_DEPTH: usize = 16;
 
+/// How many batches, and events, may wait besides for the end of a word that may be a secret.
+pub const MOST_WAITING: usize = 32;
+
 /// Events that are stored together, and who waits until they are.
 #[derive(Debug, Default)]
 pub struct Batch {

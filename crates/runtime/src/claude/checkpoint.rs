@@ -9,7 +9,7 @@ use super::{
     decode::{Decoder, DecoderState},
     opening::{load, save},
 };
-use crate::SINK_DEPTH;
+use crate::{MOST_WAITING, SINK_DEPTH};
 
 pub(super) const FILE: &str = "decoder.json";
 
@@ -17,8 +17,8 @@ pub(super) const FILE: &str = "decoder.json";
 const DISTANCE: u64 = 4 << 20;
 
 /// A batch that the sink took is stored for sure when so many more were taken: `SINK_DEPTH` may wait
-/// in the sink, and whoever empties it may hold as many.
-const BEHIND: u64 = 2 * SINK_DEPTH as u64;
+/// in the sink, and whoever empties it may hold as many, and let [`MOST_WAITING`] wait.
+const BEHIND: u64 = (2 * SINK_DEPTH + MOST_WAITING) as u64;
 
 /// A decoder's state at a place in the spool.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -15,7 +15,7 @@ contract! {
 
 /// Far enough that checkpoints are taken and spool segments go between two engines.
 async fn attaches_without_a_gap_or_a_double(transport: Transport) {
-    const LINES: &str = "60000";
+    const LINES: &str = "90000";
     let mut agent = Setup::new(transport, "burst").env("MUSHER_DEMO_LINES", LINES).start();
     let mut stored = Vec::new();
     for _ in 0..5 {
