@@ -8,6 +8,8 @@ use musher_runtime::{
     model::{Endpoint, codec::Dialect},
 };
 
+use musher_worktree::Git;
+
 use crate::{
     core::bad_request, projects::worktree_gone, rules::rules_of, settings::MAX_PROMPT_BYTES,
 };
@@ -44,10 +46,35 @@ pub(super) fn check_rules(settings: &RunSettings) -> Result<(), ApiError> {
 /// The run's own tool servers. `folder`: where a name of a file begins.
 pub(super) fn check_tool_servers(settings: &RunSettings, folder: &Path) -> Result<(), ApiError> {
     let list = settings.mcp_config.as_deref().unwrap_or_default();
-    musher_tools::check_servers(list, folder).map_err(|why| {
-        bad_request(format!("The list of tool servers cannot be used: {why}."))
-            .with_hint("Give a file of {\"mcpServers\": {...}}, or that text itself.")
-    })
+    musher_tools::check_servers(list, folder).map_err(|why| no_servers(&why))
+}
+
+fn no_servers(why: &str) -> ApiError {
+    bad_request(format!("The list of tool servers cannot be used: {why}."))
+        .with_hint("Give a file of {\"mcpServers\": {...}}, or that text itself.")
+}
+
+/// The same for a worktree that begins at `base`: a name of a file is one that is there.
+pub(super) async fn check_tool_servers_at(
+    git: &Git,
+    settings: &RunSettings,
+    (root, base): (&Path, &str),
+) -> Result<(), ApiError> {
+    let list = settings.mcp_config.as_deref().unwrap_or_default().trim();
+    if list.is_empty() || list.starts_with('{') || Path::new(list).is_absolute() {
+        return check_tool_servers(settings, root);
+    }
+    // That there is no such base is told as of every run.
+    let Ok(found) = git.file_at(root, base, list).await else { return Ok(()) };
+    let why = match found {
+        None => format!("there is no file {list} at {base}"),
+        Some(text) if !text.trim_start().starts_with('{') => format!("{list} at {base} is no JSON"),
+        Some(text) => match musher_tools::check_servers(&text, root) {
+            Ok(()) => return Ok(()),
+            Err(why) => format!("{list} at {base}: {why}"),
+        },
+    };
+    Err(no_servers(&why))
 }
 
 /// A model that is paid for needs prices that can be read.

@@ -12,7 +12,7 @@ use super::{
     change::Change,
     check::{
         check_no_program, check_place, check_prices, check_prompt, check_rules, check_settings,
-        check_tool_servers, check_worktree,
+        check_tool_servers, check_tool_servers_at, check_worktree,
     },
     story_of, summary_of,
 };
@@ -44,12 +44,14 @@ impl Engine {
         let folder = self.usable_folder(&repository).await?;
         let project = project_of(&self.core, &folder).await?;
         let worktree = folder.top.clone().unwrap_or_default();
-        // What only another commit has cannot be looked at yet.
-        if create.as_ref().is_none_or(|plan| plan.base.is_none()) {
-            let top = if create.is_some() { &project.root } else { &worktree };
-            check_tool_servers(&params.settings, top.as_ref())?;
-        }
         let looked_at = if create.is_some() { &project.root } else { &worktree };
+        match create.as_ref().and_then(|plan| plan.base.as_deref()) {
+            None => check_tool_servers(&params.settings, looked_at.as_ref())?,
+            Some(base) => {
+                let (git, from) = (self.core.git().await, (project.root.as_ref(), base));
+                check_tool_servers_at(git, &params.settings, from).await?;
+            }
+        }
         let trust = trust_in(&self.core, &project.id, looked_at.as_ref()).await?;
         if trust.decision.is_none() && !trust.items.is_empty() && !params.restrict_untrusted {
             return Err(trust_needed(&project));
