@@ -27,6 +27,7 @@ pub struct Args {
     pub allowed: Vec<String>,
     pub disallowed: Vec<String>,
     pub version: bool,
+    pub help: bool,
 }
 
 /// Flags of the real program that take one value which nothing here looks at.
@@ -100,6 +101,7 @@ impl Args {
             "--replay-user-messages" => self.replay = true,
             "--dangerously-skip-permissions" => self.bypass = true,
             "--version" | "-v" => self.version = true,
+            "--help" | "-h" => self.help = true,
             _ => return false,
         }
         true
@@ -196,6 +198,7 @@ mod tests {
     #[test]
     fn a_prompt_is_what_is_no_flag_and_no_value() {
         assert_eq!(parse("-p hello --model x").prompt.as_deref(), Some("hello"));
+        assert!(parse("--help").help && parse("-h").help && !parse("help").help);
         assert_eq!(parse("--no-such-flag --model=x").model.as_deref(), Some("x"));
     }
 

@@ -28,9 +28,20 @@ mod tools;
 mod turn;
 mod wire;
 
-use std::process::ExitCode;
+use std::{io::Write, process::ExitCode};
 
 pub use builtin::names as builtin_names;
+
+const HELP: &str = "\
+Musher's demo agent: it plays a script as if it were Claude Code. No model answers, and it costs nothing.
+Musher starts it: musher run \"Say hello\" --repo DIR --runtime demo
+
+Options:
+  --demo-script NAME|FILE   the script; `demo` unless given
+  --demo-speed fast|N       without its pauses, or N times as long
+  --version                 its version
+It takes the flags of `claude -p --input-format stream-json --output-format stream-json`.
+";
 
 /// Runs the agent with this process's arguments. An executable that is not `musher-demo-agent` itself
 /// must do nothing before it: the agent starts its own tools by calling its executable again.
@@ -40,6 +51,11 @@ pub fn main() -> ExitCode {
         return code;
     }
     let args = args::Args::parse(args, |name| std::env::var(name).ok());
+    if args.help {
+        // Who does not read on has read enough.
+        let _ = std::io::stdout().write_all(HELP.as_bytes());
+        return ExitCode::SUCCESS;
+    }
     if args.version {
         wire::print_version();
         return ExitCode::SUCCESS;
