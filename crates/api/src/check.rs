@@ -63,7 +63,17 @@ fn ref_name(field: &str, name: &Option<String>) -> Result<(), ApiError> {
 }
 
 fn said(field: &str, text: &str) -> Result<(), ApiError> {
-    ensure(!text.trim().is_empty(), field, "it says nothing")
+    if !text.trim().is_empty() {
+        return Ok(());
+    }
+    let (message, hint) = match field {
+        "prompt" | "text" => {
+            ("There are no words to say: the message is empty.", "Say what is wanted.")
+        }
+        "rule" => ("The rule is empty.", "Write for example `allow run cargo test*`."),
+        _ => return Err(refuse(field, "it is empty")),
+    };
+    Err(ApiError::new(ErrorCode::BadRequest, message).with_hint(hint))
 }
 
 fn settings(settings: &RunSettings) -> Result<(), ApiError> {

@@ -9,8 +9,8 @@ use musher_protocol::{ApiError, ErrorCode};
 #[derive(Debug, Parser)]
 #[command(name = "musher", version, arg_required_else_help = true)]
 pub struct Args {
-    /// Where everything lives; the system's place for application data unless given.
-    #[arg(long, global = true, env = "MUSHER_DATA_DIR", value_name = "DIR")]
+    /// Where everything lives; MUSHER_DATA_DIR, or the system's place for application data, unless given.
+    #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<PathBuf>,
 
     /// Prints one JSON object a line on stdout, and nothing else.
@@ -92,7 +92,7 @@ pub enum Command {
         #[arg(long)]
         port: Option<u16>,
         /// The folder of the built page.
-        #[arg(long, value_name = "DIR")]
+        #[arg(long, value_name = "DIR", requires = "port")]
         page: Option<PathBuf>,
     },
 }
@@ -365,8 +365,10 @@ fn microdollars(text: &str) -> Result<u64, String> {
 impl Args {
     /// The data directory, absolute.
     pub fn data_dir(&self) -> Result<PathBuf, ApiError> {
-        let dir = match &self.data_dir {
-            Some(dir) => dir.clone(),
+        // Not clap's: it would take the variable for an argument that was given.
+        let named = std::env::var_os("MUSHER_DATA_DIR").filter(|dir| !dir.is_empty());
+        let dir = match self.data_dir.clone().or(named.map(PathBuf::from)) {
+            Some(dir) => dir,
             None => dirs::data_dir().map(|dir| dir.join("musher")).ok_or_else(homeless)?,
         };
         std::path::absolute(&dir).map_err(|error| {

@@ -93,7 +93,7 @@ pub async fn questions_of(
         if batch.events.is_empty() {
             let what = format!("The run asks no question {request}.");
             return Err(ApiError::new(ErrorCode::NotFound, what)
-                .with_hint("`musher events RUN --json` shows what it asks."));
+                .with_hint(format!("`musher events {run}` shows what it asks.")));
         }
         next = batch.next_seq;
         for raw in &batch.events {

@@ -8,7 +8,7 @@ use std::{
 
 use musher_engine::{KeyRing, check_kept, key_error};
 use musher_protocol::{ApiError, ErrorCode, KeptIn};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::{args::Keys, print};
 
@@ -24,6 +24,10 @@ pub async fn keys(data_dir: &Path, json: bool, command: Keys) -> Result<ExitCode
     match command {
         Keys::Set { place, file } => {
             let key = read_key(&place)?;
+            if key.expose_secret().trim().is_empty() {
+                let none = ApiError::new(ErrorCode::BadRequest, "No key came on standard input.");
+                return Err(none.with_hint(format!("Write: musher keys set {place} < FILE")));
+            }
             check_kept(&place, &key)?;
             let kept = ring.set(&place, &key, file).await.map_err(key_error)?;
             eprintln!("The key for {place} is in {}.", in_words(kept));

@@ -7,16 +7,35 @@ use musher_protocol::*;
 use crate::{args, follow, held::Held, print, reach::Reach};
 
 pub async fn run(data_dir: &Path, json: bool, wanted: args::Run) -> Result<ExitCode, ApiError> {
+    let is_demo = wanted.runtime == "demo";
+    tell_of_keys(&wanted);
     let params = params_of(wanted)?;
     let reach = Reach::open(data_dir).await?;
     if params.1 {
         trust(&reach, &params.0.place).await?;
     }
     let started = reach.call("run_start", &params.0).await;
-    let summary: RunSummary = started.map_err(name_the_demo)?;
+    let summary: RunSummary =
+        started.map_err(|error| if is_demo { error } else { name_the_demo(error) })?;
     let code = follow::to_its_end(&reach, &summary, json).await;
     reach.close().await;
     code
+}
+
+/// A variable that is called like a key is for the agent's program or its model, and in no command of
+/// Musher's tools.
+fn tell_of_keys(wanted: &args::Run) {
+    let is_ours = wanted.engine_tools || ["openai", "gemini"].contains(&wanted.runtime.as_str());
+    let names = wanted.env.iter().map(|(name, _)| name.as_str());
+    let keys: Vec<&str> =
+        names.filter(|name| is_ours && musher_runtime::is_key_name(name)).collect();
+    if !keys.is_empty() {
+        let keys = keys.join(", ");
+        eprintln!(
+            "note: the commands of Musher's tools do not get {keys}: by its name it is a key."
+        );
+        eprintln!("hint: give what commands are to have under a name without _API_KEY and _TOKEN.");
+    }
 }
 
 /// Who has no agent can see Musher at work all the same.
@@ -113,6 +132,22 @@ pub async fn stopped(reach: &Reach, run: &RunId) -> Result<RunSummary, ApiError>
 const OVER_WORK: &str = "Commit or move what is to stay. `--force` removes a worktree in spite of work in it, \
                          and keeps that work under a rescue ref.";
 
+/// What helps against the first reason that `--force` does not override, else that it does.
+fn next_step(refusals: &[RemovalRefusal]) -> String {
+    let of = |refusal: &RemovalRefusal| match refusal {
+        RemovalRefusal::MainCheckout => Some(
+            "Musher removes only worktrees beside it: `musher worktrees` lists them.".to_owned(),
+        ),
+        RemovalRefusal::ProcessInside { pid, .. } => {
+            Some(format!("End that program first (`kill {pid}`), or leave the folder with it."))
+        }
+        RemovalRefusal::RunUsesIt { run } => Some(format!("Stop it first: musher stop {run}")),
+        RemovalRefusal::Locked { .. } => Some("Unlock it first: git worktree unlock".to_owned()),
+        _ => None,
+    };
+    refusals.iter().find_map(of).unwrap_or_else(|| OVER_WORK.to_owned())
+}
+
 pub async fn remove(
     data_dir: &Path,
     json: bool,
@@ -130,8 +165,8 @@ pub async fn remove(
         true => print::json(&report),
         false => print::line(&report.sentence),
     }
-    if !report.removed && !force {
-        eprintln!("hint: {OVER_WORK}");
+    if !report.removed {
+        eprintln!("hint: {}", next_step(&report.refusals));
     }
     reach.close().await;
     Ok(if report.removed { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -103,6 +103,19 @@ fn what_a_project_allows_or_denies_holds_in_each_of_its_runs() {
     }
 }
 
+/// A variable that is called like a key reaches no command: whoever gave it hears so.
+#[test]
+fn a_variable_that_commands_do_not_get_is_told_at_the_start() {
+    let world = World::new();
+    let endpoint = runs(Dialect::Chat, "true");
+    let told = run(&world, &endpoint, &["--env", "STORY_API_KEY=abcdefghij", "--env", "PLAIN=x"]);
+    let notes = told.stderr.lines().filter(|line| line.contains("STORY_API_KEY")).count();
+    assert!(notes == 1 && !told.stderr.contains("PLAIN"), "{}", told.stderr);
+    assert!(!told.stderr.contains("abcdefghij"), "{}", told.stderr);
+    let quiet = run(&world, &endpoint, &["--env", "PLAIN=x"]);
+    assert!(!quiet.stderr.contains("do not get"), "{}", quiet.stderr);
+}
+
 #[test]
 fn what_is_no_rule_is_refused_with_one_sentence() {
     let world = World::new();
@@ -111,7 +124,7 @@ fn what_is_no_rule_is_refused_with_one_sentence() {
         ("deny walk x", "none of read, edit, run, fetch and tool"),
         ("deny read [", "cannot be used"),
         ("allow run a\nallow run b", "one short line"),
-        ("  ", "says nothing"),
+        ("  ", "The rule is empty"),
     ] {
         let done = rules(&world, &["add", line]);
         assert_eq!(done.code, 2, "{line:?}: {}", done.stderr);

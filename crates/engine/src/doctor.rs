@@ -108,10 +108,13 @@ async fn check_git(git: &Git) -> DoctorCheck {
 }
 
 fn check_path(login: &LoginPath) -> DoctorCheck {
-    let folders = std::env::split_paths(&login.path).count();
+    let folders = match std::env::split_paths(&login.path).count() {
+        1 => "1 folder".to_owned(),
+        many => format!("{many} folders"),
+    };
     let sentence = match login.source {
-        PathSource::Login => format!("PATH is your login shell's: {folders} folders."),
-        _ => format!("PATH is the one Musher was started with: {folders} folders."),
+        PathSource::Login => format!("PATH is your login shell's: {folders}."),
+        _ => format!("PATH is the one Musher was started with: {folders}."),
     };
     let hint = login.note.clone();
     let state = if hint.is_some() { CheckState::Notice } else { CheckState::Good };
