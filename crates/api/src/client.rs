@@ -91,7 +91,7 @@ impl Client {
     }
 
     /// A command with its types.
-    pub(crate) async fn ask<T: DeserializeOwned>(
+    pub async fn ask<T: DeserializeOwned>(
         &self,
         name: &str,
         params: &impl Serialize,

@@ -6,9 +6,11 @@ use std::{
     process::ExitCode,
 };
 
+use musher_api::Client;
 use musher_engine::{KeyRing, check_kept, key_error};
-use musher_protocol::{ApiError, ErrorCode, KeptIn};
+use musher_protocol::{ApiError, ErrorCode, KeptIn, KeptKey, KeyRemoved};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
 
 use crate::{args::Keys, print};
 
@@ -28,17 +30,40 @@ pub async fn keys(data_dir: &Path, json: bool, command: Keys) -> Result<ExitCode
                 let none = ApiError::new(ErrorCode::BadRequest, "No key came on standard input.");
                 return Err(none.with_hint(format!("Write: musher keys set {place} < FILE")));
             }
-            check_kept(&place, &key)?;
-            let kept = ring.set(&place, &key, file).await.map_err(key_error)?;
+            let kept = set(data_dir, &ring, &place, &key, file).await?;
             eprintln!("The key for {place} is in {}.", in_words(kept));
         }
         Keys::List => list(&ring, json).await?,
-        Keys::Remove { place } => match ring.remove(&place).await.map_err(key_error)? {
+        Keys::Remove { place } => match remove(data_dir, &ring, &place).await? {
             true => eprintln!("The key for {place} is forgotten."),
             false => eprintln!("There was no key for {place}."),
         },
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// An engine that runs keeps it, so that nobody whose work it hosts is told it from then on.
+async fn set(
+    data_dir: &Path,
+    ring: &KeyRing,
+    place: &str,
+    key: &SecretString,
+    file: bool,
+) -> Result<KeptIn, ApiError> {
+    check_kept(place, key)?;
+    let Some(engine) = Client::connect(data_dir).await? else {
+        return ring.set(place, key, file).await.map_err(key_error);
+    };
+    let params = json!({ "place": place, "key": key.expose_secret(), "file": file });
+    Ok(engine.ask::<KeptKey>("key_set", &params).await?.kept)
+}
+
+/// Whether there was one.
+async fn remove(data_dir: &Path, ring: &KeyRing, place: &str) -> Result<bool, ApiError> {
+    let Some(engine) = Client::connect(data_dir).await? else {
+        return ring.remove(place).await.map_err(key_error);
+    };
+    Ok(engine.ask::<KeyRemoved>("key_remove", &json!({ "place": place })).await?.was)
 }
 
 async fn list(ring: &KeyRing, json: bool) -> Result<(), ApiError> {

@@ -10,7 +10,8 @@ use musher_tools::endpoint;
 pub async fn mcp(run_dir: &Path) -> Result<ExitCode, ApiError> {
     // It lies in `runs` of the data directory.
     let data_dir = run_dir.ancestors().nth(2).unwrap_or(run_dir);
-    let served = endpoint::serve(run_dir, KeyRing::new(data_dir).filed()).await;
+    let ring = KeyRing::new(data_dir);
+    let served = endpoint::serve(run_dir, Box::new(move || ring.filed())).await;
     served.map_err(|error| ApiError::new(ErrorCode::BadRequest, format!("{error}.")))?;
     Ok(ExitCode::SUCCESS)
 }

@@ -326,6 +326,35 @@ fn a_command_stays_for_the_agents_of_others() {
     assert_eq!((guest.end(), host.end()), (0, 0));
 }
 
+/// It is the engine's to keep it: from then on the agents that it hosts are not told it.
+#[test]
+fn a_key_that_is_set_beside_a_live_run_is_hidden_in_it() {
+    let world = world();
+    let late = "canary+late/83fd10";
+    world.repo.write("key.txt", late).unwrap();
+    world.repo.commit("A key").unwrap();
+    let script = agentic([vec![("run_command", json!({"command": "cat key.txt"}))]], "So it is.");
+    let endpoint = Offer::new(Dialect::Chat).key(KEY).start(script).unwrap();
+    let mut hosting = command(&world, &endpoint, &[]);
+    // No keychain of whoever runs the tests.
+    hosting.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/no/such/bus");
+    let mut following = Following::of(hosting);
+    let asked = following.until(|event| matches!(event, AgentEvent::PermissionRequest(_)));
+    let AgentEvent::PermissionRequest(request) = &asked.event else { panic!("{asked:?}") };
+
+    let place = "http://musher-test.invalid/v1";
+    let mut set = world.musher(&["keys", "set", place, "--file"]);
+    let mut set = set.stdin(Stdio::piped()).spawn().unwrap();
+    set.stdin.take().unwrap().write_all(late.as_bytes()).unwrap();
+    assert!(set.wait().unwrap().success());
+    let answered = world.call(&["answer", asked.run.as_str(), &request.request, "allow"]);
+    assert_eq!(answered.code, 0, "{}", answered.stderr);
+    let told = following.until(|event| matches!(event, AgentEvent::ToolResult(_))).event;
+    let AgentEvent::ToolResult(result) = told else { panic!("{told:?}") };
+    assert!(result.text.starts_with(MARK), "{}", result.text);
+    assert_eq!(following.end(), 0);
+}
+
 /// A server waits for the end of an agent that lives in a command; whoever looks at it meanwhile
 /// reaches the command's engine.
 #[test]

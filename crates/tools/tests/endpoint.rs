@@ -53,7 +53,9 @@ async fn agent(place: &Place) -> Agent {
     let (run_dir, ending) = (place.run_dir(), CancellationToken::new());
     let stop = ending.clone();
     let served = tokio::task::spawn(async move {
-        serve_on(&run_dir, (environment(), vec![KEPT.into()]), tokio::io::split(theirs), &stop)
+        let kept = run_dir.join("kept");
+        let keys = move || vec![fs::read_to_string(&kept).unwrap_or_default().into()];
+        serve_on(&run_dir, (environment(), Box::new(keys)), tokio::io::split(theirs), &stop)
             .await
             .unwrap();
     });
@@ -107,6 +109,8 @@ async fn a_key_is_told_to_no_agent() {
     endpoint(&place, "", PermissionMode::Ask);
     let agent = agent(&place).await;
     place.put("keys", &format!("{KEY} {KEPT}\n"));
+    // It is kept while the agent is served.
+    fs::write(place.run_dir().join("kept"), KEPT).unwrap();
     let hidden = format!("{0} {0}\n", musher_runtime::MARK);
     let said = agent.ok("run_command", json!({"command": "cat keys"})).await;
     assert_eq!(said, format!("{hidden}[exit code 0]"));

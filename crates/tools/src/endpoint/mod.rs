@@ -21,7 +21,7 @@ mod server;
 mod terms;
 
 pub use given::{Endpoint, Offer};
-pub use serve::{ServeError, serve, serve_on};
+pub use serve::{KeptKeys, ServeError, serve, serve_on};
 pub use terms::FILE;
 
 /// What the agent knows the server as; its tools are `mcp__musher__read_file`, ...

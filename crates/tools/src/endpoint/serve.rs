@@ -42,12 +42,15 @@ pub enum ServeError {
     Greeting(#[from] Box<ServerInitializeError>),
 }
 
+/// The keys that are kept; asked for before each call.
+pub type KeptKeys = Box<dyn Fn() -> Vec<SecretString> + Send + Sync>;
+
 /// Serves on stdin and stdout until the agent ends it: by the end of input or a signal. `keys` and the
 /// keys in its own environment are not told to the agent.
 ///
 /// # Errors
 /// When it cannot be begun.
-pub async fn serve(run_dir: &Path, keys: Vec<SecretString>) -> Result<(), ServeError> {
+pub async fn serve(run_dir: &Path, keys: KeptKeys) -> Result<(), ServeError> {
     let ending = CancellationToken::new();
     let streams = (standard(std::io::stdin())?, standard(std::io::stdout())?);
     let environment = std::env::vars_os()
@@ -69,7 +72,7 @@ pub async fn serve(run_dir: &Path, keys: Vec<SecretString>) -> Result<(), ServeE
 /// When it cannot be begun.
 pub async fn serve_on<R, W>(
     run_dir: &Path,
-    (environment, mut keys): (impl IntoIterator<Item = (String, String)>, Vec<SecretString>),
+    (environment, keys): (impl IntoIterator<Item = (String, String)>, KeptKeys),
     (input, output): (R, W),
     ending: &CancellationToken,
 ) -> Result<(), ServeError>
@@ -79,11 +82,12 @@ where
 {
     let terms = Terms::load(run_dir).map_err(ServeError::Terms)?;
     let environment: Vec<(String, String)> = environment.into_iter().collect();
-    keys.extend(keys_among(&environment));
-    let secrets = Secrets::new(&keys);
+    let known: Vec<_> = keys_among(&environment).chain(keys()).collect();
+    let secrets = Secrets::new(&known);
     let host = Host::new(terms.config(run_dir, environment, secrets.clone())?)?;
     let _alone = alone(run_dir, &terms.mark, &secrets).await.map_err(ServeError::Folder)?;
-    let server = Arc::new(Server::new(run_dir, host, ending.clone()));
+    let learn = move || secrets.add(&keys());
+    let server = Arc::new(Server::new(run_dir, host, Arc::new(learn), ending.clone()));
     let input = Input { input, ended: ending.clone() };
     let greeted = Arc::clone(&server).serve_with_ct((input, output), ending.clone()).await;
     let served = match greeted {

@@ -35,9 +35,13 @@ pub struct Server {
     run_dir: PathBuf,
     host: Arc<Host>,
     turns: Arc<Semaphore>,
+    learn: Learn,
     ending: CancellationToken,
     calls: TaskTracker,
 }
+
+/// Looks again for what the agent must not be told.
+type Learn = Arc<dyn Fn() + Send + Sync>;
 
 /// What one call needs, apart from the connection: it ends in its own way when that is lost.
 #[derive(Clone)]
@@ -45,14 +49,16 @@ struct Desk {
     run_dir: PathBuf,
     host: Arc<Host>,
     turns: Arc<Semaphore>,
+    learn: Learn,
 }
 
 impl Server {
-    pub fn new(run_dir: &Path, host: Host, ending: CancellationToken) -> Self {
+    pub fn new(run_dir: &Path, host: Host, learn: Learn, ending: CancellationToken) -> Self {
         Self {
             run_dir: run_dir.to_owned(),
             host: Arc::new(host),
             turns: Arc::new(Semaphore::new(READERS as usize)),
+            learn,
             ending,
             calls: TaskTracker::new(),
         }
@@ -66,7 +72,8 @@ impl Server {
 
     fn desk(&self) -> Desk {
         let (run_dir, host) = (self.run_dir.clone(), Arc::clone(&self.host));
-        Desk { run_dir, host, turns: Arc::clone(&self.turns) }
+        let (turns, learn) = (Arc::clone(&self.turns), Arc::clone(&self.learn));
+        Desk { run_dir, host, turns, learn }
     }
 
     /// All of them in every mode: an agent reads the list once, and its mode can change.
@@ -154,7 +161,10 @@ impl Desk {
         // Much can have changed while it waited, the mode too.
         let judged = self.judge(call).await;
         match (turn, judged) {
-            (Ok(_turn), Ok(_)) => self.host.call(call, stop).await,
+            (Ok(_turn), Ok(_)) => {
+                (self.learn)();
+                self.host.call(call, stop).await
+            }
             (_, Err(text)) => ToolOutcome::error(text),
             (Err(_), _) => ToolOutcome::error(STOPPED),
         }
