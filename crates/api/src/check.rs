@@ -71,6 +71,8 @@ fn said(field: &str, text: &str) -> Result<(), ApiError> {
             ("There are no words to say: the message is empty.", "Say what is wanted.")
         }
         "rule" => ("The rule is empty.", "Write for example `allow run cargo test*`."),
+        "settings.agent_name" => ("The agent's name is empty.", "Give it one, or leave it out."),
+        "model" => ("The name of the model is empty.", "Name a model, or leave it out."),
         _ => return Err(refuse(field, "it is empty")),
     };
     Err(ApiError::new(ErrorCode::BadRequest, message).with_hint(hint))

@@ -43,6 +43,10 @@ pub async fn to_its_end(reach: &Reach, run: &RunSummary, json: bool) -> Result<E
         ended = watch => ended,
         () = crate::serve::interrupted() => {
             print::end_line();
+            // Behind the `^C` that the terminal shows, and perhaps a question.
+            if std::io::stderr().is_terminal() {
+                eprintln!();
+            }
             eprintln!("stopping");
             crate::runs::stopped(reach, &run.id).await?;
             Ok(ExitCode::from(4))
@@ -174,6 +178,10 @@ impl<'a> Follower<'a> {
         if !self.json {
             match self.words.hear(&envelope.event) {
                 Some(Write::Piece(text)) => print::piece(&text),
+                Some(Write::Rest(text)) => {
+                    print::piece(&text);
+                    print::end_line();
+                }
                 Some(Write::Line(text)) => print::line(&text),
                 None => {}
             }

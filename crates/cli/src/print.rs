@@ -30,6 +30,9 @@ pub fn line(text: &str) {
 
 /// More of the line that is open, at once.
 pub fn piece(text: &str) {
+    if text.is_empty() {
+        return;
+    }
     OPEN.store(!text.ends_with('\n'), Ordering::Relaxed);
     let mut out = io::stdout().lock();
     keep(write!(out, "{}", visible(text)).and_then(|()| out.flush()));

@@ -26,9 +26,13 @@ pub async fn run(data_dir: &Path, json: bool, wanted: args::Run) -> Result<ExitC
 /// Musher's tools.
 fn tell_of_keys(wanted: &args::Run) {
     let is_ours = wanted.engine_tools || ["openai", "gemini"].contains(&wanted.runtime.as_str());
-    let names = wanted.env.iter().map(|(name, _)| name.as_str());
-    let keys: Vec<&str> =
-        names.filter(|name| is_ours && musher_runtime::is_key_name(name)).collect();
+    // Whoever gives a provider's means it for the model.
+    let of_providers = ["OPENAI_", "GEMINI_", "GOOGLE_", "ANTHROPIC_", "CLAUDE_"];
+    let is_meant = |name: &&str| {
+        musher_runtime::is_key_name(name) && !of_providers.iter().any(|it| name.starts_with(it))
+    };
+    let names = wanted.env.iter().map(|(name, _)| name.as_str()).filter(|_| is_ours);
+    let keys: Vec<&str> = names.filter(is_meant).collect();
     if !keys.is_empty() {
         let keys = keys.join(", ");
         eprintln!(

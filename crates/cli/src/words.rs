@@ -7,6 +7,8 @@ use musher_protocol::AgentEvent;
 pub enum Write {
     /// More of the line that is open.
     Piece(String),
+    /// The end of it: whatever comes next is something else.
+    Rest(String),
     Line(String),
 }
 
@@ -51,8 +53,8 @@ impl Words {
         let is_last = at.is_some_and(|at| at + 1 == self.open.len());
         let told = at.map(|at| self.open.remove(at).told).filter(|_| self.live);
         match told.as_deref().and_then(|told| text.strip_prefix(told)) {
+            Some(rest) if is_last => Some(Write::Rest(rest.to_owned())),
             Some("") => None,
-            Some(rest) if is_last => Some(Write::Piece(rest.to_owned())),
             _ => Some(Write::Line(text.to_owned())),
         }
     }
@@ -87,6 +89,10 @@ mod tests {
         Write::Line(text.into())
     }
 
+    fn rest(text: &str) -> Write {
+        Write::Rest(text.into())
+    }
+
     #[test]
     fn words_are_told_as_they_come_and_once() {
         let events = [
@@ -97,9 +103,15 @@ mod tests {
             say("2", "And mend.", false),
             say("3", "Done.", false),
         ];
-        let live = [piece("I lo"), piece("ok."), piece("\nAnd"), piece(" mend."), line("Done.")];
+        let live = [piece("I lo"), piece("ok."), piece("\nAnd"), rest(" mend."), line("Done.")];
         assert_eq!(written(true, &events), live);
         assert_eq!(written(false, &events), [line("I look."), line("And mend."), line("Done.")]);
+    }
+
+    #[test]
+    fn a_block_ends_where_the_next_begins() {
+        let events = [say("1", "One.", true), say("1", "One.", false), say("2", "Two.", true)];
+        assert_eq!(written(true, &events), [piece("One."), rest(""), piece("Two.")]);
     }
 
     #[test]

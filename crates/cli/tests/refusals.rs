@@ -47,6 +47,7 @@ fn what_is_empty_is_no_value() {
     let repo = world.repo.path().to_string_lossy().into_owned();
     let empty = ["run", " ", "--repo", &repo, "--runtime", "demo"];
     refused(&world.call(&empty), 2, "the message is empty");
+    refused(&world.run("hello", &["--agent", ""]), 2, "The agent's name is empty");
     refused(&world.call(&["keys", "set", "openai"]), 2, "No key came on standard input");
     assert_eq!(world.call(&["serve", "--page", "x"]).code, 2);
 }

@@ -112,7 +112,7 @@ fn a_variable_that_commands_do_not_get_is_told_at_the_start() {
     let notes = told.stderr.lines().filter(|line| line.contains("STORY_API_KEY")).count();
     assert!(notes == 1 && !told.stderr.contains("PLAIN"), "{}", told.stderr);
     assert!(!told.stderr.contains("abcdefghij"), "{}", told.stderr);
-    let quiet = run(&world, &endpoint, &["--env", "PLAIN=x"]);
+    let quiet = run(&world, &endpoint, &["--env", "PLAIN=x", "--env", "GEMINI_API_KEY=abcdefghij"]);
     assert!(!quiet.stderr.contains("do not get"), "{}", quiet.stderr);
 }
 
