@@ -271,8 +271,13 @@ pub fn keys_among<'a>(
 
 /// How a secret may be written, without line ends.
 fn forms(secret: &str) -> Vec<Vec<u8>> {
-    let mut forms = vec![secret.as_bytes().to_vec(), in_json(secret).into_bytes()];
-    forms.push(in_json(secret).replace('/', "\\/").into_bytes());
+    let mut forms = vec![secret.as_bytes().to_vec()];
+    // The arguments of a call are JSON in JSON, and a stored call of those once more.
+    let mut nested = secret.to_owned();
+    for _ in 0..3 {
+        nested = in_json(&nested);
+        forms.extend([nested.clone(), nested.replace('/', "\\/")].map(String::into_bytes));
+    }
     forms.extend([percent(secret, true), percent(secret, false)].map(String::into_bytes));
     for ahead in 0..3 {
         forms.extend(in_base64(secret.as_bytes(), ahead));
