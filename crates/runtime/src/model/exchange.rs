@@ -17,7 +17,7 @@ use reqwest::{
 };
 use serde_json::Value;
 use sse_stream::SseByteStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     codec::{Answer, Fault, FaultKind, Finish, Piece, Reader},
@@ -121,11 +121,16 @@ impl Exchange {
         let begins = Arc::new(AtomicUsize::new(NOTHING));
         let bytes = noting(bytes, begins.clone());
         let mut heard = false;
+        let mut said = Instant::now();
         let mut events = std::pin::pin!(SseByteStream::new(capped(bytes, held.clone())));
         while !reader.is_done() {
             let may_end = reader.may_end();
-            let patience = if may_end { between.min(AFTER_END) } else { between };
-            let event = match timeout(patience, events.next()).await {
+            let until = match may_end {
+                // Comments that keep a connection open are no more of the answer.
+                true => said + between.min(AFTER_END),
+                false => Instant::now() + between,
+            };
+            let event = match timeout_at(until, events.next()).await {
                 Ok(Some(Ok(event))) => event,
                 Ok(None) => break,
                 // All was said: what goes wrong behind it takes nothing back.
@@ -143,11 +148,13 @@ impl Exchange {
                         break;
                     }
                 }
+                Err(_) if may_end => break,
                 Err(why) => {
                     let message = format!("The server sent an event that cannot be read: {why}.");
                     return Ok(failed(reader, Fault { kind: FaultKind::Transient, message }));
                 }
             }
+            said = Instant::now();
         }
         match begins.load(Ordering::Relaxed) {
             began if !heard && (began == NOTHING || began == usize::from(b'<')) => {

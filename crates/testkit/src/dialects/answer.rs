@@ -118,6 +118,11 @@ pub enum Oddity {
     /// The body ends well, the message does not.
     EndAfter(usize),
     StallAfter(usize),
+    /// All but so many of the last events; then a reset, or silence for ever.
+    ResetBefore(usize),
+    StallBefore(usize),
+    /// All but so many of the last events, and then nothing but comments.
+    CommentsBefore(usize),
     /// A chunk of HTTP's chunked coding that is shorter than announced, then the end.
     HalfChunkAfter(usize),
     /// An event that begins and has no end, of so many bytes.

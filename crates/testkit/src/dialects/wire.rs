@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use super::{Dialect, Event, answer::Oddity, http::Act};
 
+/// More of them than any test waits for.
+const COMMENT: &str = ": keep-alive\n\n";
+const COMMENTS: usize = 300;
+const BETWEEN_COMMENTS: Duration = Duration::from_millis(300);
+
 /// The acts that send these events. The last `ending` of them end the message.
 pub fn acts(dialect: Dialect, events: Vec<Event>, oddity: Option<&Oddity>) -> Vec<Act> {
     let Some(oddity) = oddity else { return each(&events, frame) };
@@ -12,6 +17,18 @@ pub fn acts(dialect: Dialect, events: Vec<Event>, oddity: Option<&Oddity>) -> Ve
         Oddity::ResetAfter(count) => broken(&events, *count, [Act::Reset]),
         Oddity::EndAfter(count) => broken(&events, *count, []),
         Oddity::StallAfter(count) => broken(&events, *count, [Act::Stall]),
+        Oddity::ResetBefore(last) => {
+            broken(&events, events.len().saturating_sub(*last), [Act::Reset])
+        }
+        Oddity::StallBefore(last) => {
+            broken(&events, events.len().saturating_sub(*last), [Act::Stall])
+        }
+        Oddity::CommentsBefore(last) => {
+            let comments = std::iter::repeat_n(COMMENT, COMMENTS);
+            let acts =
+                comments.flat_map(|it| [Act::Pause(BETWEEN_COMMENTS), Act::Bytes(it.into())]);
+            broken(&events, events.len().saturating_sub(*last), acts)
+        }
         Oddity::HalfChunkAfter(count) => {
             let half = events.get(*count).map(frame).unwrap_or_default();
             broken(&events, *count, [Act::HalfChunk(half[..half.len() / 2].to_vec())])

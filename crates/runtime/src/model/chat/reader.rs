@@ -1,5 +1,5 @@
 //! Reads the chunks of a streamed chat completion. The usage comes behind the finish reason, in a
-//! chunk without choices; only `[DONE]` is the end. Servers that forget it just close.
+//! chunk without choices, and then `[DONE]`. Servers forget both, and close or fall silent.
 
 use std::collections::BTreeSet;
 
@@ -62,6 +62,11 @@ impl Reader for ChatReader {
 
     fn is_done(&self) -> bool {
         self.done
+    }
+
+    /// The usage and `[DONE]` may still come; whoever breaks off before them has said all.
+    fn may_end(&self) -> bool {
+        self.done || self.finish.is_some()
     }
 
     fn answer(mut self: Box<Self>) -> Answer {

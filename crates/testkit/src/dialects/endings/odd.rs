@@ -9,6 +9,7 @@ use super::{
 
 pub fn endings(dialect: Dialect) -> Vec<Ending> {
     let mut all = broken(dialect);
+    all.extend(said_whole(dialect));
     all.extend(wrong(dialect));
     all.extend(unusual(dialect));
     all
@@ -48,6 +49,23 @@ fn broken(dialect: Dialect) -> Vec<Ending> {
     // Where the text comes first, this is nothing with 200.
     if start > 0 {
         all.push(before("end before the text", Oddity::EndAfter(start)));
+    }
+    all
+}
+
+/// The reason for the end was said: what goes wrong behind it takes nothing back.
+fn said_whole(dialect: Dialect) -> Vec<Ending> {
+    let odd = |name, oddity| {
+        Ending::new(name, dialect, [Answer::Oddly(words(), oddity)]).shows([Seen::Text(WORDS)])
+    };
+    let mut all = vec![odd("reset behind it all", Oddity::ResetBefore(0))];
+    all.push(odd("silence behind it all", Oddity::StallBefore(0)));
+    if dialect == Dialect::Chat {
+        all.push(odd("reset before [DONE]", Oddity::ResetBefore(1)));
+        all.push(odd("reset before the usage", Oddity::ResetBefore(2)));
+        all.push(odd("silence before [DONE]", Oddity::StallBefore(1)));
+        all.push(odd("silence before the usage", Oddity::StallBefore(2)));
+        all.push(odd("comments before [DONE]", Oddity::CommentsBefore(1)));
     }
     all
 }
