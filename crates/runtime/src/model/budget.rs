@@ -26,7 +26,8 @@ pub(super) struct Budget {
     /// One was cut off: what it took is said at an answer's end, and it is paid for all the same.
     cut: bool,
     context: u64,
-    told: bool,
+    /// The limits that the agent was told to come to an end for.
+    told: Vec<RunLimit>,
     told_blind: bool,
 }
 
@@ -68,7 +69,7 @@ impl Budget {
             asked: false,
             cut: false,
             context: 0,
-            told: false,
+            told: Vec::new(),
             told_blind: false,
         }
     }
@@ -131,10 +132,13 @@ impl Budget {
         self.shares(now).into_iter().find(|(_, share)| *share >= 1.0).map(|(limit, _)| limit)
     }
 
-    /// Once, when a limit is nearly used up: which one.
-    pub fn wind_down(&mut self, now: Instant) -> Option<RunLimit> {
-        let near = self.shares(now).into_iter().find(|(_, share)| *share >= WIND_DOWN)?.0;
-        (!std::mem::replace(&mut self.told, true)).then_some(near)
+    /// The limits that are nearly used up, each of them once.
+    pub fn wind_down(&mut self, now: Instant) -> Vec<RunLimit> {
+        let near = self.shares(now).into_iter().filter(|(_, share)| *share >= WIND_DOWN);
+        let mut near: Vec<RunLimit> = near.map(|(limit, _)| limit).collect();
+        near.retain(|limit| !self.told.contains(limit));
+        self.told.extend(&near);
+        near
     }
 
     /// Once, when there is a limit that cannot hold: why.
@@ -213,10 +217,26 @@ mod tests {
             assert_eq!(budget.reached(now), None);
             budget.answered(None, None);
         }
-        assert_eq!(budget.wind_down(now), Some(RunLimit::Turns));
-        assert_eq!(budget.wind_down(now), None);
+        assert_eq!(budget.wind_down(now), [RunLimit::Turns]);
+        assert_eq!(budget.wind_down(now), []);
         budget.answered(None, None);
         assert_eq!(budget.reached(now), Some(RunLimit::Turns));
+    }
+
+    #[test]
+    fn each_limit_is_told_for_itself() {
+        let limits = RunLimits { max_turns: Some(5), max_tokens: Some(9), ..RunLimits::default() };
+        let (mut budget, now) = (budget(limits), Instant::now());
+        let used = |input| Some(Usage { input, ..Usage::default() });
+        let mut told = |input| {
+            budget.answered(used(input), None);
+            budget.wind_down(now)
+        };
+        assert_eq!(told(1), []);
+        assert_eq!(told(7), [RunLimit::Tokens]);
+        assert_eq!(told(0), []);
+        assert_eq!(told(0), [RunLimit::Turns]);
+        assert_eq!(told(0), []);
     }
 
     #[test]

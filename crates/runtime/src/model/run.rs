@@ -16,6 +16,7 @@ use super::{
     conversation::{Conversation, Entry, Fold, Lost, Origin, Step},
     exchange::Exchange,
     fruitless::{self, Asked, Fruitless},
+    instructions,
     live::{Inbox, Live, Word},
     prices::{Price, Prices},
 };
@@ -36,6 +37,7 @@ pub(super) struct Run<'a> {
     pub model: String,
     /// For who says no other.
     pub default_model: &'static str,
+    /// As they are for the request that is made next.
     pub instructions: String,
     pub talk: Conversation,
     pub budget: Budget,
@@ -234,11 +236,13 @@ impl Run<'_> {
         if let Some(blind) = self.budget.blind() {
             self.warn("cost_unknown", blind.in_words()).await?;
         }
-        if let Some(near) = self.budget.wind_down(Instant::now()) {
+        let near = self.budget.wind_down(Instant::now());
+        if !near.is_empty() {
+            let near: Vec<&str> = near.into_iter().map(in_words).collect();
             let text = format!(
                 "Most of what you may use ({}) is used up. Come to an end now: finish the step you \
                  are in, leave the files in a state that works, and say what is left to do.",
-                in_words(near)
+                near.join(", ")
             );
             self.instruct(text).await?;
         }
@@ -257,7 +261,6 @@ impl Run<'_> {
 
     /// One answer to the conversation as it is; makes room when it is too long.
     async fn ask(&mut self) -> Result<Answer, Over> {
-        let specs = self.offered();
         let model = self.live.model().unwrap_or_else(|| self.default_model.to_owned());
         if std::mem::replace(&mut self.model, model) != self.model {
             self.warn_of_lost_thoughts().await?;
@@ -269,6 +272,10 @@ impl Run<'_> {
                 return Err(Over::Outcome(failed(&message)));
             }
             let talk = self.talk.clone();
+            // Both of one mode: it may change at any time.
+            let mode = self.live.mode();
+            let specs = self.offered(mode);
+            self.instructions = instructions(self.context, mode);
             match self.answer(&talk, &specs).await {
                 Ok(answer) => {
                     self.count(&answer);

@@ -14,6 +14,7 @@ each_dialect! {
     prices_that_cannot_be_read_do_not_stop_a_local_model,
     turns,
     tool_calls,
+    each_limit_is_told,
     tool_calls_of_one_answer,
     calls_that_cannot_be_done_count_too,
     calls_that_can_never_be_done_have_an_end,
@@ -81,6 +82,15 @@ async fn tool_calls(dialect: Dialect) {
     let over = Setup::new(&endpoint).limits(limits).start().end().await;
     assert_eq!(ended_by(&over), RunLimit::ToolCalls);
     assert_eq!((over.setup.tools.begun().len(), told(&over)), (5, vec![4]));
+}
+
+async fn each_limit_is_told(dialect: Dialect) {
+    let endpoint = endless(dialect);
+    let max_tokens = Some(TOKENS * 11);
+    let limits = RunLimits { max_tool_calls: Some(10), max_tokens, ..RunLimits::default() };
+    let over = Setup::new(&endpoint).limits(limits).start().end().await;
+    // At 8 of 10 calls, then at 9/11 of the tokens.
+    assert_eq!((ended_by(&over), told(&over)), (RunLimit::ToolCalls, vec![8, 9]));
 }
 
 async fn tool_calls_of_one_answer(dialect: Dialect) {
