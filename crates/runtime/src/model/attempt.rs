@@ -1,7 +1,10 @@
 //! A question until it is answered: what is tried again, after how long, and what is given up.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -9,7 +12,7 @@ use chrono::Utc;
 use musher_protocol::{AgentEvent, RunOutcome, RunPhase, RuntimeStatus};
 
 use super::{
-    codec::{Answer, Ask, Dialect, Fault, FaultKind, Finish, Piece},
+    codec::{Answer, Ask, Dialect, Fault, FaultKind, Finish, Piece, Usage},
     conversation::Conversation,
     exchange::{Trouble, at},
     run::{Over, Run},
@@ -38,6 +41,39 @@ impl<E: Into<Over>> From<E> for NoAnswer {
     }
 }
 
+/// What has come of one request so far. It stays when the request is cut off.
+#[derive(Debug, Default)]
+struct Came {
+    shown: AtomicBool,
+    used: Mutex<Option<Usage>>,
+}
+
+impl Came {
+    fn heed(&self, pieces: &[Piece], used: Option<Usage>) {
+        if !pieces.is_empty() {
+            self.shown.store(true, Ordering::Relaxed);
+        }
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner) = used;
+    }
+
+    fn shown(&self) -> bool {
+        self.shown.load(Ordering::Relaxed)
+    }
+
+    fn used(&self) -> Option<Usage> {
+        *self.used.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request that brought no answer.
+struct Broken {
+    trouble: Trouble,
+    /// Whether anything of an answer was shown.
+    shown: bool,
+    /// Whether the provider said what it took.
+    counted: bool,
+}
+
 impl Run<'_> {
     /// Asks until there is an answer that the provider ended.
     pub(super) async fn answer(
@@ -47,53 +83,76 @@ impl Run<'_> {
     ) -> Result<Answer, NoAnswer> {
         let (mut made, mut after_words) = (0, 0);
         loop {
-            self.step += 1;
             made += 1;
-            if !self.exchange.endpoint().is_local() {
-                self.budget.asks();
-            }
-            let (shown, answered) = self.guarded(self.attempt(talk, tools)).await?;
-            let trouble = match answered.map(ended) {
-                Ok(Ok(answer)) => return Ok(answer),
-                Ok(Err(fault)) => Trouble { fault, retry_after: None },
-                Err(trouble) => trouble,
+            let Broken { trouble, shown, counted } = match self.attempt(talk, tools).await? {
+                Ok(answer) => return Ok(answer),
+                Err(broken) => broken,
             };
-            self.budget.failed(shown);
+            if counted {
+                self.sink.say(self.usage()).await?;
+            }
             if trouble.fault.kind == FaultKind::ContextTooLong {
                 return Err(NoAnswer::TooLong);
             }
             after_words += u32::from(shown);
             let may = made < TRIES && after_words <= TRIES_AFTER_WORDS;
             match wait_for(&trouble, made, self.backoff, jitter()).filter(|_| may) {
-                Some(wait) => self.wait(&trouble.fault, wait, made).await?,
+                Some(wait) => {
+                    self.check_reached()?;
+                    self.wait(&trouble.fault, wait, made).await?;
+                }
                 None => return Err(self.give_up(trouble).await?.into()),
             }
         }
     }
 
-    /// One request. Says whether anything of the answer was shown.
+    /// One request. What the provider reported for it is counted, whatever came of it.
     async fn attempt(
+        &mut self,
+        talk: &Conversation,
+        tools: &[ToolSpec],
+    ) -> Result<Result<Answer, Broken>, Over> {
+        self.step += 1;
+        if !self.exchange.endpoint().is_local() {
+            self.budget.asks();
+        }
+        let came = Came::default();
+        let (model, ended) = match self.guarded(self.request(talk, tools, &came)).await {
+            Ok(Ok(answer)) => match broken_off(&answer.finish) {
+                Some(fault) => (answer.model, Ok(Trouble { fault, retry_after: None })),
+                None => return Ok(Ok(answer)),
+            },
+            Ok(Err(trouble)) => (None, Ok(trouble)),
+            Err(over) => (None, Err(over)),
+        };
+        let (shown, used) = (came.shown(), came.used());
+        let price = self.price(model.as_deref(), used);
+        // Nobody knows how far one had come that was not waited for.
+        self.budget.failed(shown || ended.is_err(), used, price);
+        ended.map(|trouble| Err(Broken { trouble, shown, counted: used.is_some() }))
+    }
+
+    async fn request(
         &self,
         talk: &Conversation,
         tools: &[ToolSpec],
-    ) -> (bool, Result<Answer, Trouble>) {
+        came: &Came,
+    ) -> Result<Answer, Trouble> {
         let codec = self.dialect().codec();
         let instructions = &self.instructions;
         let manner = self.manner();
         let place = &self.exchange.endpoint().to_string();
         let ask =
             Ask { model: &self.model, place, instructions, conversation: talk, tools, manner };
-        let shown = AtomicBool::new(false);
-        let show = |pieces: Vec<Piece>| {
-            shown.store(true, Ordering::Relaxed);
-            let events = pieces.into_iter().map(|piece| self.piece(piece).into()).collect();
-            async move { self.sink.emit(events).await.is_ok() }
+        let show = |pieces: Vec<Piece>, used| {
+            came.heed(&pieces, used);
+            let events: Vec<_> = pieces.into_iter().map(|it| self.piece(it).into()).collect();
+            async move { events.is_empty() || self.sink.emit(events).await.is_ok() }
         };
         let path = codec.path(&self.model);
         let mut reader = codec.reader();
         reader.avoid(self.taken.clone());
-        let answer = self.exchange.stream(&path, &codec.body(&ask), reader, show).await;
-        (shown.into_inner(), answer)
+        self.exchange.stream(&path, &codec.body(&ask), reader, show).await
     }
 
     fn manner(&self) -> Manner {
@@ -200,15 +259,15 @@ pub(super) fn failed(message: &str) -> RunOutcome {
     RunOutcome::Failed { exit_code: None, last_lines: vec![message.to_owned()] }
 }
 
-/// An answer that the provider ended, or what broke it off.
-fn ended(answer: Answer) -> Result<Answer, Fault> {
-    match answer.finish {
-        Finish::Failed(fault) => Err(fault),
-        Finish::Cut => Err(Fault {
+/// What broke off an answer that the provider did not end.
+fn broken_off(finish: &Finish) -> Option<Fault> {
+    match finish {
+        Finish::Failed(fault) => Some(fault.clone()),
+        Finish::Cut => Some(Fault {
             kind: FaultKind::Transient,
             message: "The server ended its answer in the middle.".into(),
         }),
-        _ => Ok(answer),
+        _ => None,
     }
 }
 

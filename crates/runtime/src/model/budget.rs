@@ -17,6 +17,8 @@ pub(super) struct Budget {
     turns: u32,
     calls: u32,
     usage: TokenUsage,
+    /// Whether there is anything in `usage` yet.
+    counted: bool,
     /// An answer whose cost is not known: then the sum is not either.
     unpriced: bool,
     /// An answer whose tokens nobody counted.
@@ -64,6 +66,7 @@ impl Budget {
             turns: 0,
             calls: 0,
             usage: TokenUsage::default(),
+            counted: false,
             unpriced: false,
             uncounted: false,
             asked: false,
@@ -79,9 +82,13 @@ impl Budget {
         self.cut |= std::mem::replace(&mut self.asked, true);
     }
 
-    /// It was refused, or broke off: only then the provider has done something for it.
-    pub fn failed(&mut self, after_words: bool) {
-        self.cut |= std::mem::take(&mut self.asked) && after_words;
+    /// It was refused, or broke off: only then the provider has done something for it. What it reported
+    /// until then counts.
+    pub fn failed(&mut self, after_words: bool, used: Option<Usage>, price: Option<Price>) {
+        self.cut |= std::mem::take(&mut self.asked) && (after_words || used.is_some());
+        if let Some(used) = used {
+            self.add(used, price);
+        }
     }
 
     /// Whether some of what was used is not in the figures.
@@ -97,10 +104,15 @@ impl Budget {
             (self.unpriced, self.uncounted) = (true, true);
             return;
         };
+        self.add(used, price);
+        self.context = used.input + used.cached + used.output;
+    }
+
+    fn add(&mut self, used: Usage, price: Option<Price>) {
+        self.counted = true;
         self.usage.input_tokens += used.input;
         self.usage.cache_read_input_tokens += used.cached;
         self.usage.output_tokens += used.output;
-        self.context = used.input + used.cached + used.output;
         match price {
             Some(price) => self.usage.cost_microdollars += price.of(used),
             None => self.unpriced = true,
@@ -112,7 +124,7 @@ impl Budget {
     }
 
     pub fn usage(&self) -> TokenUsage {
-        let known = self.turns > 0 && !self.unpriced;
+        let known = self.counted && !self.unpriced;
         let cost_source = match known {
             true if self.lacks() => CostSource::AtLeast,
             true => CostSource::Estimated,
@@ -266,12 +278,12 @@ mod tests {
         assert_eq!(source(Budget::asks), CostSource::AtLeast);
         let refused = |budget: &mut Budget| {
             budget.asks();
-            budget.failed(false);
+            budget.failed(false, None, None);
         };
         assert_eq!(source(refused), CostSource::Estimated);
         let broken = |budget: &mut Budget| {
             budget.asks();
-            budget.failed(true);
+            budget.failed(true, None, None);
             budget.asks();
             budget.answered(Some(Usage::default()), Some(Price::FREE));
         };

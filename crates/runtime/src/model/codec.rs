@@ -102,6 +102,9 @@ pub trait Reader: Send {
         self.is_done()
     }
 
+    /// What it took as far as the provider has said by now; a later figure takes an earlier one's place.
+    fn usage(&self) -> Option<Usage>;
+
     /// All that was said. Without the provider's own end the finish is [`Finish::Cut`].
     fn answer(self: Box<Self>) -> Answer;
 }

@@ -20,7 +20,7 @@ use sse_stream::SseByteStream;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
-    codec::{Answer, Fault, FaultKind, Finish, Piece, Reader},
+    codec::{Answer, Fault, FaultKind, Finish, Piece, Reader, Usage},
     endpoint::{Endpoint, Patience},
     faults::fault,
 };
@@ -65,7 +65,8 @@ impl Exchange {
         &self.endpoint
     }
 
-    /// Streams an answer; `show` gets its pieces as they come. An answer that the provider did not end
+    /// Streams an answer; `show` gets its pieces as they come, and what it took as far as that was said.
+    /// An answer that the provider did not end
     /// comes back as one, with [`Finish::Cut`] or [`Finish::Failed`].
     pub async fn stream<S, F>(
         &self,
@@ -75,7 +76,7 @@ impl Exchange {
         show: S,
     ) -> Result<Answer, Trouble>
     where
-        S: FnMut(Vec<Piece>) -> F,
+        S: FnMut(Vec<Piece>, Option<Usage>) -> F,
         F: Future<Output = bool>,
     {
         let answered = match self.send(path, body).await {
@@ -113,7 +114,7 @@ impl Exchange {
         mut show: S,
     ) -> Result<Answer, Trouble>
     where
-        S: FnMut(Vec<Piece>) -> F,
+        S: FnMut(Vec<Piece>, Option<Usage>) -> F,
         F: Future<Output = bool>,
     {
         let between = self.patience.between;
@@ -142,9 +143,8 @@ impl Exchange {
             heard |= event.data.is_some();
             let Some(data) = event.data.map(|data| self.harmless(data)) else { continue };
             match reader.read(&data) {
-                Ok(pieces) if pieces.is_empty() => {}
                 Ok(pieces) => {
-                    if !show(pieces).await {
+                    if !show(pieces, reader.usage()).await {
                         break;
                     }
                 }
@@ -418,7 +418,7 @@ mod tests {
         let dialect = exchange.endpoint().dialect;
         let chunks = chunks.into_iter().map(|it| Ok(bytes::Bytes::copy_from_slice(it)));
         let stream = futures::stream::iter(chunks.collect::<Vec<_>>());
-        let show = |_| std::future::ready(true);
+        let show = |_, _| std::future::ready(true);
         exchange.read(stream, dialect.codec().reader(), show).await.unwrap()
     }
 

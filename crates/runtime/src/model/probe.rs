@@ -207,7 +207,7 @@ async fn speak(endpoint: Endpoint, model: &str) -> Result<(Answer, usize), Fault
     let ask =
         Ask { model, place, instructions, conversation: &conversation, tools: &tools, manner };
     let mut pieces = 0;
-    let show = |more: Vec<_>| {
+    let show = |more: Vec<_>, _| {
         pieces += more.len();
         std::future::ready(true)
     };

@@ -12,7 +12,7 @@ use super::{
     attempt::{NoAnswer, failed},
     budget::{Budget, in_words},
     calls::{Planned, TOOL_SERVER},
-    codec::{Answer, Block, Dialect, Finish},
+    codec::{Answer, Block, Dialect, Finish, Usage},
     conversation::{Conversation, Entry, Fold, Lost, Origin, Step},
     exchange::Exchange,
     fruitless::{self, Asked, Fruitless},
@@ -249,7 +249,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn check_reached(&self) -> Result<(), Over> {
+    pub(super) fn check_reached(&self) -> Result<(), Over> {
         self.budget.reached(Instant::now()).map_or(Ok(()), |reached| Err(limit(reached)))
     }
 
@@ -292,14 +292,19 @@ impl Run<'_> {
     }
 
     pub(super) fn count(&mut self, answer: &Answer) {
+        let price = self.price(answer.model.as_deref(), answer.usage);
+        self.budget.answered(answer.usage, price);
+    }
+
+    /// Of an answer that took so much. `model` is who gave it, where that was said.
+    pub(super) fn price(&self, model: Option<&str>, usage: Option<Usage>) -> Option<Price> {
         let local = self.exchange.endpoint().is_local();
-        let known = self.prices.of_answer(answer.model.as_deref(), &self.model);
-        let price = match (local, answer.usage, known) {
+        let known = self.prices.of_answer(model, &self.model);
+        match (local, usage, known) {
             (true, ..) => Some(Price::FREE),
             (_, Some(usage), Some(known)) => Some(known.price(usage)),
             _ => None,
-        };
-        self.budget.answered(answer.usage, price);
+        }
     }
 
     /// Stores an answer whole; only then may it have an effect.

@@ -32,6 +32,7 @@ each_dialect! {
     what_an_interrupt_cuts_off_is_paid_for,
     what_a_crash_cuts_off_is_paid_for,
     what_breaks_off_is_paid_for,
+    what_failed_counts_for_the_limits,
     what_is_cut_off_at_home_costs_nothing,
 }
 
@@ -250,7 +251,17 @@ async fn what_a_stop_cuts_off_is_paid_for(dialect: Dialect) {
     agent.until_delta().await;
     assert_eq!(last_cost(&agent.events), (TOKENS, CostSource::Estimated));
     let used = agent.stop().await.result.token_usage;
-    assert_eq!((used.cost_microdollars, used.cost_source), (TOKENS, CostSource::AtLeast));
+    let cost = TOKENS + said_early(dialect);
+    assert_eq!((used.cost_microdollars, used.cost_source), (cost, CostSource::AtLeast));
+}
+
+/// What was said of an answer's tokens before its end: each event of Gemini's has a figure, in the place
+/// of the one before.
+fn said_early(dialect: Dialect) -> u64 {
+    match dialect {
+        Dialect::Gemini => TOKENS - TokenCount::USUAL.output / 2,
+        _ => 0,
+    }
 }
 
 async fn what_an_interrupt_cuts_off_is_paid_for(dialect: Dialect) {
@@ -259,10 +270,11 @@ async fn what_an_interrupt_cuts_off_is_paid_for(dialect: Dialect) {
     agent.until_delta().await;
     agent.steer(AgentInput::Interrupt).await;
     agent.until_turns_end(1).await;
-    assert_eq!(last_cost(&agent.events), (TOKENS, CostSource::AtLeast));
+    let cost = TOKENS + said_early(dialect);
+    assert_eq!(last_cost(&agent.events), (cost, CostSource::AtLeast));
     agent.message("m2", "Go on.").await;
     agent.until_turns_end(2).await;
-    assert_eq!(last_cost(&agent.events), (TOKENS * 2, CostSource::AtLeast), "it stays so");
+    assert_eq!(last_cost(&agent.events), (cost + TOKENS, CostSource::AtLeast), "it stays so");
     agent.finish().await;
 }
 
@@ -279,13 +291,43 @@ async fn what_breaks_off_is_paid_for(dialect: Dialect) {
     let words = Message::new([Item::text(&"Many words. ".repeat(40))]);
     let broken = Answer::Oddly(words, Oddity::ResetAfter(6));
     let refused = Answer::Problem(Problem::new(503, "overloaded", "Busy."));
-    for (trouble, source) in [(broken, CostSource::AtLeast), (refused, CostSource::Estimated)] {
+    let early = said_early(dialect);
+    for (trouble, cost, source) in
+        [(broken, TOKENS + early, CostSource::AtLeast), (refused, TOKENS, CostSource::Estimated)]
+    {
         let endpoint = serves(dialect, [trouble, Answer::text("Done.")]);
         let over = elsewhere(&endpoint).price(PRICE).start().finish().await;
         assert_eq!(over.result.outcome, RunOutcome::Completed);
         let used = over.result.token_usage;
-        assert_eq!((used.cost_microdollars, used.cost_source), (TOKENS, source));
+        assert_eq!((used.cost_microdollars, used.cost_source), (cost, source));
     }
+}
+
+/// The provider broke its answer off, and said what it took.
+fn failed_and_counted(dialect: Dialect) -> Answer {
+    let words = Message::new([Item::text(&"Many words. ".repeat(40))]);
+    match dialect {
+        Dialect::Responses => Answer::Says(words.ending("failed:server_error")),
+        Dialect::Chat => Answer::Says(words.ending("network_error")),
+        Dialect::Gemini => Answer::Oddly(words, Oddity::EndAfter(6)),
+    }
+}
+
+async fn what_failed_counts_for_the_limits(dialect: Dialect) {
+    let endpoint = serves(dialect, [failed_and_counted(dialect), Answer::text("Done.")]);
+    let said = if dialect == Dialect::Gemini { said_early(dialect) } else { TOKENS };
+    let limits = RunLimits { max_tokens: Some(said + 1), ..RunLimits::default() };
+    let over = elsewhere(&endpoint).price(PRICE).limits(limits).start().finish().await;
+    assert_eq!(over.result.outcome, RunOutcome::Completed, "not all of it is used up yet");
+    assert_eq!(last_cost(&over.events), (said + TOKENS, CostSource::AtLeast));
+
+    let endpoint = serves(dialect, [failed_and_counted(dialect), Answer::text("Never asked.")]);
+    let limits = RunLimits { max_tokens: Some(said), ..RunLimits::default() };
+    let over = elsewhere(&endpoint).price(PRICE).limits(limits).start().end().await;
+    assert_eq!((ended_by(&over), endpoint.turns().len()), (RunLimit::Tokens, 1));
+    let used = &over.result.token_usage;
+    assert_eq!(used.input_tokens + used.cache_read_input_tokens + used.output_tokens, said);
+    assert_eq!(last_cost(&over.events), (said, CostSource::AtLeast));
 }
 
 async fn what_is_cut_off_at_home_costs_nothing(dialect: Dialect) {

@@ -69,6 +69,10 @@ impl Reader for ChatReader {
         self.done || self.finish.is_some()
     }
 
+    fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
     fn answer(mut self: Box<Self>) -> Answer {
         self.rest();
         if let Some((thought, words)) = tags::unopened(&self.content) {

@@ -59,6 +59,10 @@ impl Reader for GeminiReader {
         self.finish.is_some()
     }
 
+    fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
     fn answer(self: Box<Self>) -> Answer {
         let nothing = if self.without && !self.candidate { Finish::Empty } else { Finish::Cut };
         let finish = self.finish.unwrap_or(nothing);

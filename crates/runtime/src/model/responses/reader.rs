@@ -49,6 +49,10 @@ impl Reader for ResponsesReader {
         self.finish.is_some()
     }
 
+    fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+
     fn answer(self: Box<Self>) -> Answer {
         let Self { speech, done, refusal, finish, usage, model, .. } = *self;
         let finish = match finish {
