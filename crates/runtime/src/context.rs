@@ -47,6 +47,9 @@ pub struct RuntimeContext {
     pub trust: Option<TrustDecision>,
     pub transport: Transport,
     pub append_system_prompt: Option<String>,
+    /// What the project's own file says to agents, for those that do not read it themselves. Only of a
+    /// project that is trusted, without keys, of a size that fits into every request.
+    pub project_words: Option<String>,
     /// For agents whose model is reached over HTTP, when it is not where it usually is.
     pub endpoint: EndpointSettings,
     /// Variables that were named for this run alone; keys may be among them.

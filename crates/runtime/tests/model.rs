@@ -33,6 +33,8 @@ mod keys;
 mod kills;
 #[path = "model/limits.rs"]
 mod limits;
+#[path = "model/modes.rs"]
+mod modes;
 #[path = "model/room.rs"]
 mod room;
 #[path = "model/stops.rs"]

@@ -140,6 +140,7 @@ impl RunActor {
             trust,
             transport: settings.transport,
             append_system_prompt: settings.append_system_prompt.clone(),
+            project_words: None,
             endpoint: settings.endpoint.clone(),
             secrets: secrets(&settings.env),
             attach,

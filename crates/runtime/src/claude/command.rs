@@ -130,6 +130,7 @@ mod tests {
             trust: None,
             transport: Transport::Pty,
             append_system_prompt: None,
+            project_words: None,
             endpoint: EndpointSettings::default(),
             secrets: BTreeMap::new(),
             run_dir: PathBuf::new(),

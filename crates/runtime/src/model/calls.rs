@@ -1,5 +1,9 @@
-//! The calls of one answer: judged, put before a person where needed, run, answered. What only reads
-//! runs side by side; what changes anything runs alone, in order.
+//! The calls of one answer: looked at, judged, put before a person where needed, run, answered. What only
+//! reads runs side by side; what changes anything runs alone, in order.
+//!
+//! All are looked at before the first of them runs, to show what the answer is about to do. What counts
+//! is the judgement right before a call is begun, by the mode and the rules of then; only a person's own
+//! answer outlives a change of the mode.
 
 use std::{collections::BTreeMap, panic::AssertUnwindSafe, time::Duration};
 
@@ -72,6 +76,25 @@ impl Planned {
     }
 }
 
+/// What was found out about a call for the moment.
+struct Judged {
+    intent: Result<Intent, String>,
+    mode: PermissionMode,
+}
+
+impl Judged {
+    /// It waits for nothing, and disturbs nobody.
+    fn runs_beside_others(&self) -> bool {
+        self.intent.as_ref().is_ok_and(|it| {
+            it.effect == Effect::Reads && !matches!(it.verdict, Verdict::Ask { .. })
+        })
+    }
+
+    fn only_reads(&self) -> bool {
+        self.intent.as_ref().is_ok_and(|it| it.effect == Effect::Reads)
+    }
+}
+
 /// Whether a call may be made.
 enum Leave {
     Given,
@@ -94,8 +117,7 @@ impl Run<'_> {
             let intent = match broken {
                 _ if planned.len() >= MOST_CALLS => Err(too_many()),
                 Some(why) => Err(format!("{} Nothing was done. Call it again.", why.trim_end())),
-                None if call.name == ask_user::NAME => Ok(question_intent(&call)),
-                None => self.intent(&call).await,
+                None => self.intent(&call, self.live.mode()).await,
             };
             planned.push(Planned { call, intent });
         }
@@ -103,18 +125,21 @@ impl Run<'_> {
     }
 
     /// A tool that breaks when it is only looked at is an error of this call alone, too.
-    async fn intent(&self, call: &Call) -> Result<Intent, String> {
-        let looked_at = async { self.tools.intent(call, self.live.mode()).await };
+    async fn intent(&self, call: &Call, mode: PermissionMode) -> Result<Intent, String> {
+        if call.name == ask_user::NAME {
+            return Ok(question_intent(call));
+        }
+        let looked_at = async { self.tools.intent(call, mode).await };
         let intent = AssertUnwindSafe(looked_at).catch_unwind().await;
         intent.unwrap_or_else(|_| Err(BROKE.to_owned())).map_err(|why| {
-            let names: Vec<String> = self.offered().into_iter().map(|it| it.name).collect();
+            let names: Vec<String> = self.offered(mode).into_iter().map(|it| it.name).collect();
             if names.contains(&call.name) { why } else { not_offered(&names) }
         })
     }
 
     /// What the model is told of.
-    pub(super) fn offered(&self) -> Vec<ToolSpec> {
-        let mut specs = self.tools.specs(self.live.mode());
+    pub(super) fn offered(&self, mode: PermissionMode) -> Vec<ToolSpec> {
+        let mut specs = self.tools.specs(mode);
         specs.push(ask_user::spec());
         specs
     }
@@ -157,9 +182,10 @@ impl Run<'_> {
     ) -> Result<(), Over> {
         let mut reads: Vec<Call> = Vec::new();
         for Planned { call, intent } in planned {
-            let only_reads = intent.as_ref().is_ok_and(|it| it.effect == Effect::Reads);
-            if !only_reads {
+            let mut judged = self.judge(&call, &intent).await?;
+            if !judged.runs_beside_others() && !reads.is_empty() {
                 self.run_side_by_side(std::mem::take(&mut reads), results).await?;
+                judged = self.judge(&call, &intent).await?;
             }
             if let Err(over) = self.check_limits() {
                 // These were within the limit.
@@ -167,11 +193,8 @@ impl Run<'_> {
                 return Err(over);
             }
             self.budget.called();
-            let leave = match &intent {
-                Ok(intent) => self.leave(&call, intent).await?,
-                Err(why) => Leave::Refused(why.clone()),
-            };
-            match leave {
+            let only_reads = judged.only_reads();
+            match self.leave(&call, judged).await? {
                 Leave::Refused(why) => {
                     let outcome = ToolOutcome::error(why);
                     self.tell(&call.id, &outcome).await?;
@@ -286,23 +309,53 @@ impl Run<'_> {
         }
     }
 
+    /// What could not be made at first sight is not made later either.
+    async fn judge(&self, call: &Call, at_first: &Result<Intent, String>) -> Result<Judged, Over> {
+        let mode = self.live.mode();
+        let intent = match at_first {
+            Ok(_) => self.guarded(self.intent(call, mode)).await?,
+            Err(why) => Err(why.clone()),
+        };
+        Ok(Judged { intent, mode })
+    }
+
     /// Whether the call may be made: by rule, by mode, or by a person. Told as an event in any case. A
     /// leave is stored before it is used: what has none in the transcript was never begun (`Begun`).
-    async fn leave(&self, call: &Call, intent: &Intent) -> Result<Leave, Over> {
-        let (verdict, reason) = match &intent.verdict {
-            Verdict::Allow { reason } => (ToolVerdict::Allowed, reason),
-            Verdict::Deny { reason } => (ToolVerdict::Denied, reason),
-            Verdict::Ask { reason } => (ToolVerdict::Asked, reason),
-        };
-        let (tool_call, reason) = (call.id.clone(), reason.clone());
-        let decision = ToolDecision { tool_call, verdict, reason: reason.clone() };
-        let decided = self.sink.commit(vec![AgentEvent::ToolDecision(decision).into()]);
-        self.guarded(decided).await??;
-        match verdict {
-            ToolVerdict::Allowed => Ok(Leave::Given),
-            ToolVerdict::Denied => Ok(Leave::Refused(format!("Not allowed: {reason}."))),
-            ToolVerdict::Asked => self.ask_leave(call, intent, reason).await,
+    async fn leave(&self, call: &Call, mut judged: Judged) -> Result<Leave, Over> {
+        loop {
+            let Judged { intent, mode } = judged;
+            let intent = match intent {
+                Ok(intent) => intent,
+                Err(why) => {
+                    return Ok(Leave::Refused(why));
+                }
+            };
+            match &intent.verdict {
+                Verdict::Allow { reason } => {
+                    self.decided(call, ToolVerdict::Allowed, reason).await?;
+                    if self.live.mode() == mode {
+                        return Ok(Leave::Given);
+                    }
+                }
+                Verdict::Deny { reason } => {
+                    self.decided(call, ToolVerdict::Denied, reason).await?;
+                    return Ok(Leave::Refused(format!("Not allowed: {reason}.")));
+                }
+                Verdict::Ask { reason } => {
+                    self.decided(call, ToolVerdict::Asked, reason).await?;
+                    return self.ask_leave(call, &intent, reason.clone()).await;
+                }
+            }
+            // The mode was changed meanwhile: the leave is of one that is over.
+            judged = self.judge(call, &Ok(intent)).await?;
         }
+    }
+
+    async fn decided(&self, call: &Call, verdict: ToolVerdict, reason: &str) -> Result<(), Over> {
+        let (tool_call, reason) = (call.id.clone(), reason.to_owned());
+        let decision = ToolDecision { tool_call, verdict, reason };
+        let decided = self.sink.commit(vec![AgentEvent::ToolDecision(decision).into()]);
+        Ok(self.guarded(decided).await??)
     }
 
     async fn ask_leave(&self, call: &Call, intent: &Intent, why: String) -> Result<Leave, Over> {

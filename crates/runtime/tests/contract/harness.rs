@@ -74,6 +74,7 @@ impl Setup {
             trust: None,
             transport,
             append_system_prompt: None,
+            project_words: None,
             endpoint: EndpointSettings::default(),
             secrets: std::collections::BTreeMap::new(),
             run_dir,

@@ -221,6 +221,7 @@ fn context(live: &Live, plan: Plan) -> RuntimeContext {
         trust: None,
         transport: plan.transport,
         append_system_prompt: None,
+        project_words: None,
         endpoint: EndpointSettings::default(),
         secrets: BTreeMap::new(),
         run_dir,

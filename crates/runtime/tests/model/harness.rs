@@ -173,6 +173,7 @@ fn context(endpoint: &ScriptedEndpoint, folder: PathBuf, tools: ToolAccess) -> R
         trust: None,
         transport: Transport::Pipe,
         append_system_prompt: None,
+        project_words: None,
         endpoint: EndpointSettings {
             base_url: Some(endpoint.base_url()),
             dialect: Some(endpoint.dialect().name().into()),

@@ -134,7 +134,7 @@ impl ToolHost for Tools {
         TOOLS.iter().filter(|it| is_offered(&it.1)).map(|(name, ..)| spec(name)).collect()
     }
 
-    async fn intent(&self, call: &Call, _mode: PermissionMode) -> Result<Intent, String> {
+    async fn intent(&self, call: &Call, mode: PermissionMode) -> Result<Intent, String> {
         let (_, effect, judged) = TOOLS
             .into_iter()
             .find(|(name, ..)| *name == call.name)
@@ -150,6 +150,9 @@ impl ToolHost for Tools {
         let title = call.input["path"].as_str().ok_or("`path` is missing.")?.to_owned();
         let reason = "as the test has it".to_owned();
         let verdict = match judged {
+            _ if mode == PermissionMode::Plan && effect == Effect::Changes => {
+                Verdict::Deny { reason: "the mode is plan".into() }
+            }
             Judged::Allowed => Verdict::Allow { reason },
             Judged::Asked => Verdict::Ask { reason },
             Judged::Denied => Verdict::Deny { reason },
