@@ -327,6 +327,8 @@ impl Run<'_> {
             let intent = match intent {
                 Ok(intent) => intent,
                 Err(why) => {
+                    let reason = why.trim_end().trim_end_matches('.');
+                    self.decided(call, ToolVerdict::Denied, reason).await?;
                     return Ok(Leave::Refused(why));
                 }
             };

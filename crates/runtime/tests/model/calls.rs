@@ -128,8 +128,18 @@ async fn what_cannot_be_called_is_told(dialect: Dialect) {
     let over = Setup::new(&endpoint).start().finish().await;
     endpoint.check().unwrap();
     let results = over.results();
-    assert!(results[0].is_error && results[0].text.contains("missing"), "{results:?}");
+    assert!(results[0].is_error && results[0].text == "`path` is missing.", "{results:?}");
     assert!(!results[1].is_error, "the other call is made");
+    let decided: Vec<_> = over.events.iter().filter_map(decision).collect();
+    let refused = (ToolVerdict::Denied, "`path` is missing");
+    assert_eq!(decided, [refused, (ToolVerdict::Allowed, "as the test has it")]);
+}
+
+fn decision(event: &AgentEvent) -> Option<(ToolVerdict, &str)> {
+    match event {
+        AgentEvent::ToolDecision(decided) => Some((decided.verdict, &decided.reason)),
+        _ => None,
+    }
 }
 
 async fn what_is_not_offered_is_answered_with_what_is(dialect: Dialect) {
