@@ -123,7 +123,13 @@ impl ModelRuntime {
         inbox: Inbox,
         budget: Budget,
     ) -> Result<Run<'a>, (RunOutcome, Budget)> {
-        let (exchange, prices) = match self.reach(context).await {
+        // A keychain may wait for a person; a stop does not wait for either.
+        let reached = tokio::select! {
+            biased;
+            () = self.live.ending.cancelled() => Err(RunOutcome::Stopped { by: StoppedBy::User }),
+            reached = self.reach(context) => reached,
+        };
+        let (exchange, prices) = match reached {
             Ok(reached) => reached,
             Err(outcome) => return Err((outcome, budget)),
         };

@@ -16,7 +16,11 @@ use musher_runtime::{
 };
 use musher_testkit::dialects::{Dialect, ScriptedEndpoint};
 use secrecy::SecretString;
-use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::timeout,
+};
 
 pub use super::tools::Tools;
 
@@ -33,6 +37,18 @@ pub const PATIENCE: Patience = Patience {
 };
 
 struct OneKey(Option<String>);
+
+/// A keychain that waits for a person who does not come.
+#[derive(Clone, Default)]
+pub struct Locked(pub watch::Sender<bool>);
+
+#[async_trait]
+impl Keys for Locked {
+    async fn key(&self, _place: &str) -> Option<SecretString> {
+        self.0.send_replace(true);
+        std::future::pending().await
+    }
+}
 
 #[async_trait]
 impl Keys for OneKey {
@@ -70,6 +86,7 @@ pub struct Setup {
     dialect: Dialect,
     patience: Patience,
     key: Option<String>,
+    locked: Option<Locked>,
     pub tools: Arc<Tools>,
     pub log: Transcript,
     pub context: RuntimeContext,
@@ -86,6 +103,7 @@ impl Setup {
             dialect: endpoint.dialect(),
             patience: PATIENCE,
             key: Some(KEY.into()),
+            locked: None,
             tools,
             log: Transcript::default(),
             context,
@@ -109,6 +127,10 @@ impl Setup {
         Self { key: key.map(str::to_owned), ..self }
     }
 
+    pub fn locked(self, keys: Locked) -> Self {
+        Self { locked: Some(keys), ..self }
+    }
+
     /// A further run of the story that these events are of.
     pub fn resuming(mut self, earlier: Vec<EventEnvelope>) -> Self {
         self.log.earlier = earlier;
@@ -123,7 +145,10 @@ impl Setup {
 
     pub fn kind(&self) -> ModelKind {
         let prices = self.folder.path().join("prices.toml");
-        let keys = Arc::new(OneKey(self.key.clone()));
+        let keys: Arc<dyn Keys> = match self.locked.clone() {
+            Some(locked) => Arc::new(locked),
+            None => Arc::new(OneKey(self.key.clone())),
+        };
         let kind = match self.dialect {
             Dialect::Gemini => ModelKind::gemini(keys, prices),
             _ => ModelKind::openai(keys, prices),

@@ -12,6 +12,7 @@ use super::harness::*;
 
 each_dialect! {
     before_start,
+    while_the_keychain_waits,
     while_it_streams,
     while_the_server_is_silent,
     during_a_tool,
@@ -49,6 +50,16 @@ async fn before_start(dialect: Dialect) {
     let over = setup.start_with(runtime).end().await;
     assert_eq!(over.result.outcome, stopped());
     assert_eq!((over.sent().len(), endpoint.requests().len()), (0, 0));
+}
+
+async fn while_the_keychain_waits(dialect: Dialect) {
+    let endpoint = serves(dialect, [Answer::text("Never asked.")]);
+    let keys = Locked::default();
+    let agent = Setup::new(&endpoint).locked(keys.clone()).start();
+    let mut asked = keys.0.subscribe();
+    tokio::time::timeout(SOON, asked.wait_for(|it| *it)).await.unwrap().unwrap();
+    assert_eq!(agent.stop().await.result.outcome, stopped());
+    assert!(endpoint.requests().is_empty());
 }
 
 async fn while_it_streams(dialect: Dialect) {
