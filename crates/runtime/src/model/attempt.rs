@@ -13,7 +13,7 @@ use musher_protocol::{AgentEvent, RunOutcome, RunPhase, RuntimeStatus};
 
 use super::{
     codec::{Answer, Ask, Dialect, Fault, FaultKind, Finish, Piece, Usage},
-    conversation::Conversation,
+    conversation::{Conversation, Entry},
     exchange::{Trouble, at},
     run::{Over, Run},
     wishes::Manner,
@@ -82,6 +82,7 @@ impl Run<'_> {
         tools: &[ToolSpec],
     ) -> Result<Answer, NoAnswer> {
         let (mut made, mut after_words) = (0, 0);
+        self.exchange.heard().now();
         loop {
             made += 1;
             let Broken { trouble, shown, counted } = match self.attempt(talk, tools).await? {
@@ -99,7 +100,7 @@ impl Run<'_> {
             match wait_for(&trouble, made, self.backoff, jitter()).filter(|_| may) {
                 Some(wait) => {
                     self.check_reached()?;
-                    self.wait(&trouble.fault, wait, made).await?;
+                    self.wait(&trouble, wait, made, last_event(talk, shown)).await?;
                 }
                 None => return Err(self.give_up(trouble).await?.into()),
             }
@@ -117,12 +118,13 @@ impl Run<'_> {
             self.budget.asks();
         }
         let came = Came::default();
-        let (model, ended) = match self.guarded(self.request(talk, tools, &came)).await {
-            Ok(Ok(answer)) => match broken_off(&answer.finish) {
+        let (model, ended) = match self.heeded(self.request(talk, tools, &came)).await {
+            Ok(Some(Ok(answer))) => match broken_off(&answer.finish) {
                 Some(fault) => (answer.model, Ok(Trouble { fault, retry_after: None })),
                 None => return Ok(Ok(answer)),
             },
-            Ok(Err(trouble)) => (None, Ok(trouble)),
+            Ok(Some(Err(trouble))) => (None, Ok(trouble)),
+            Ok(None) => (None, Err(self.silent(last_event(talk, came.shown())))),
             Err(over) => (None, Err(over)),
         };
         let (shown, used) = (came.shown(), came.used());
@@ -130,6 +132,29 @@ impl Run<'_> {
         // Nobody knows how far one had come that was not waited for.
         self.budget.failed(shown || ended.is_err(), used, price);
         ended.map(|trouble| Err(Broken { trouble, shown, counted: used.is_some() }))
+    }
+
+    /// Waits for `work` as the turn does, and while the server is heard. `None`: it was silent for longer
+    /// than the run may be.
+    async fn heeded<T>(&self, work: impl Future<Output = T>) -> Result<Option<T>, Over> {
+        let limit = self.context.inactivity_timeout_secs;
+        if limit == 0 {
+            return self.guarded(work).await.map(Some);
+        }
+        let silence = self.exchange.heard().silent_for(Duration::from_secs(limit));
+        let work = async {
+            tokio::select! {
+                biased;
+                done = work => Some(done),
+                () = silence => None,
+            }
+        };
+        self.guarded(work).await
+    }
+
+    fn silent(&self, last_event: &str) -> Over {
+        let after_secs = self.context.inactivity_timeout_secs;
+        Over::Outcome(RunOutcome::Inactive { after_secs, last_event: last_event.to_owned() })
     }
 
     async fn request(
@@ -179,8 +204,16 @@ impl Run<'_> {
         format!("{}.{block}", self.step)
     }
 
-    /// The window says what is waited for, and until when.
-    async fn wait(&mut self, fault: &Fault, wait: Duration, made: u32) -> Result<(), Over> {
+    /// The window says what is waited for, and until when. A wait that the server asked for is no silence
+    /// of it.
+    async fn wait(
+        &mut self,
+        trouble: &Trouble,
+        wait: Duration,
+        made: u32,
+        last_event: &str,
+    ) -> Result<(), Over> {
+        let fault = &trouble.fault;
         let message = format!("{} Tries again ({made} of {}).", fault.message, TRIES - 1);
         self.sink.say(AgentEvent::Warning { code: "retry".into(), message }).await?;
         let phase = match fault.kind {
@@ -189,7 +222,13 @@ impl Run<'_> {
         };
         let detail = Some("Waits to ask the model again".to_owned());
         self.say_phase(phase, detail, Some(at(Utc::now(), wait))).await?;
-        self.guarded(tokio::time::sleep(wait)).await?;
+        let waited = tokio::time::sleep(wait);
+        if asked_to_wait(trouble).is_some() {
+            self.guarded(waited).await?;
+            self.exchange.heard().now();
+        } else if self.heeded(waited).await?.is_none() {
+            return Err(self.silent(last_event));
+        }
         self.say_phase(RunPhase::Running, None, None).await
     }
 
@@ -271,16 +310,34 @@ fn broken_off(finish: &Finish) -> Option<Fault> {
     }
 }
 
+/// The last thing that happened before a silence, by the name of its event.
+fn last_event(talk: &Conversation, shown: bool) -> &'static str {
+    match talk.entries.last() {
+        _ if shown => "text",
+        Some(Entry::Result { .. }) => "tool_result",
+        Some(Entry::Step(_)) => "model_step",
+        _ => "message_sent",
+    }
+}
+
+/// How long the server wants not to be asked.
+fn asked_to_wait(trouble: &Trouble) -> Option<Duration> {
+    trouble.retry_after.or(match trouble.fault.kind {
+        FaultKind::RateLimited { retry_at } => {
+            retry_at.map(|at| (at - Utc::now()).to_std().unwrap_or_default())
+        }
+        _ => None,
+    })
+}
+
 /// How long to wait before the next try; `None` when none would help.
 fn wait_for(trouble: &Trouble, made: u32, backoff: Duration, jitter: f64) -> Option<Duration> {
-    let said = match trouble.fault.kind {
-        FaultKind::Transient | FaultKind::Unreachable => trouble.retry_after,
-        FaultKind::RateLimited { retry_at } => trouble
-            .retry_after
-            .or_else(|| retry_at.map(|at| (at - Utc::now()).to_std().unwrap_or_default())),
-        _ => return None,
-    };
-    match said {
+    let passes = matches!(
+        trouble.fault.kind,
+        FaultKind::Transient | FaultKind::Unreachable | FaultKind::RateLimited { .. }
+    );
+    match asked_to_wait(trouble) {
+        _ if !passes => None,
         Some(said) if said > LONGEST_WAIT => None,
         // Not all of those who were sent away at once come back at once.
         Some(said) => Some(said + backoff.mul_f64(jitter / 4.0)),

@@ -191,14 +191,6 @@ pub struct Patience {
     pub backoff: Duration,
 }
 
-impl Patience {
-    /// The same where no silence may be longer than so many seconds; 0 is no limit.
-    pub(super) fn within(self, seconds: u64) -> Self {
-        let most = if seconds == 0 { Duration::MAX } else { Duration::from_secs(seconds) };
-        Self { first_byte: self.first_byte.min(most), between: self.between.min(most), ..self }
-    }
-}
-
 impl Default for Patience {
     fn default() -> Self {
         Self {

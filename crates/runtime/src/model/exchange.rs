@@ -1,6 +1,8 @@
 //! One request and its streamed answer: bytes, events, and what goes wrong on the way. Nothing is
 //! tried again here.
 
+mod heard;
+
 use std::{
     sync::{
         Arc,
@@ -24,6 +26,7 @@ use super::{
     endpoint::{Endpoint, Patience},
     faults::fault,
 };
+use heard::Heard;
 
 /// The largest single event, and the largest answer. A model's longest answer is some 128,000 tokens,
 /// about half a megabyte of text; each token may come in an event of its own of 200 to 500 bytes.
@@ -53,16 +56,22 @@ pub struct Exchange {
     client: Client,
     endpoint: Endpoint,
     patience: Patience,
+    heard: Heard,
 }
 
 impl Exchange {
     pub fn new(endpoint: Endpoint, patience: Patience) -> Result<Self, reqwest::Error> {
         let client = endpoint.client(patience.connect).build()?;
-        Ok(Self { client, endpoint, patience })
+        Ok(Self { client, endpoint, patience, heard: Heard::default() })
     }
 
     pub fn endpoint(&self) -> &Endpoint {
         &self.endpoint
+    }
+
+    /// When its server was heard last.
+    pub fn heard(&self) -> &Heard {
+        &self.heard
     }
 
     /// Streams an answer; `show` gets its pieces as they come, and what it took as far as that was said.
@@ -120,7 +129,7 @@ impl Exchange {
         let between = self.patience.between;
         let held = Arc::new(AtomicUsize::new(0));
         let begins = Arc::new(AtomicUsize::new(NOTHING));
-        let bytes = noting(bytes, begins.clone());
+        let bytes = noting(bytes, begins.clone(), self.heard.clone());
         let mut heard = false;
         let mut said = Instant::now();
         let mut events = std::pin::pin!(SseByteStream::new(capped(bytes, held.clone())));
@@ -144,9 +153,11 @@ impl Exchange {
             let Some(data) = event.data.map(|data| self.harmless(data)) else { continue };
             match reader.read(&data) {
                 Ok(pieces) => {
+                    self.heard.tells();
                     if !show(pieces, reader.usage()).await {
                         break;
                     }
+                    self.heard.now();
                 }
                 Err(_) if may_end => break,
                 Err(why) => {
@@ -190,6 +201,7 @@ impl Exchange {
             Ok(Err(error)) => return Err(unreachable_server(&self.endpoint, &error)),
             Err(_) => return Err(silent(self.patience.first_byte, "anything")),
         };
+        self.heard.now();
         let status = response.status();
         if status.is_redirection() {
             let message =
@@ -256,12 +268,14 @@ enum ByteError {
 /// What a body begins with of which nothing has come.
 const NOTHING: usize = usize::MAX;
 
-/// The bytes as they are; `begins` is set to the first that is no white space.
+/// The bytes as they are, each of them heard; `begins` is set to the first that is no white space.
 fn noting(
     bytes: impl Stream<Item = Result<bytes::Bytes, ByteError>>,
     begins: Arc<AtomicUsize>,
+    heard: Heard,
 ) -> impl Stream<Item = Result<bytes::Bytes, ByteError>> {
     bytes.inspect_ok(move |bytes| {
+        heard.now();
         let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
         if let (Some(first), NOTHING) = (first, begins.load(Ordering::Relaxed)) {
             begins.store(usize::from(*first), Ordering::Relaxed);

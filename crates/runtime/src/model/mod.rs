@@ -169,9 +169,8 @@ impl ModelRuntime {
             Err(_) if endpoint.is_local() => Prices::built_in(),
             prices => prices.map_err(failed)?,
         };
-        let patience = self.kind.patience().within(context.inactivity_timeout_secs);
-        let exchange =
-            Exchange::new(endpoint, patience).map_err(|error| failed(error.to_string()))?;
+        let exchange = Exchange::new(endpoint, self.kind.patience())
+            .map_err(|error| failed(error.to_string()))?;
         Ok((exchange, prices))
     }
 }

@@ -1,8 +1,13 @@
 //! How a run begins and ends, whatever it does between.
 
+use std::time::Duration;
+
 use musher_protocol::*;
-use musher_runtime::{AgentInput, EventSink, RuntimeError, RuntimeKind, model::TOOLS};
-use musher_testkit::dialects::{Answer, Dialect, Offer};
+use musher_runtime::{
+    AgentInput, EventSink, RuntimeError, RuntimeKind,
+    model::{Patience, TOOLS},
+};
+use musher_testkit::dialects::{Answer, Dialect, Header, Item, Message, Oddity, Offer, Problem};
 
 use super::{harness::*, stops::*};
 use futures::StreamExt;
@@ -13,6 +18,10 @@ each_dialect! {
     a_local_model_needs_no_key_and_its_session_is_free,
     without_a_key_nothing_is_asked,
     an_engine_that_is_gone_leaves_an_end_behind,
+    ends_a_silent_one,
+    a_silence_lasts_from_one_try_to_the_next,
+    a_wait_that_was_asked_for_is_no_silence,
+    waiting_for_a_person_is_no_silence,
 }
 
 async fn starts_streams_and_completes(dialect: Dialect) {
@@ -94,4 +103,68 @@ async fn an_engine_that_is_gone_leaves_an_end_behind(dialect: Dialect) {
     assert!(results.len() == 1 && results[0].is_error, "{results:?}");
     assert!(results[0].text.contains("whether it had an effect is unknown"), "{results:?}");
     assert_eq!((over.warned("interrupted"), endpoint.turns().len()), (1, 1));
+}
+
+/// What the contract asks for of every runtime: `contract/ends.rs`.
+fn silent_for_a_second(over: &Over) -> &str {
+    match &over.result.outcome {
+        RunOutcome::Inactive { after_secs: 1, last_event } => last_event,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn hurried(setup: Setup) -> Setup {
+    setup.with(|context| context.inactivity_timeout_secs = 1)
+}
+
+async fn ends_a_silent_one(dialect: Dialect) {
+    let words = Message::new([Item::text(&"Some words. ".repeat(9))]);
+    let begun = Answer::Oddly(words.clone(), Oddity::StallAfter(7));
+    for (answer, last) in [(Answer::Stall, "message_sent"), (begun, "text")] {
+        let endpoint = serves(dialect, [answer]);
+        let over = hurried(Setup::new(&endpoint)).start().end().await;
+        assert_eq!((silent_for_a_second(&over), endpoint.turns().len()), (last, 1));
+        assert_eq!(over.warned("retry"), 0, "it is no trouble of the line");
+    }
+    // It takes longer than a second and is never silent for one.
+    let slowly = Answer::Oddly(words, Oddity::Slowly(Duration::from_millis(150)));
+    let endpoint = serves(dialect, [slowly]);
+    let over = hurried(Setup::new(&endpoint)).start().finish().await;
+    assert_eq!(over.result.outcome, RunOutcome::Completed);
+}
+
+async fn a_silence_lasts_from_one_try_to_the_next(dialect: Dialect) {
+    // Each try alone is given up sooner.
+    let endpoint = serves(dialect, std::iter::repeat_n(Answer::Stall, 9));
+    let short = Patience { first_byte: Duration::from_millis(400), ..PATIENCE };
+    let over = hurried(Setup::new(&endpoint)).patience(short).start().end().await;
+    assert_eq!(silent_for_a_second(&over), "message_sent");
+    assert!((2..=4).contains(&endpoint.turns().len()), "{}", endpoint.turns().len());
+    // Nobody is heard while nobody is asked.
+    let busy = Problem::new(503, "UNAVAILABLE", "Come back later.");
+    let endpoint = serves(dialect, [Answer::Problem(busy)]);
+    let patience = Patience { backoff: Duration::from_secs(600), ..PATIENCE };
+    let over = hurried(Setup::new(&endpoint)).patience(patience).start().end().await;
+    assert_eq!((silent_for_a_second(&over), endpoint.turns().len()), ("message_sent", 1));
+}
+
+async fn a_wait_that_was_asked_for_is_no_silence(dialect: Dialect) {
+    let busy = Problem::new(503, "UNAVAILABLE", "Come back later.");
+    let busy = busy.header(Header::is("retry-after", 2));
+    let endpoint = serves(dialect, [Answer::Problem(busy), Answer::text("Done.")]);
+    let over = hurried(Setup::new(&endpoint)).start().finish().await;
+    assert_eq!(over.result.outcome, RunOutcome::Completed);
+}
+
+/// The limit passes while the person thinks, and again while nobody says anything.
+async fn waiting_for_a_person_is_no_silence(dialect: Dialect) {
+    let endpoint = serves(dialect, [calls("ask"), Answer::text("Done.")]);
+    let mut agent = hurried(Setup::new(&endpoint)).start();
+    let request = agent.until_request().await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    agent.granted(request.request.clone());
+    agent.answer(&request.request, musher_protocol::Answer::Allow).await;
+    agent.until_turns_end(1).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(agent.finish().await.result.outcome, RunOutcome::Completed);
 }
