@@ -70,6 +70,13 @@ describe('states', () => {
     expect(run('done', { reason: 'failed', last_lines: [] })).toBe('fail');
   });
 
+  it('tell a quota that is used up from a server that is overloaded', () => {
+    const resets_at = '2026-11-22T10:05:00Z';
+    const ended = (window: string) => endSentence({ reason: 'rate_limited', resets_at, window });
+    expect(ended('five_hour').sentence).toContain('The five-hour window is used up until');
+    expect(ended('overload').sentence).toContain("The model's server is overloaded until");
+  });
+
   it('end in the true words of what failed', () => {
     expect(endSentence({ reason: 'failed', exit_code: 1, last_lines: ['boom'] })).toEqual({
       sentence: 'The agent failed with exit code 1.',

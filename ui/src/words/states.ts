@@ -109,6 +109,8 @@ function sentenceOf(outcome: RunOutcome): string {
     case 'resume_rejected':
       return 'The runtime no longer knows this session. Sending a message starts a new one in the same worktree.';
     case 'rate_limited':
+      if (outcome.window === 'overload' && outcome.resets_at)
+        return `The model's server is overloaded until ${clock(outcome.resets_at)}.`;
       return outcome.resets_at
         ? `The ${windowWords(outcome.window)} is used up until ${clock(outcome.resets_at)}.`
         : `The ${windowWords(outcome.window)} is used up.`;

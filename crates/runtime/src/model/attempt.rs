@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::Utc;
+use chrono::{DateTime, Utc};
 use musher_protocol::{AgentEvent, RunOutcome, RunPhase, RuntimeStatus};
 
 use super::{
@@ -27,6 +27,9 @@ const TRIES_AFTER_WORDS: u32 = 2;
 /// The longest wait that is waited; a server that asks for more has used up its quota for now.
 const LONGEST_WAIT: Duration = Duration::from_secs(120);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(30);
+
+/// What stands for a window of the account's where the server itself is what is short.
+const OVERLOAD: &str = "overload";
 
 /// Why there is no answer.
 pub(super) enum NoAnswer {
@@ -255,26 +258,39 @@ impl Run<'_> {
 
     /// The outcome of a fault that no further try mends, told in the provider's words.
     async fn give_up(&self, trouble: Trouble) -> Result<Over, RuntimeError> {
-        let Fault { kind, message } = trouble.fault;
-        let after = trouble.retry_after.map(|wait| at(Utc::now(), wait));
-        let (code, hint, outcome) = match kind {
-            FaultKind::RateLimited { retry_at: resets_at }
-            | FaultKind::QuotaUsedUp { resets_at } => {
-                let outcome =
-                    RunOutcome::RateLimited { resets_at: resets_at.or(after), window: None };
+        let after = asked_to_wait(&trouble).map(|wait| at(Utc::now(), wait));
+        let is_far = asked_to_wait(&trouble).is_some_and(|wait| wait > LONGEST_WAIT);
+        let Fault { kind, mut message } = trouble.fault;
+        let limited = |resets_at, window| RunOutcome::RateLimited { resets_at, window };
+        let (code, hint, outcome) = match (kind, after) {
+            (
+                FaultKind::RateLimited { retry_at: resets_at }
+                | FaultKind::QuotaUsedUp { resets_at },
+                _,
+            ) => {
+                let outcome = limited(resets_at.or(after), None);
                 ("rate_limited", "Resume it when the quota is back.", outcome)
             }
-            FaultKind::Authentication => {
+            (FaultKind::Transient, Some(until)) if is_far => {
+                message = format!("{message} {}", not_before(until));
+                let outcome = limited(Some(until), Some(OVERLOAD.to_owned()));
+                ("rate_limited", "Resume it then, or choose another model.", outcome)
+            }
+            (FaultKind::Authentication, _) => {
                 let outcome = RunOutcome::AuthenticationRequired { message: message.clone() };
                 ("authentication", "Check the key: `musher doctor` shows what is known.", outcome)
             }
-            FaultKind::NotFound => ("not_found", self.not_found(), failed(&message)),
+            (FaultKind::NotFound, _) => ("not_found", self.not_found(), failed(&message)),
             _ => ("model_failed", next_step(kind), failed(&message)),
         };
         let (code, hint) = (code.to_owned(), Some(hint.to_owned()));
         self.sink.say(AgentEvent::Error { code, message, hint }).await?;
         Ok(Over::Outcome(outcome))
     }
+}
+
+fn not_before(until: DateTime<Utc>) -> String {
+    format!("The server does not want to be asked again before {}.", until.format("%F %R UTC"))
 }
 
 /// What a person does about a fault that ended the turn.

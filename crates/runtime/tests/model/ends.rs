@@ -22,6 +22,7 @@ each_dialect! {
     a_silence_lasts_from_one_try_to_the_next,
     a_wait_that_was_asked_for_is_no_silence,
     waiting_for_a_person_is_no_silence,
+    says_until_when_a_server_is_overloaded,
 }
 
 async fn starts_streams_and_completes(dialect: Dialect) {
@@ -167,4 +168,22 @@ async fn waiting_for_a_person_is_no_silence(dialect: Dialect) {
     agent.until_turns_end(1).await;
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(agent.finish().await.result.outcome, RunOutcome::Completed);
+}
+
+async fn says_until_when_a_server_is_overloaded(dialect: Dialect) {
+    let busy = Problem::new(503, "UNAVAILABLE", "Busy.").header(Header::is("retry-after", 7200));
+    let endpoint = serves(dialect, [Answer::Problem(busy)]);
+    let over = Setup::new(&endpoint).start().end().await;
+    let RunOutcome::RateLimited { resets_at: Some(at), window } = &over.result.outcome else {
+        panic!("{:?}", over.result.outcome)
+    };
+    assert_eq!((window.as_deref(), endpoint.turns().len()), (Some("overload"), 1));
+    let told = over.events.iter().find_map(|it| match it {
+        AgentEvent::Error { message, hint, .. } => Some((message.clone(), hint.clone())),
+        _ => None,
+    });
+    let (message, hint) = told.expect("it is told");
+    let time = at.format("%F %R UTC").to_string();
+    assert!(message.contains("Busy.") && message.contains(&time), "{message}");
+    assert!(hint.is_some_and(|it| it.contains("Resume it then")));
 }

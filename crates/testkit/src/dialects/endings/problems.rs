@@ -139,6 +139,8 @@ fn rate_limited(dialect: Dialect) -> Vec<Ending> {
     };
     let with = |header| rate_limit(dialect).header(header);
     let far = with(Header::is("retry-after", 7200));
+    let maintained =
+        Problem::new(503, "UNAVAILABLE", "Busy.").header(Header::is("retry-after", 3600));
     let mut all = vec![
         after("429, seconds", with(Header::is("retry-after", 1)), 1000),
         after("429, part of a second", with(Header::is("retry-after", "0.4")), 400),
@@ -151,6 +153,9 @@ fn rate_limited(dialect: Dialect) -> Vec<Ending> {
         Ending::new("429, far away", dialect, [Answer::Problem(far)])
             .up_to(1)
             .ends(Outcome::RateLimited { resets_in: Some(7200) }),
+        Ending::new("503, far away", dialect, [Answer::Problem(maintained)])
+            .up_to(1)
+            .ends(Outcome::RateLimited { resets_in: Some(3600) }),
     ];
     if is_gemini(dialect) {
         all.push(after("429, RetryInfo", rate_limit(dialect).detail(retry_info("1.2s")), 1200));
