@@ -20,6 +20,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use musher_protocol::*;
 use musher_runtime::{AgentRuntime, Batch, RuntimeError, Secrets, Sourced};
+use musher_tools::LiveRules;
 use tokio::{
     sync::{Notify, OwnedSemaphorePermit, mpsc, oneshot},
     task::JoinSet,
@@ -188,6 +189,8 @@ pub(crate) struct RunActor {
     trusted: bool,
     /// See [`RunHandle`].
     secrets: Secrets,
+    /// See [`RunHandle`].
+    rules: LiveRules,
     /// What the agent has said and cannot be told yet.
     pieces: Pieces,
     /// The worktree is being made; that is never cut off half way.
@@ -232,6 +235,7 @@ impl RunActor {
             spoken: Vec::new(),
             trusted: false,
             secrets: handle.secrets.clone(),
+            rules: handle.rules.clone(),
             pieces: Pieces::default(),
             preparing: false,
             result: None,

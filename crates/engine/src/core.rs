@@ -3,7 +3,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     path::PathBuf,
-    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
 };
 
 use chrono::{DateTime, Utc};
@@ -12,6 +12,7 @@ use musher_process::{LoginPath, LoginPathCache, login_path};
 use musher_protocol::{ApiError, ErrorCode, RunId, RunSettings, RunSummary, StoryId};
 use musher_runtime::{Registry, Secrets};
 use musher_store::{Store, TranscriptIndex};
+use musher_tools::LiveRules;
 use musher_worktree::Git;
 use secrecy::SecretString;
 use tokio::sync::{Notify, OnceCell, Semaphore, mpsc, watch};
@@ -76,6 +77,8 @@ pub(crate) struct Core {
     pub headers_left: Mutex<HashMap<Place, GivenTo>>,
     /// Keys that were set since this engine began, to hide them.
     pub keys_set: Mutex<Vec<SecretString>>,
+    /// How often rules of a project were read for runs that live; see [`LiveRules::set_of_project`].
+    pub rule_readings: AtomicU64,
     pub tasks: TaskTracker,
     /// Cancelled when the engine lets go; agents live on in their keepers.
     pub closing: CancellationToken,
@@ -181,6 +184,8 @@ pub(crate) struct RunHandle {
     pub index: Arc<TranscriptIndex>,
     /// What no event of the agent's may hold, and no tool tell it. Others may add to them at any time.
     pub secrets: Secrets,
+    /// Which calls of its own tools are allowed and denied; follows the project's rules while it lives.
+    pub rules: LiveRules,
     /// Cancelled once the run is out of the table: its worktree and session are free.
     pub gone: CancellationToken,
     /// Cancelled to end the agent, beside the actor's own loop: a full disk holds that up.

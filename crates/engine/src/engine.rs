@@ -2,7 +2,7 @@
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -60,6 +60,7 @@ impl Engine {
             headers: Mutex::default(),
             headers_left: Mutex::default(),
             keys_set: Mutex::default(),
+            rule_readings: AtomicU64::default(),
             tasks: TaskTracker::new(),
             closing: CancellationToken::new(),
             config,

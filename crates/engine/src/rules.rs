@@ -1,6 +1,8 @@
 //! A project's rules: what a person allowed or denied in every run of it. They are kept as they are
 //! written; `musher_tools` alone reads them.
 
+use std::sync::atomic::Ordering;
+
 use musher_protocol::*;
 use musher_tools::{Rule, Rules};
 use tokio::sync::oneshot;
@@ -22,7 +24,8 @@ impl Engine {
         Ok(rules.iter().map(|rule| self.shown(rule)).collect())
     }
 
-    /// Holds for runs that start from now on, and answers what live ones ask.
+    /// Holds for runs that start from now on, and for what those that live do by Musher's own tools from
+    /// their next call on; answers what others ask.
     pub async fn rule_add(&self, params: RuleParams) -> Result<Vec<ProjectRule>, ApiError> {
         let project = self.project(&params.project).await?.id;
         let rule = rule_of(&params.rule)?;
@@ -32,7 +35,7 @@ impl Engine {
                 .with_hint("Remove some, or say more with one: `allow run cargo *`."));
         }
         self.core.store.put_rule(&project, &rule.to_string(), self.core.now()).await?;
-        self.tell_of_rules(&project);
+        self.tell_of_rules(&project).await?;
         self.rule_list(ProjectParams { project }).await
     }
 
@@ -44,17 +47,23 @@ impl Engine {
             return Err(not_found("rule", format!("`{rule}` in this project"))
                 .with_hint("`musher rules list` shows the ones there are."));
         }
+        self.tell_of_rules(&project).await?;
         self.rule_list(ProjectParams { project }).await
     }
 
-    /// An agent with a full mailbox learns of them when it asks next.
-    fn tell_of_rules(&self, project: &ProjectId) {
+    /// The tools of the runs that live judge by them at once. What waits for an answer is looked at by
+    /// its actor; one with a full mailbox does so when its agent asks next.
+    async fn tell_of_rules(&self, project: &ProjectId) -> Result<(), ApiError> {
+        let reading = next_reading(&self.core);
+        let rules: Rules = rules_in(&self.core, project).await?.into_iter().collect();
         for (_, run) in self.core.runs.all() {
             if run.summary.borrow().project == *project {
+                run.rules.set_of_project(reading, rules.clone());
                 let (reply, _) = oneshot::channel();
                 let _ = run.mailbox.try_send(Mail::Rules { reply });
             }
         }
+        Ok(())
     }
 
     fn shown(&self, rule: &Rule) -> ProjectRule {
@@ -77,6 +86,12 @@ fn rule_of(line: &str) -> Result<Rule, ApiError> {
     line.parse().map_err(|error| bad_request(sentence(&error)))
 }
 
+/// Taken before rules are read for runs that live. A run is in the table before it reads its own, so a
+/// rule that was kept reaches it one way or the other.
+pub(crate) fn next_reading(core: &Core) -> u64 {
+    core.rule_readings.fetch_add(1, Ordering::SeqCst) + 1
+}
+
 /// # Errors
 /// When a stored one cannot be read: to leave it out in silence would be worse.
 pub(crate) async fn rules_in(core: &Core, project: &ProjectId) -> Result<Vec<Rule>, ApiError> {
@@ -90,14 +105,12 @@ pub(crate) async fn rules_in(core: &Core, project: &ProjectId) -> Result<Vec<Rul
     lines.iter().map(read).collect()
 }
 
-/// The project's rules, and the run's own: each allowed or refused tool is a rule without its first
-/// word.
-pub(crate) fn rules_of(project: &[Rule], settings: &RunSettings) -> Result<Rules, ApiError> {
+/// The run's own rules: each allowed or refused tool is a rule without its first word.
+pub(crate) fn own_rules(settings: &RunSettings) -> Result<Rules, ApiError> {
     let allowed = settings.allowed_tools.iter().map(|rule| format!("allow {rule}"));
     let denied = settings.disallowed_tools.iter().map(|rule| format!("deny {rule}"));
     let text: Vec<String> = allowed.chain(denied).collect();
-    let own = Rules::parse(&text.join("\n")).map_err(|error| bad_request(sentence(&error)))?;
-    Ok(project.iter().cloned().collect::<Rules>().of_project_and(own))
+    Rules::parse(&text.join("\n")).map_err(|error| bad_request(sentence(&error)))
 }
 
 /// As a word that a shell reads back.

@@ -14,7 +14,7 @@ use musher_runtime::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Demand, Rules, Tool,
+    Demand, LiveRules, Tool,
     edit::EditFile,
     fetch::FetchUrl,
     files::OnFiles,
@@ -47,8 +47,10 @@ pub struct HostConfig {
     pub env: BTreeMap<String, String>,
     /// Unique to the run; goes into every command's environment (see `SpawnSpec::mark`).
     pub mark: String,
-    pub rules: Rules,
-    /// Whether pages of the network may be fetched.
+    /// They may change while the run lives: what they are when a call is judged, and when it is done,
+    /// counts.
+    pub rules: LiveRules,
+    /// Whether pages of the network may be fetched, as far as the rules tell at the start.
     pub fetch: bool,
     /// The keeper's program, when it is not the one that is found.
     pub keeper: Option<PathBuf>,
@@ -67,9 +69,11 @@ pub enum HostError {
 /// The tools of one run.
 pub struct Host {
     tools: Vec<(ToolSpec, Arc<dyn Tool>)>,
+    /// Comes once a rule allows pages.
+    late: Option<(ToolSpec, Arc<dyn Tool>)>,
     /// Theirs are there once the host was opened.
     servers: Option<Servers>,
-    rules: Rules,
+    rules: LiveRules,
     secrets: Secrets,
     judged: Mutex<VecDeque<Judged>>,
 }
@@ -102,15 +106,16 @@ impl Host {
         tools.push(Arc::new(RunCommand::new(site, config.clone())));
         tools.push(Arc::new(ReadOutput::of(&config)));
         tools.push(Arc::new(UpdatePlan));
+        let late = (!config.fetch).then(|| with_spec(Arc::new(FetchUrl)));
         let servers = Some(Servers::new(Arc::new(config)));
-        Ok(Self { servers, secrets, ..Self::of(tools, rules) })
+        Ok(Self { late, servers, secrets, ..Self::of(tools, rules) })
     }
 
     /// These tools and no others.
-    pub fn of(tools: Vec<Arc<dyn Tool>>, rules: Rules) -> Self {
-        let tools = tools.into_iter().map(|tool| (tool.spec(), tool)).collect();
-        let secrets = Secrets::default();
-        Self { tools, servers: None, rules, secrets, judged: Mutex::default() }
+    pub fn of(tools: Vec<Arc<dyn Tool>>, rules: impl Into<LiveRules>) -> Self {
+        let tools = tools.into_iter().map(with_spec).collect();
+        let (rules, secrets) = (rules.into(), Secrets::default());
+        Self { tools, late: None, servers: None, rules, secrets, judged: Mutex::default() }
     }
 
     /// Those of servers come behind the engine's own.
@@ -118,8 +123,17 @@ impl Host {
         self.servers.as_ref().map(Servers::tools).unwrap_or_default()
     }
 
+    fn late(&self) -> Option<&(ToolSpec, Arc<dyn Tool>)> {
+        self.late.as_ref().filter(|_| self.rules.now().open_pages())
+    }
+
     fn tool(&self, name: &str) -> Result<Arc<dyn Tool>, String> {
-        let own = self.tools.iter().find(|(spec, _)| spec.name == name).map(|(_, tool)| tool);
+        let own = self
+            .tools
+            .iter()
+            .chain(self.late())
+            .find(|(spec, _)| spec.name == name)
+            .map(|(_, tool)| tool);
         let served = || self.servers.as_ref().and_then(|servers| servers.tool(name));
         // Which there are, whoever offers them says.
         own.cloned().or_else(served).ok_or_else(|| "There is no tool of this name.".to_owned())
@@ -140,6 +154,14 @@ impl Host {
         }
     }
 
+    fn rule_against(&self, demand: &Demand) -> Option<String> {
+        // In this mode nothing is denied but by a rule.
+        match self.rules.now().judge(demand, PermissionMode::Ask) {
+            Verdict::Deny { reason } => Some(reason),
+            _ => None,
+        }
+    }
+
     fn remember(&self, judged: Judged) {
         let mut all = self.judged.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|other| other.call.id != judged.call.id);
@@ -155,6 +177,10 @@ impl Host {
         let at = all.iter().position(|judged| judged.call == *call)?;
         all.remove(at)
     }
+}
+
+fn with_spec(tool: Arc<dyn Tool>) -> (ToolSpec, Arc<dyn Tool>) {
+    (tool.spec(), tool)
 }
 
 #[async_trait]
@@ -174,7 +200,7 @@ impl ToolHost for Host {
     }
 
     fn specs(&self, mode: PermissionMode) -> Vec<ToolSpec> {
-        let all = self.tools.iter().cloned().chain(self.served());
+        let all = self.tools.iter().cloned().chain(self.served()).chain(self.late().cloned());
         let offered = all.filter(|(_, tool)| mode != PermissionMode::Plan || tool.only_reads());
         offered.map(|(spec, _)| spec).collect()
     }
@@ -182,23 +208,25 @@ impl ToolHost for Host {
     async fn intent(&self, call: &Call, mode: PermissionMode) -> Result<Intent, String> {
         let planned = self.tool(&call.name)?.plan(&call.input).await;
         let planned = planned.map_err(|why| self.secrets.hide(why))?;
-        let verdict = self.rules.judge(&planned.demand, mode);
+        let verdict = self.rules.now().judge(&planned.demand, mode);
         let denied = matches!(verdict, Verdict::Deny { .. });
         self.remember(Judged { call: call.clone(), demand: planned.demand, denied });
         let (kind, title, effect) = (planned.kind, planned.title, planned.effect);
         Ok(Intent { kind, title, effect, verdict })
     }
 
-    /// Does only what `intent` has judged, word for word, and not denied.
+    /// Does only what `intent` has judged, word for word, and not denied; nor does it what a rule denies
+    /// that was made since then.
     async fn call(&self, call: &Call, stop: CancellationToken) -> ToolOutcome {
         let tool = match self.tool(&call.name) {
             Ok(tool) => tool,
             Err(text) => return ToolOutcome::error(text),
         };
         match self.judged(call) {
-            Some(Judged { demand, denied: false, .. }) => {
-                self.harmless(tool.call(call, Some(&demand), stop).await)
-            }
+            Some(Judged { demand, denied: false, .. }) => match self.rule_against(&demand) {
+                Some(reason) => ToolOutcome::error(format!("Not allowed: {reason}.")),
+                None => self.harmless(tool.call(call, Some(&demand), stop).await),
+            },
             Some(_) => ToolOutcome::error("This call is denied."),
             None => ToolOutcome::error("This call was not judged, so it was not done."),
         }

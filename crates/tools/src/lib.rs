@@ -35,6 +35,7 @@ mod search;
 mod site;
 mod tool;
 mod walk;
+mod words;
 
 pub mod paths;
 pub mod rules;
@@ -44,5 +45,6 @@ pub mod show;
 pub use host::{Host, HostConfig, HostError};
 pub use kept::{clean, clean_told};
 pub use mcp::{Patience, ServerSources, check_servers};
-pub use rules::{Demand, Rule, RuleError, Rules, always, answer, answer_edit};
+pub use rules::{Demand, LiveRules, Rule, RuleError, Rules, always, answer, answer_edit};
 pub use tool::{Planned, Tool};
+pub use words::{ProjectWords, WORDS_FILE, project_words};

@@ -112,11 +112,12 @@ fn search(
     let folder = site.root.open_folder(&path).map_err(|error| error.to_string())?;
     site.admit(Access::Read, demand, &folder.place)?;
     let glob = list::glob(wanted.glob.as_deref())?;
+    let rules = site.rules.now();
     let mut walk = Walk::new(site, stop);
     walk.go(&folder, &mut |entry| {
         let fits = glob.as_ref().is_none_or(|glob| glob.is_match(entry.path.as_str()));
         if fits && entry.kind == FileType::RegularFile {
-            if site.rules.denies(Access::Read, entry.path).is_some() {
+            if rules.denies(Access::Read, entry.path).is_some() {
                 found.closed += 1;
             } else if let Some(file) = entry.open() {
                 found.file(entry.path, file);

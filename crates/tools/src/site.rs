@@ -11,7 +11,7 @@ use musher_runtime::Secrets;
 
 use crate::{
     paths::{Relative, Root},
-    rules::{Access, Demand, Rules, Spot},
+    rules::{Access, Demand, LiveRules, Spot},
     show::visible,
 };
 
@@ -22,7 +22,7 @@ const LOOK: usize = 8000;
 
 pub struct Site {
     pub root: Root,
-    pub rules: Rules,
+    pub rules: LiveRules,
     /// What is not shown of files.
     pub secrets: Secrets,
     /// Files that the agent was shown whole, as they were then.
@@ -30,7 +30,7 @@ pub struct Site {
 }
 
 impl Site {
-    pub fn new(root: Root, rules: Rules, secrets: Secrets) -> Self {
+    pub fn new(root: Root, rules: LiveRules, secrets: Secrets) -> Self {
         Self { root, rules, secrets, seen: Mutex::default() }
     }
 
@@ -56,7 +56,7 @@ impl Site {
                 visible(spot.path.as_str())
             ));
         }
-        match self.rules.denies(access, place) {
+        match self.rules.now().denies(access, place) {
             Some(rule) => {
                 Err(format!("{} is closed by the rule `{rule}`.", visible(place.as_str())))
             }

@@ -68,22 +68,26 @@ impl RunActor {
         self.show_wait().await
     }
 
-    /// The rules from before are the agent's: it asks for nothing that they answer.
+    /// The rules from before are the agent's: it asks for nothing that they answer. In plan mode they
+    /// allow nothing.
     async fn answer_by_rules(&mut self) -> Result<(), ApiError> {
         let waits = self.log.fold.pending.iter().any(|it| matches!(it, Pending::Permission(_)));
-        if !waits || self.story.settings.permission_mode == PermissionMode::Plan {
+        if !waits {
             return Ok(());
         }
+        let plans = self.story.settings.permission_mode == PermissionMode::Plan;
         let Ok(rules) = rules_in(&self.core, &self.story.project).await else {
             // Whoever adds one and starts a run is told which cannot be read; here a person is asked.
             return Ok(());
         };
         let rules: Rules = rules.into_iter().collect();
-        self.answer_edits(&rules).await?;
+        if !plans {
+            self.answer_edits(&rules).await?;
+        }
         for pending in self.log.fold.pending.clone() {
             let Pending::Permission(asked) = &pending else { continue };
             let (answer, reason) = match musher_tools::answer(&rules, asked) {
-                Some(Verdict::Allow { reason }) => (Answer::Allow, reason),
+                Some(Verdict::Allow { reason }) if !plans => (Answer::Allow, reason),
                 Some(Verdict::Deny { reason }) => {
                     (Answer::Deny { message: Some(reason.clone()) }, reason)
                 }

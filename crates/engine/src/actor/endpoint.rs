@@ -69,7 +69,7 @@ impl RunActor {
             env,
             mark: context.run.to_string(),
             fetch: rules.open_pages(),
-            rules,
+            rules: rules.into(),
             keeper: Some(keeper),
             servers: ServerSources::default(),
             secrets: self.secrets.clone(),

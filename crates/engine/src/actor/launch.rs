@@ -17,7 +17,7 @@ use crate::{
     core::Core,
     keys::secrets_of,
     projects::trust_in,
-    rules::rules_in,
+    rules::{next_reading, rules_in},
     runs::{event_stream, told_stream},
 };
 
@@ -59,12 +59,14 @@ impl RunActor {
         let Some(kind) = self.core.registry.get(&self.story.settings.runtime) else {
             return self.could_not_start(unknown_runtime(&self.story.settings.runtime)).await;
         };
+        let reading = next_reading(&self.core);
         let rules = match rules_in(&self.core, &self.story.project).await {
             Ok(rules) => rules,
             // What it was started with holds for it.
             Err(_) if attach.is_some() => Vec::new(),
             Err(error) => return self.could_not_start(error).await,
         };
+        self.rules.set_of_project(reading, rules.iter().cloned().collect());
         let begins = attach.is_none();
         let mut context = self.context(trust, attach).await;
         context.tools.rules = rules.iter().map(Rule::told).collect();
@@ -77,11 +79,10 @@ impl RunActor {
                 self.log.say(AgentEvent::Warning { code: "limits".into(), message }).await?;
             }
         }
-        if kind.needs_tools() {
-            match self.tools(&context, &rules).await {
-                Ok(host) => context.tools.host = Some(host),
-                Err(error) => return self.could_not_start(error).await,
-            }
+        if kind.needs_tools()
+            && let Err(error) = self.give_tools(&mut context).await
+        {
+            return self.could_not_start(error).await;
         }
         let runtime = kind.new_run();
         let log = StoredEvents {

@@ -1,21 +1,40 @@
-//! The engine's tools, for an agent that has none of its own.
+//! The engine's tools, for an agent that has none of its own, and what the project says to it.
 
 use std::{path::PathBuf, sync::Arc};
 
 use musher_protocol::*;
 use musher_runtime::{RuntimeContext, ToolHost, is_key_name};
-use musher_tools::{Host, HostConfig, Rule, ServerSources};
+use musher_tools::{Host, HostConfig, ProjectWords, ServerSources, WORDS_FILE, project_words};
 
 use super::{RunActor, launch::earlier_runs};
-use crate::rules::rules_of;
+use crate::rules::own_rules;
 
 impl RunActor {
-    pub(super) async fn tools(
-        &self,
-        context: &RuntimeContext,
-        project: &[Rule],
-    ) -> Result<Arc<dyn ToolHost>, ApiError> {
-        let rules = rules_of(project, &self.story.settings)?;
+    /// Gives the agent its tools, and the words of a project that is trusted.
+    pub(super) async fn give_tools(
+        &mut self,
+        context: &mut RuntimeContext,
+    ) -> Result<(), ApiError> {
+        self.rules.set_own(own_rules(&self.story.settings)?);
+        if context.trust == Some(TrustDecision::Trusted) && context.attach.is_none() {
+            let (worktree, rules) = (context.cwd.clone(), self.rules.now());
+            let secrets = self.secrets.clone();
+            let read = move || project_words(&worktree, &rules, &secrets);
+            let broke = || ProjectWords {
+                text: None,
+                warning: Some(format!("{WORDS_FILE} of this project could not be read.")),
+            };
+            let words = tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| broke());
+            context.project_words = words.text;
+            if let Some(message) = words.warning {
+                self.log.say(AgentEvent::Warning { code: "words".into(), message }).await?;
+            }
+        }
+        context.tools.host = Some(self.tools(context).await?);
+        Ok(())
+    }
+
+    async fn tools(&self, context: &RuntimeContext) -> Result<Arc<dyn ToolHost>, ApiError> {
         let mut env = context.env.clone();
         env.retain(|name, _| !is_key_name(name));
         let config = HostConfig {
@@ -24,8 +43,8 @@ impl RunActor {
             earlier: self.earlier().await,
             env,
             mark: context.run.to_string(),
-            fetch: rules.open_pages(),
-            rules,
+            fetch: self.rules.now().open_pages(),
+            rules: self.rules.clone(),
             keeper: None,
             servers: ServerSources {
                 settings: context.tools.mcp_config.clone(),

@@ -11,7 +11,7 @@ use musher_runtime::{
 use musher_worktree::Git;
 
 use crate::{
-    core::bad_request, projects::worktree_gone, rules::rules_of, settings::MAX_PROMPT_BYTES,
+    core::bad_request, projects::worktree_gone, rules::own_rules, settings::MAX_PROMPT_BYTES,
 };
 
 pub(super) fn check_prompt(text: &str) -> Result<(), ApiError> {
@@ -40,7 +40,7 @@ pub(super) fn check_settings(settings: &RunSettings) -> Result<(), ApiError> {
 
 /// The run's own rules, where Musher's tools are what the agent has: other agents have words of their own.
 pub(super) fn check_rules(settings: &RunSettings) -> Result<(), ApiError> {
-    rules_of(&[], settings).map(drop)
+    own_rules(settings).map(drop)
 }
 
 /// The run's own tool servers. `folder`: where a name of a file begins.

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use musher_protocol::*;
 use musher_runtime::{Secrets, is_key_name};
 use musher_store::Header;
+use musher_tools::LiveRules;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -297,6 +298,7 @@ pub(crate) fn spawn_actor(
         summary: log.watch(),
         index: log.index(),
         secrets: Secrets::default(),
+        rules: LiveRules::default(),
         gone: CancellationToken::new(),
         stopping: CancellationToken::new(),
         followed: Arc::default(),

@@ -60,7 +60,7 @@ impl Terms {
             earlier: self.earlier.clone(),
             env,
             mark: self.mark.clone(),
-            rules: Rules::parse(&self.rules.join("\n"))?,
+            rules: Rules::parse(&self.rules.join("\n"))?.into(),
             fetch: self.fetch,
             keeper: Some(self.keeper.clone()),
             servers: ServerSources::default(),

@@ -104,7 +104,7 @@ impl Place {
             earlier: Vec::new(),
             env: BTreeMap::from([("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into())]),
             mark: self.mark.clone(),
-            rules: Rules::parse(rules).unwrap(),
+            rules: Rules::parse(rules).unwrap().into(),
             fetch: false,
             keeper: Some(keeper_program()),
             servers: musher_tools::ServerSources::default(),
