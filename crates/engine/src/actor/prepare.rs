@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use musher_protocol::*;
 use musher_worktree::{CreateWorktree, Created, WorktreeError, slug};
 use secrecy::SecretString;
+use tokio_util::sync::CancellationToken;
 
 use super::{CreatePlan, Notice, RunActor, StartPlan, Work};
 use crate::{
@@ -18,7 +19,8 @@ use crate::{
 pub(super) struct Prepared {
     pub(super) created: Option<Created>,
     trust: Option<TrustDecision>,
-    secrets: Vec<SecretString>,
+    /// `None`: the run was stopped before they were known.
+    secrets: Option<Vec<SecretString>>,
     warnings: Vec<String>,
 }
 
@@ -98,7 +100,9 @@ impl RunActor {
         };
         self.enter(RunPhase::Preparing, Some(detail.into())).await?;
         let (core, story) = (self.core.clone(), self.story.clone());
-        let preparing = prepare(core, story, self.project_root.clone(), self.plan.clone());
+        let stopping = self.stopping.clone();
+        let (root, plan) = (self.project_root.clone(), self.plan.clone());
+        let preparing = prepare(core, story, root, plan, stopping);
         self.preparing = true;
         self.work.spawn(async move { Work::Prepared(preparing.await) });
         Ok(())
@@ -122,11 +126,12 @@ impl RunActor {
         for message in prepared.warnings {
             self.log.say(AgentEvent::Warning { code: "worktree".into(), message }).await?;
         }
-        if self.stopped_by.is_some() {
+        // Of a stop that reached the run beside its mailbox the mail comes yet.
+        let Some(secrets) = prepared.secrets.filter(|_| self.stopped_by.is_none()) else {
             return Ok(());
-        }
+        };
         self.trusted = prepared.trust == Some(TrustDecision::Trusted);
-        self.secrets.add(&prepared.secrets);
+        self.secrets.add(&secrets);
         self.enter(RunPhase::Starting, Some("Starting the agent".into())).await?;
         self.launch(prepared.trust, None).await
     }
@@ -183,6 +188,7 @@ async fn prepare(
     story: Story,
     project_root: String,
     plan: StartPlan,
+    stopping: CancellationToken,
 ) -> Result<Prepared, ApiError> {
     let (created, mut warnings) = match &plan.create {
         Some(create) => {
@@ -206,7 +212,9 @@ async fn prepare(
     }
     let kind = core.registry.get(&story.settings.runtime);
     let uses_keys = kind.is_some_and(|kind| kind.needs_tools());
-    let secrets = secrets_of(&core, &story.settings, uses_keys).await;
+    // A keychain may wait for a person; a stop does not wait for either.
+    let secrets = secrets_of(&core, &story.settings, uses_keys);
+    let secrets = stopping.run_until_cancelled(secrets).await;
     Ok(Prepared { created, trust: trust.decision, secrets, warnings })
 }
 
