@@ -359,6 +359,18 @@ async fn an_untrusted_project_starts_nothing() {
 }
 
 #[tokio::test]
+async fn a_list_that_is_no_file_of_the_project_is_refused_and_told() {
+    let place = Place::new();
+    let outside = place.run_dir().join("servers.json");
+    fs::write(&outside, json!({"mcpServers": {"a": scripted(&[])}}).to_string()).unwrap();
+    std::os::unix::fs::symlink(outside, place.path(".mcp.json")).unwrap();
+    let mut config = place.config("");
+    config.servers.trusted = true;
+    let (host, warnings) = opened(config).await;
+    assert!(names(&host).is_empty() && warnings[0].contains("out of the worktree"), "{warnings:?}");
+}
+
+#[tokio::test]
 async fn settings_are_a_file_too_and_count_more_than_the_project() {
     let place = Place::new();
     let project = json!({"mcpServers": {"a": {"command": "false"}}}).to_string();

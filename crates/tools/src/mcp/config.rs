@@ -20,7 +20,11 @@ use std::{
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{HostConfig, paths::Root, show::visible};
+use crate::{
+    HostConfig,
+    paths::{PathError, Root},
+    show::visible,
+};
 
 /// The project's own list, in its root.
 const OF_PROJECT: &str = ".mcp.json";
@@ -105,13 +109,16 @@ fn of_project(config: &HostConfig) -> Option<Result<List, String>> {
     if !config.servers.trusted {
         return None;
     }
-    let root = Root::open(&config.worktree).ok()?;
-    let opened = root.open_file(&root.relative(OF_PROJECT).ok()?).ok()?;
-    Some(
-        text_of(opened.file)
-            .and_then(|text| parse(&text))
-            .map_err(|why| format!("The project's {OF_PROJECT} starts no tool servers: {why}.")),
-    )
+    let opened = Root::open(&config.worktree)
+        .and_then(|root| root.relative(OF_PROJECT).and_then(|path| root.open_file(&path)));
+    let text = match opened {
+        Err(PathError::Missing(_)) => return None,
+        opened => opened.map_err(|error| error.to_string()).and_then(|it| text_of(it.file)),
+    };
+    Some(text.and_then(|text| parse(&text)).map_err(|why| {
+        let why = why.trim_end_matches('.');
+        format!("The project's {OF_PROJECT} starts no tool servers: {why}.")
+    }))
 }
 
 fn of_settings(config: &HostConfig) -> Option<Result<List, String>> {
