@@ -1,6 +1,6 @@
 //! `musher doctor`: what is well here; with `--models`, what the model servers say.
 
-use std::{path::Path, process::ExitCode};
+use std::{collections::BTreeMap, path::Path, process::ExitCode};
 
 use musher_protocol::*;
 
@@ -46,7 +46,7 @@ struct Answered<'a> {
     report: &'a EndpointReport,
 }
 
-/// Each provider; with an address, that alone.
+/// Each provider and each address that is known; with one of `look`, that alone.
 async fn questions(reach: &Reach, look: Look) -> Result<Vec<EndpointProbeParams>, ApiError> {
     let Look { round_trip, base_url, dialect, model, organization, account_project, .. } = look;
     if base_url.is_some() {
@@ -65,13 +65,51 @@ async fn questions(reach: &Reach, look: Look) -> Result<Vec<EndpointProbeParams>
         }]);
     }
     let info: AppInfo = reach.call("app_info", &Empty {}).await?;
-    let providers = info.runtimes.into_iter().filter(|runtime| runtime.over_http);
-    let question = |runtime: RuntimeInfo| EndpointProbeParams {
-        runtime: runtime.name,
+    let providers: Vec<RuntimeInfo> =
+        info.runtimes.into_iter().filter(|runtime| runtime.over_http).collect();
+    let question = |runtime: &RuntimeInfo| EndpointProbeParams {
+        runtime: runtime.name.clone(),
         round_trip,
         ..EndpointProbeParams::default()
     };
-    Ok(providers.map(question).collect())
+    let mut asked: Vec<_> = providers.iter().map(question).collect();
+    asked.extend(addresses(reach, &providers).await?.into_iter().map(
+        |(base_url, (runtime, dialect))| EndpointProbeParams {
+            runtime,
+            base_url: Some(base_url),
+            dialect,
+            round_trip,
+            ..EndpointProbeParams::default()
+        },
+    ));
+    Ok(asked)
+}
+
+/// Runs are looked through for their addresses, the latest first, so many.
+const LATEST: usize = 50;
+
+/// Addresses of the person's own, with their runtimes and dialects: those that have a key, and those that
+/// were worked with of late.
+async fn addresses(
+    reach: &Reach,
+    providers: &[RuntimeInfo],
+) -> Result<BTreeMap<String, (String, Option<String>)>, ApiError> {
+    let kept: Vec<KeptKey> = reach.call("key_list", &Empty {}).await?;
+    let places = kept.into_iter().map(|key| key.place).filter(|place| place.starts_with("http"));
+    let mut found: BTreeMap<_, _> =
+        places.map(|place| (place, ("openai".to_owned(), None))).collect();
+    let mut runs: Vec<RunSummary> = reach.call("run_list", &Empty {}).await?;
+    runs.retain(|run| providers.iter().any(|provider| provider.name == run.runtime));
+    runs.sort_by(|one, other| one.created_at.cmp(&other.created_at));
+    // The latest has the last word.
+    for run in &runs[runs.len().saturating_sub(LATEST)..] {
+        let detail: RunDetail = reach.call("run_get", &RunParams { run: run.id.clone() }).await?;
+        let EndpointSettings { base_url, dialect, .. } = detail.story.settings.endpoint;
+        if let Some(base) = base_url {
+            found.insert(base.trim_end_matches('/').to_owned(), (run.runtime.clone(), dialect));
+        }
+    }
+    Ok(found)
 }
 
 /// Who has no key wanted none of its provider; an address that was named should be well.

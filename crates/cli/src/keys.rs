@@ -80,15 +80,18 @@ async fn list(ring: &KeyRing, json: bool) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// At a terminal it is asked for, and not shown.
 fn read_key(place: &str) -> Result<SecretString, ApiError> {
-    if io::stdin().is_terminal() {
-        eprintln!("Paste the key for {place}, then press Enter and Ctrl-D:");
-    }
-    let mut key = String::new();
-    io::stdin().lock().take(MOST).read_to_string(&mut key).map_err(|error| {
+    let read = match io::stdin().is_terminal() {
+        true => rpassword::prompt_password(format!("The key for {place} (it is not shown): ")),
+        false => {
+            let mut key = String::new();
+            io::stdin().lock().take(MOST).read_to_string(&mut key).map(|_| key)
+        }
+    };
+    read.map(SecretString::from).map_err(|error| {
         ApiError::new(ErrorCode::BadRequest, format!("The key could not be read: {error}."))
-    })?;
-    Ok(SecretString::from(key))
+    })
 }
 
 fn in_words(kept: KeptIn) -> &'static str {

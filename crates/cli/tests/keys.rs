@@ -105,6 +105,28 @@ fn the_doctor_asks_an_address_and_makes_a_round_trip_only_when_told() {
     }
 }
 
+/// Those with a key, and those that a run had; without being named.
+#[test]
+fn the_doctor_asks_each_address_that_is_known() {
+    let (world, kept) = (World::new(), ready(Dialect::Chat));
+    let script = Script::by(|_| Answer::says([Item::text("Hello.")]));
+    let worked = Offer::new(Dialect::Gemini).key(KEY).start(script).unwrap();
+    let none = [("OPENAI_API_KEY", ""), ("GEMINI_API_KEY", "")];
+    call(&world, &["keys", "set", &kept.base_url(), "--file"], &[], KEY);
+    call(&world, &["keys", "set", &worked.base_url(), "--file"], &[], KEY);
+    let (root, base) = (world.repo.path().to_string_lossy().into_owned(), worked.base_url());
+    let args = ["run", "go", "--repo", &root, "--runtime", "gemini", "--base-url", &base];
+    let run = call(&world, &[&args[..], &["--model", "scripted-large"]].concat(), &[], "");
+    assert_eq!(run.code, 0, "{} {}", run.stdout, run.stderr);
+    let looked = call(&world, &["doctor", "--models"], &none, "").stdout;
+    for endpoint in [kept, worked] {
+        let (base, end) = (endpoint.base_url(), "takes the key; it lists 2 models.");
+        let lines: Vec<&str> = looked.lines().filter(|line| line.contains(&base)).collect();
+        assert!(lines.len() == 1 && lines[0].contains(end), "{base}: {looked}");
+        endpoint.check().unwrap();
+    }
+}
+
 #[test]
 fn a_key_that_opens_nothing_fails_the_doctor_once_models_are_asked() {
     let world = World::new();
