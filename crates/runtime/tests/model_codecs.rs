@@ -12,6 +12,8 @@ mod chat;
 mod faults;
 #[path = "model_codecs/gemini.rs"]
 mod gemini;
+#[path = "model_codecs/opaque.rs"]
+mod opaque;
 #[path = "model_codecs/responses.rs"]
 mod responses;
 #[path = "model_codecs/rules.rs"]
@@ -28,7 +30,7 @@ use musher_runtime::{
     model::{
         Manner,
         codec::{Answer, Ask, Block, Dialect, Piece},
-        conversation::{Conversation, Entry, Origin, Step},
+        conversation::{Conversation, Entry, Origin, Step, check_repeated},
     },
 };
 use serde_json::{Value, json};
@@ -74,10 +76,17 @@ fn tools() -> Vec<ToolSpec> {
 const PLACE: &str = "https://models.example.com/v1";
 
 fn body(dialect: Dialect, model: &str, conversation: &Conversation) -> Value {
+    let tools = tools();
+    let ask = ask(model, conversation, &tools);
+    let body = dialect.codec().body(&ask);
+    assert_eq!(check_repeated(dialect, &ask, &body), Ok(()), "{dialect}: {body:#}");
+    body
+}
+
+fn ask<'a>(model: &'a str, conversation: &'a Conversation, tools: &'a [ToolSpec]) -> Ask<'a> {
     let instructions = "You are a coding agent.";
     let manner = Manner::default();
-    let (place, tools) = (PLACE, &tools());
-    dialect.codec().body(&Ask { model, place, instructions, conversation, tools, manner })
+    Ask { model, place: PLACE, instructions, conversation, tools, manner }
 }
 
 /// What the loop makes of an answer.

@@ -10,10 +10,11 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use musher_protocol::{AgentEvent, RunOutcome, RunPhase, RuntimeStatus};
+use serde_json::Value;
 
 use super::{
     codec::{Answer, Ask, Dialect, Fault, FaultKind, Finish, Piece, Usage},
-    conversation::{Conversation, Entry},
+    conversation::{Conversation, Entry, Invalid, check_repeated},
     exchange::{Trouble, at},
     run::{Over, Run},
     wishes::Manner,
@@ -84,11 +85,12 @@ impl Run<'_> {
         talk: &Conversation,
         tools: &[ToolSpec],
     ) -> Result<Answer, NoAnswer> {
+        let body = self.body(talk, tools)?;
         let (mut made, mut after_words) = (0, 0);
         self.exchange.heard().now();
         loop {
             made += 1;
-            let Broken { trouble, shown, counted } = match self.attempt(talk, tools).await? {
+            let Broken { trouble, shown, counted } = match self.attempt(talk, &body).await? {
                 Ok(answer) => return Ok(answer),
                 Err(broken) => broken,
             };
@@ -114,14 +116,14 @@ impl Run<'_> {
     async fn attempt(
         &mut self,
         talk: &Conversation,
-        tools: &[ToolSpec],
+        body: &Value,
     ) -> Result<Result<Answer, Broken>, Over> {
         self.step += 1;
         if !self.exchange.endpoint().is_local() {
             self.budget.asks();
         }
         let came = Came::default();
-        let (model, ended) = match self.heeded(self.request(talk, tools, &came)).await {
+        let (model, ended) = match self.heeded(self.request(body, &came)).await {
             Ok(Some(Ok(answer))) => match broken_off(&answer.finish) {
                 Some(fault) => (answer.model, Ok(Trouble { fault, retry_after: None })),
                 None => return Ok(Ok(answer)),
@@ -160,18 +162,20 @@ impl Run<'_> {
         Over::Outcome(RunOutcome::Inactive { after_secs, last_event: last_event.to_owned() })
     }
 
-    async fn request(
-        &self,
-        talk: &Conversation,
-        tools: &[ToolSpec],
-        came: &Came,
-    ) -> Result<Answer, Trouble> {
-        let codec = self.dialect().codec();
+    /// The request. One that leaves out what has to be in it is never made.
+    fn body(&self, talk: &Conversation, tools: &[ToolSpec]) -> Result<Value, Over> {
         let instructions = &self.instructions;
         let manner = self.manner();
         let place = &self.exchange.endpoint().to_string();
         let ask =
             Ask { model: &self.model, place, instructions, conversation: talk, tools, manner };
+        let body = self.dialect().codec().body(&ask);
+        check_repeated(self.dialect(), &ask, &body).map_err(|invalid| unsendable(&invalid))?;
+        Ok(body)
+    }
+
+    async fn request(&self, body: &Value, came: &Came) -> Result<Answer, Trouble> {
+        let codec = self.dialect().codec();
         let show = |pieces: Vec<Piece>, used| {
             came.heed(&pieces, used);
             let events: Vec<_> = pieces.into_iter().map(|it| self.piece(it).into()).collect();
@@ -180,7 +184,7 @@ impl Run<'_> {
         let path = codec.path(&self.model);
         let mut reader = codec.reader();
         reader.avoid(self.taken.clone());
-        self.exchange.stream(&path, &codec.body(&ask), reader, show).await
+        self.exchange.stream(&path, body, reader, show).await
     }
 
     fn manner(&self) -> Manner {
@@ -308,6 +312,11 @@ fn next_step(kind: FaultKind) -> &'static str {
         }
         _ => "Send it a message to go on from the last step.",
     }
+}
+
+/// The end of a run whose conversation is broken, by a fault of ours.
+pub(super) fn unsendable(invalid: &Invalid) -> Over {
+    Over::Outcome(failed(&format!("The conversation cannot be sent: {invalid}.")))
 }
 
 pub(super) fn failed(message: &str) -> RunOutcome {

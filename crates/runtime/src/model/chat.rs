@@ -65,6 +65,41 @@ impl Codec for Chat {
         members.iter().any(|member| message.get(*member).is_some())
             || tags::without_thoughts(said).len() < said.trim().len()
     }
+
+    /// Thoughts in words count word by word: two messages that became one have theirs in one text.
+    fn opaque<'a>(&self, message: &'a Value) -> Vec<(&'static str, &'a str)> {
+        let mut found = Vec::new();
+        for member in ["reasoning_content", "reasoning"] {
+            let words = text(message, member).into_iter().flat_map(str::split_whitespace);
+            found.extend(words.map(|word| (member, word)));
+        }
+        texts_of("reasoning_details", &message["reasoning_details"], &mut found);
+        for call in message["tool_calls"].as_array().into_iter().flatten() {
+            let members = call.as_object().into_iter().flatten();
+            let known = ["id", "type", "function"];
+            let more = members.filter(|(name, _)| !known.contains(&name.as_str()));
+            more.for_each(|(_, value)| texts_of("tool_calls", value, &mut found));
+        }
+        found
+    }
+
+    fn items<'a>(&self, body: &'a Value) -> Vec<&'a Value> {
+        body["messages"].as_array().into_iter().flatten().collect()
+    }
+
+    fn taken_back<'a>(&self, messages: &'a [Value], is_earlier: bool) -> Vec<&'a Value> {
+        messages.iter().filter(|it| says_something(it, is_earlier)).collect()
+    }
+}
+
+/// All texts in it, in order.
+fn texts_of<'a>(member: &'static str, value: &'a Value, found: &mut Vec<(&'static str, &'a str)>) {
+    match value {
+        Value::String(text) => found.push((member, text)),
+        Value::Array(list) => list.iter().for_each(|it| texts_of(member, it, found)),
+        Value::Object(members) => members.values().for_each(|it| texts_of(member, it, found)),
+        _ => {}
+    }
 }
 
 fn messages(ask: &Ask<'_>) -> Vec<Value> {
@@ -138,22 +173,34 @@ fn is_assistant(message: &Value) -> bool {
 fn join(first: &mut Value, second: Value) {
     let (Some(into), Value::Object(members)) = (first.as_object_mut(), second) else { return };
     for (name, value) in members {
-        let joined = match (into.get(&name).and_then(Value::as_str), value.as_str()) {
-            (Some(a), Some(b)) if name != "role" && !a.is_empty() && !b.is_empty() => {
-                Value::from(format!("{a}\n\n{b}"))
-            }
-            (Some(a), Some("")) => a.into(),
-            _ => value,
-        };
-        into.insert(name, joined);
+        let first = into.remove(&name).unwrap_or_default();
+        into.insert(name.clone(), joined(&name, first, value));
+    }
+}
+
+fn joined(name: &str, first: Value, second: Value) -> Value {
+    match (first, second) {
+        (Value::String(a), Value::String(b))
+            if name != "role" && !a.is_empty() && !b.is_empty() =>
+        {
+            Value::from(a + "\n\n" + &b)
+        }
+        (Value::Array(mut a), Value::Array(b)) => {
+            a.extend(b);
+            a.into()
+        }
+        (first @ Value::String(_), Value::String(b)) if b.is_empty() => first,
+        // A message without words has none to put in their place.
+        (first, Value::Null) => first,
+        (_, second) => second,
     }
 }
 
 /// Of a turn before the person's latest words, the words without the thoughts in them.
 fn native(turn: &StepTurn<'_>, is_earlier: bool) -> Vec<Value> {
     let mut ids = turn.step.calls();
-    let mut messages: Vec<Value> =
-        turn.step.items.iter().filter(|it| it.is_object()).cloned().collect();
+    let said = turn.step.items.iter().filter(|it| says_something(it, is_earlier));
+    let mut messages: Vec<Value> = said.cloned().collect();
     for message in &mut messages {
         let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut);
         for call in calls.into_iter().flatten().filter(|call| call.is_object()) {
@@ -167,12 +214,15 @@ fn native(turn: &StepTurn<'_>, is_earlier: bool) -> Vec<Value> {
             message["content"] = tags::without_thoughts(said).into();
         }
     }
-    messages.retain(says_something);
     messages
 }
 
-fn says_something(message: &Value) -> bool {
-    message.get("tool_calls").is_some() || text(message, "content").is_some_and(|it| !it.is_empty())
+/// A message with neither words nor calls is refused, whatever was thought: an answer that was cut while
+/// the model thought.
+fn says_something(message: &Value, is_earlier: bool) -> bool {
+    let words = |said| if is_earlier { tags::without_thoughts(said) } else { said };
+    let has_words = text(message, "content").is_some_and(|said| !words(said).is_empty());
+    message.get("tool_calls").is_some() || has_words
 }
 
 fn foreign(turn: &StepTurn<'_>) -> Vec<Value> {

@@ -82,6 +82,19 @@ pub trait Codec: Send + Sync {
 
     /// Whether an item holds thoughts, or what stands for them, that [`Codec::parts`] leaves out.
     fn has_thoughts(&self, item: &Value) -> bool;
+
+    /// What an item has that only its model can read, or that it asks to be given back, each with the
+    /// name of its member.
+    fn opaque<'a>(&self, item: &'a Value) -> Vec<(&'static str, &'a str)>;
+
+    /// The items in a request, its own and others.
+    fn items<'a>(&self, body: &'a Value) -> Vec<&'a Value>;
+
+    /// The items of a step that the same model takes back: all of them but for a reason. `is_earlier`
+    /// when a person has spoken since.
+    fn taken_back<'a>(&self, items: &'a [Value], _is_earlier: bool) -> Vec<&'a Value> {
+        items.iter().collect()
+    }
 }
 
 /// Reads one answer, event by event.

@@ -1,6 +1,8 @@
 //! What the model is told: the conversation so far, made from stored events and nothing else. So a
 //! stop, a crash, a resume and a replay are the same thing.
 
+mod opaque;
+
 use std::collections::BTreeSet;
 
 use musher_protocol::{AgentEvent, EventEnvelope, ModelStep, RunId};
@@ -10,6 +12,7 @@ use super::{
     begun::{Begun, INTERRUPTED},
     codec::Dialect,
 };
+pub use opaque::check_repeated;
 
 /// What stands where a model would have the first word.
 pub const BEGINNING: &str = "(How this began is not known.)";
@@ -287,6 +290,10 @@ pub enum Invalid {
     Twice(String),
     #[error("the model has the last word already")]
     NothingAsked,
+    #[error("hidden thoughts of the model ({0}) are not in the request where they belong")]
+    Dropped(&'static str),
+    #[error("hidden thoughts are in the request that are not this model's")]
+    Foreign,
 }
 
 /// Makes a conversation of stored events, run by run. A run that has model steps is told by them; one

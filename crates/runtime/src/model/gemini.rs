@@ -69,6 +69,16 @@ impl Codec for Gemini {
     fn has_thoughts(&self, item: &Value) -> bool {
         is_thought(item) || item.get("thoughtSignature").is_some()
     }
+
+    fn opaque<'a>(&self, item: &'a Value) -> Vec<(&'static str, &'a str)> {
+        const MEMBER: &str = "thoughtSignature";
+        text(item, MEMBER).map(|it| (MEMBER, it)).into_iter().collect()
+    }
+
+    fn items<'a>(&self, body: &'a Value) -> Vec<&'a Value> {
+        let contents = body["contents"].as_array().into_iter().flatten();
+        contents.filter_map(|content| content["parts"].as_array()).flatten().collect()
+    }
 }
 
 /// As part of a path.

@@ -78,6 +78,26 @@ impl Codec for Responses {
     fn has_thoughts(&self, item: &Value) -> bool {
         is_reasoning(item)
     }
+
+    fn opaque<'a>(&self, item: &'a Value) -> Vec<(&'static str, &'a str)> {
+        const MEMBER: &str = "encrypted_content";
+        text(item, MEMBER).map(|it| (MEMBER, it)).into_iter().collect()
+    }
+
+    fn items<'a>(&self, body: &'a Value) -> Vec<&'a Value> {
+        body["input"].as_array().into_iter().flatten().collect()
+    }
+
+    fn taken_back<'a>(&self, items: &'a [Value], _: bool) -> Vec<&'a Value> {
+        leading_on(items).iter().collect()
+    }
+}
+
+/// Thoughts that lead to nothing are refused: "provided without its required following item". An answer
+/// that was cut while the model thought has them.
+fn leading_on(items: &[Value]) -> &[Value] {
+    let last = items.iter().rposition(|item| !is_reasoning(item));
+    &items[..last.map_or(0, |last| last + 1)]
 }
 
 /// OpenAI's models of before the thinking ones refuse the question for thoughts ("Encrypted content is
@@ -152,11 +172,7 @@ fn user(text: &str) -> Value {
 /// The step's own items, each call under the id that its result has.
 fn native(turn: &StepTurn<'_>, input: &mut Vec<Value>) {
     let mut ids = turn.step.calls();
-    let mut items: Vec<Value> = turn.step.items.iter().filter_map(repeated).collect();
-    // Thoughts that lead to nothing are refused: "provided without its required following item".
-    while items.last().is_some_and(is_reasoning) {
-        items.pop();
-    }
+    let mut items: Vec<Value> = leading_on(&turn.step.items).iter().filter_map(repeated).collect();
     for item in items.iter_mut().filter(|item| is_call(item)) {
         if let Some(id) = ids.next() {
             item["call_id"] = id.into();

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    attempt::{NoAnswer, failed},
+    attempt::{NoAnswer, failed, unsendable},
     budget::{Budget, in_words},
     calls::{Planned, TOOL_SERVER},
     codec::{Answer, Block, Dialect, Finish, Usage},
@@ -267,10 +267,7 @@ impl Run<'_> {
         }
         loop {
             self.talk.mend();
-            if let Err(invalid) = self.talk.check() {
-                let message = format!("The conversation cannot be sent: {invalid}.");
-                return Err(Over::Outcome(failed(&message)));
-            }
+            self.talk.check().map_err(|invalid| unsendable(&invalid))?;
             let talk = self.talk.clone();
             // Both of one mode: it may change at any time.
             let mode = self.live.mode();
