@@ -136,7 +136,7 @@ impl Exchange {
         while !reader.is_done() {
             let may_end = reader.may_end();
             let until = match may_end {
-                // Comments that keep a connection open are no more of the answer.
+                // Events without data, that keep a connection open, are no more of the answer.
                 true => said + between.min(AFTER_END),
                 false => Instant::now() + between,
             };

@@ -121,7 +121,7 @@ pub enum Oddity {
     /// All but so many of the last events; then a reset, or silence for ever.
     ResetBefore(usize),
     StallBefore(usize),
-    /// All but so many of the last events, and then nothing but comments.
+    /// All but so many of the last events, and then nothing but comments and events without data.
     CommentsBefore(usize),
     /// A chunk of HTTP's chunked coding that is shorter than announced, then the end.
     HalfChunkAfter(usize),

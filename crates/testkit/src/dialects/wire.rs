@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{Dialect, Event, answer::Oddity, http::Act};
 
-/// More of them than any test waits for.
-const COMMENT: &str = ": keep-alive\n\n";
+/// Comments, and events without data. More of them than any test waits for.
+const COMMENT: &str = ": keep-alive\n\nevent: ping\nid: 7\n\n";
 const COMMENTS: usize = 300;
 const BETWEEN_COMMENTS: Duration = Duration::from_millis(300);
 
