@@ -35,16 +35,20 @@ async function goOn(
   const run = host.runs.get('run-1');
   if (!run) throw new Error('no run');
   host.resumed = () => (run.summary = { ...run.summary, ...become });
-  await user.selectOptions(picker, words);
+  await user.selectOptions(picker, option(picker, words));
   await user.type(screen.getByTestId('composer-input'), 'Go on{Enter}');
   await waitFor(() => expect(called(host, 'run_resume')).toHaveLength(before + 1));
-  await waitFor(() => expect(picker.selectedOptions[0]?.text).toBe(words));
+  await waitFor(() => expect(bare(picker.selectedOptions[0])).toBe(words));
   return called(host, 'run_resume').at(-1);
 }
 
 beforeEach(() => localStorage.clear());
 
-const words = (picker: HTMLSelectElement) => [...picker.options].map((one) => one.text);
+/** Without what its server says of a model. */
+const bare = (option?: HTMLOptionElement) => option?.text.split(' — ')[0] ?? '';
+const words = (picker: HTMLSelectElement) => [...picker.options].map(bare);
+const option = (picker: HTMLSelectElement, wanted: string) =>
+  [...picker.options].find((one) => bare(one) === wanted) ?? wanted;
 
 describe('the agent of a story', () => {
   it('is another one once the story is over and something is said', async () => {
@@ -138,7 +142,7 @@ describe('an agent at an address', () => {
     ]);
     await waitFor(() => expect(words(shown.picker)).toContain('gpt-oss:20b at 127.0.0.1:11434'));
     expect(words(shown.picker)).not.toContain('List the models at 127.0.0.1:11434');
-    expect(shown.picker.selectedOptions[0]?.text).toBe(QWEN_THERE);
+    expect(bare(shown.picker.selectedOptions[0])).toBe(QWEN_THERE);
 
     host.keys.set('openai', 'keychain');
     await shown.app.ask();
@@ -148,5 +152,21 @@ describe('an agent at an address', () => {
       model: 'gpt-5.4',
       endpoint: { base_url: 'https://api.openai.com/v1', dialect: 'openai-responses' },
     });
+  });
+
+  it('shows what a model of the provider can hold and costs, once its list is asked for', async () => {
+    const host = new FakeHost();
+    host.keys.set('openai', 'keychain');
+    const shown = await story({ ...OVER, runtime: 'openai', model: 'gpt-5.4' }, undefined, host);
+    await shown.user.selectOptions(shown.picker, 'List the models of OpenAI');
+    const listed = await waitFor(() => {
+      const found = [...shown.picker.options].filter((one) => one.text.includes(' per million'));
+      expect(found.length).toBeGreaterThan(0);
+      return found;
+    });
+    expect(listed[0]?.text).toMatch(
+      /^OpenAI · \S+ — \S.* tokens · \$\S+ in, \$\S+ out per million$/,
+    );
+    expect(words(shown.picker)).not.toContain('List the models of OpenAI');
   });
 });

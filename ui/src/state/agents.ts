@@ -57,7 +57,7 @@ export function agentsFor(
     ? [current, ...here(listed)]
     : // Once the agent is gone, its default cannot be named apart from where its model is.
       [...here(live ? (own.models.length > 0 ? [null] : []) : [current.model])].concat(
-        here(own.models),
+        here([...own.models, ...listed]),
         current,
       );
   const before = used.filter(
