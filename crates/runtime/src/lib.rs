@@ -105,6 +105,6 @@ pub enum RuntimeError {
     #[error("the run's events are no longer taken")]
     SinkClosed,
     /// Processes that may still live.
-    #[error("{} process(es) of the agent may still live", .0.len())]
+    #[error("processes of the agent may still live: {}", .0.len())]
     Unconfirmed(Vec<u32>),
 }

@@ -243,7 +243,9 @@ impl Running {
         }
         if output.is_cut() {
             let name = self.folder.file_name().unwrap_or_default().to_string_lossy();
-            notes.push(format!("all of it is kept: {} shows lines of {name}", read_output::NAME));
+            let what =
+                if matches!(end, End::Full) { "what it said until then" } else { "all of it" };
+            notes.push(format!("{what} is kept: {} shows lines of {name}", read_output::NAME));
         }
         let is_error = !matches!(end, End::Itself(_)) || code != Some(0) || !left.is_empty();
         let text = format!("{}[{}]", output.text(), notes.join("; "));

@@ -205,7 +205,10 @@ impl Run<'_> {
             let killed = driven.end.killed;
             (
                 "left_running",
-                format!("The agent left {killed} process(es) running; they were ended."),
+                match killed {
+                    1 => "The agent left a process running; it was ended.".to_owned(),
+                    many => format!("The agent left {many} processes running; they were ended."),
+                },
             )
         } else {
             return Ok(());

@@ -108,7 +108,7 @@ pub(super) fn check(dialect: Dialect, wanted: &EndpointSettings) -> Result<(), S
     }
     match wanted.max_answer_tokens {
         Some(tokens) if !(FEWEST_TOKENS..=MOST_TOKENS).contains(&tokens) => Err(format!(
-            "An answer of at most {tokens} tokens makes no sense: give {FEWEST_TOKENS} to {MOST_TOKENS}, \
+            "A longest answer of {tokens} makes no sense: give {FEWEST_TOKENS} to {MOST_TOKENS}, \
              or leave the limit out."
         )),
         _ => Ok(()),
