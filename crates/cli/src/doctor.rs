@@ -100,7 +100,7 @@ async fn addresses(
         places.map(|place| (place, ("openai".to_owned(), None))).collect();
     let mut runs: Vec<RunSummary> = reach.call("run_list", &Empty {}).await?;
     runs.retain(|run| providers.iter().any(|provider| provider.name == run.runtime));
-    runs.sort_by(|one, other| one.created_at.cmp(&other.created_at));
+    runs.sort_by_key(|run| run.created_at);
     // The latest has the last word.
     for run in &runs[runs.len().saturating_sub(LATEST)..] {
         let detail: RunDetail = reach.call("run_get", &RunParams { run: run.id.clone() }).await?;
