@@ -17,18 +17,9 @@ pub fn acts(dialect: Dialect, events: Vec<Event>, oddity: Option<&Oddity>) -> Ve
         Oddity::ResetAfter(count) => broken(&events, *count, [Act::Reset]),
         Oddity::EndAfter(count) => broken(&events, *count, []),
         Oddity::StallAfter(count) => broken(&events, *count, [Act::Stall]),
-        Oddity::ResetBefore(last) => {
-            broken(&events, events.len().saturating_sub(*last), [Act::Reset])
-        }
-        Oddity::StallBefore(last) => {
-            broken(&events, events.len().saturating_sub(*last), [Act::Stall])
-        }
-        Oddity::CommentsBefore(last) => {
-            let comments = std::iter::repeat_n(COMMENT, COMMENTS);
-            let acts =
-                comments.flat_map(|it| [Act::Pause(BETWEEN_COMMENTS), Act::Bytes(it.into())]);
-            broken(&events, events.len().saturating_sub(*last), acts)
-        }
+        Oddity::ResetBefore(last) => broken(&events, all_but(*last, &events), [Act::Reset]),
+        Oddity::StallBefore(last) => broken(&events, all_but(*last, &events), [Act::Stall]),
+        Oddity::CommentsBefore(last) => broken(&events, all_but(*last, &events), comments()),
         Oddity::HalfChunkAfter(count) => {
             let half = events.get(*count).map(frame).unwrap_or_default();
             broken(&events, *count, [Act::HalfChunk(half[..half.len() / 2].to_vec())])
@@ -84,6 +75,15 @@ fn broken(events: &[Event], count: usize, then: impl IntoIterator<Item = Act>) -
     let mut acts = each(&events[..count.min(events.len())], frame);
     acts.extend(then);
     acts
+}
+
+fn all_but(last: usize, events: &[Event]) -> usize {
+    events.len().saturating_sub(last)
+}
+
+fn comments() -> impl Iterator<Item = Act> {
+    let comments = std::iter::repeat_n(COMMENT, COMMENTS);
+    comments.flat_map(|it| [Act::Pause(BETWEEN_COMMENTS), Act::Bytes(it.into())])
 }
 
 fn among(events: Vec<Event>, other: impl Fn(usize) -> Event) -> Vec<Event> {
