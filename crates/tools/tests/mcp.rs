@@ -345,10 +345,15 @@ async fn an_untrusted_project_starts_nothing() {
     let mut config = place.config("");
     let (host, warnings) = opened(config.clone()).await;
     assert_eq!((names(&host), warnings), (vec![], vec![]));
-    // Nor when the settings name a file there.
-    config.servers.settings = Some(".mcp.json".into());
-    let (host, warnings) = opened(config.clone()).await;
-    assert!(names(&host).is_empty() && warnings[0].contains("not trusted"), "{warnings:?}");
+    // Nor when the settings name a file there, or a link that leads out of it.
+    let outside = place.run_dir().join("outside.json");
+    std::fs::write(&outside, &list).unwrap();
+    std::os::unix::fs::symlink(&outside, place.root().join("link.json")).unwrap();
+    for named in [".mcp.json", "link.json"] {
+        config.servers.settings = Some(named.into());
+        let (host, warnings) = opened(config.clone()).await;
+        assert!(names(&host).is_empty() && warnings[0].contains("not trusted"), "{warnings:?}");
+    }
     assert!(!canary.exists() && !place.run_dir().join("tools").exists());
     // The same project, trusted.
     config.servers = ServerSources { trusted: true, ..ServerSources::default() };

@@ -1,6 +1,7 @@
 //! Looking at files of a worktree without following anything out of it.
 
-use std::io::Read;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::{Result, WorktreeError};
@@ -59,7 +60,7 @@ pub(crate) fn content(path: &Path, limit: u64) -> Content {
         return Content::Nothing;
     }
     let mut bytes = Vec::new();
-    let read = std::fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+    let read = open_file(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
     match read {
         Err(_) => Content::Nothing,
         Ok(_) if looks_binary(&bytes) => Content::Binary,
@@ -67,6 +68,24 @@ pub(crate) fn content(path: &Path, limit: u64) -> Content {
             cut: meta.len() > limit,
             text: String::from_utf8_lossy(&bytes).into_owned(),
         },
+    }
+}
+
+/// What became a link or a pipe since it was looked at is not read, nor waited for.
+fn open_file(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use rustix::fs::OFlags;
+        use std::os::unix::fs::OpenOptionsExt;
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
+        options.custom_flags(flags.bits().cast_signed());
+    }
+    let file = options.open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::ErrorKind::InvalidInput.into()),
     }
 }
 

@@ -134,10 +134,13 @@ fn of_settings(config: &HostConfig) -> Option<Result<List, String>> {
 /// A file that the settings name. In the worktree it is the project's: an agent can write there.
 fn named(path: &str, config: &HostConfig) -> Result<String, String> {
     let failed = |error: std::io::Error| format!("{} cannot be read ({error})", visible(path));
-    let path = config.worktree.join(path).canonicalize().map_err(failed)?;
+    let given = config.worktree.join(path);
+    let path = given.canonicalize().map_err(failed)?;
     let worktree = config.worktree.canonicalize().map_err(failed)?;
-    if path.starts_with(worktree) && !config.servers.trusted {
-        return Err(format!("{} is in a project that is not trusted", path.display()));
+    let is_inside = |place: &Path| place.canonicalize().is_ok_and(|it| it.starts_with(&worktree));
+    // A link in the worktree is the project's too, wherever it leads.
+    if given.ancestors().any(is_inside) && !config.servers.trusted {
+        return Err(format!("{} is in a project that is not trusted", given.display()));
     }
     if !path.is_file() {
         return Err(format!("{} is no file", path.display()));
