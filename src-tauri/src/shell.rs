@@ -39,7 +39,7 @@ const OPEN_LIMIT: Duration = Duration::from_secs(60);
 enum Engine {
     Opening,
     Open(Arc<EngineApi>),
-    /// That of a command in a terminal; its agents would end with it. It is ours when that ends.
+    /// Another's, who keeps it: see [`Opened::Guest`]. It is ours when that ends.
     Guest(Arc<dyn Api>),
     Failed(ApiError),
 }
@@ -51,7 +51,7 @@ pub(crate) struct Shell {
     tasks: TaskTracker,
     cancel: CancellationToken,
     engine: watch::Sender<Engine>,
-    doors: Mutex<Option<Serving>>,
+    door: Mutex<Option<Serving>>,
     /// What waits until the page listens; `None` while it does.
     pub(crate) waits: Mutex<Option<Wanted>>,
     /// The story that the page shows.
@@ -80,7 +80,7 @@ impl Shell {
             tasks: TaskTracker::new(),
             cancel: CancellationToken::new(),
             engine: watch::Sender::new(Engine::Opening),
-            doors: Mutex::default(),
+            door: Mutex::default(),
             waits: Mutex::new(Some(Wanted { folders: opening.folders.clone(), run: None })),
             shown: Mutex::default(),
             tray: Mutex::default(),
@@ -144,7 +144,7 @@ impl Shell {
                 Opened::Failed(error) => return self.fail(error).await,
                 Opened::HandedOver => return self.quit(0),
                 Opened::Engine(engine) => return self.host(&engine, &data_dir, &mut board).await,
-                Opened::Guest(client) => self.visit(client, &mut board).await,
+                Opened::Guest(client) => self.visit(client, &data_dir, &mut board).await,
             }
             // It may be just ending.
             tokio::time::sleep(start::ASK_AGAIN).await;
@@ -159,33 +159,34 @@ impl Shell {
         board: &mut Board,
     ) {
         let api = start::api(engine, Arc::new(WindowHost(Arc::downgrade(self))));
-        self.open_doors(api.clone(), data_dir);
+        self.open_door(musher_api::serve::serve_socket(api.clone(), data_dir));
         self.engine.send_replace(Engine::Open(api.clone()));
         tracing::debug!("the engine is open");
         news::follow(self, api.as_ref(), board).await;
     }
 
     /// Shows another's engine until that ends.
-    async fn visit(self: &Arc<Self>, client: Client, board: &mut Board) {
+    async fn visit(self: &Arc<Self>, client: Client, data_dir: &Path, board: &mut Board) {
         let host = Arc::new(WindowHost(Arc::downgrade(self)));
         let guest: Arc<dyn Api> = Arc::new(Guest::new(client, host));
+        self.open_door(musher_api::serve::serve_guest(guest.clone(), data_dir));
         self.engine.send_replace(Engine::Guest(guest.clone()));
-        tracing::debug!("a command in a terminal has the engine");
+        tracing::debug!("the engine is another's");
         news::follow(self, guest.as_ref(), board).await;
         self.is_lost(&guest);
+        let door = locked(&self.door).take();
+        if let Some(door) = door {
+            door.end().await;
+        }
     }
 
-    #[cfg(unix)]
-    fn open_doors(&self, api: Arc<EngineApi>, data_dir: &Path) {
-        match musher_api::serve::serve_socket(api, data_dir) {
-            Ok(serving) => *locked(&self.doors) = Some(serving),
+    fn open_door(&self, opened: Result<Serving, ApiError>) {
+        match opened {
+            Ok(serving) => *locked(&self.door) = Some(serving),
             // The window works without; only other `musher` programs cannot reach it.
             Err(error) => tracing::warn!("{error}"),
         }
     }
-
-    #[cfg(not(unix))]
-    fn open_doors(&self, _api: Arc<EngineApi>, _data_dir: &Path) {}
 
     /// Says it and ends with 1.
     async fn fail(self: Arc<Self>, error: ApiError) {
@@ -204,7 +205,7 @@ impl Shell {
         self.cancel.cancel();
         self.tasks.close();
         tray::clean_up();
-        let doors = locked(&self.doors).take();
+        let door = locked(&self.door).take();
         let engine = self.engine.borrow().clone();
         async move {
             let engine = async {
@@ -212,12 +213,12 @@ impl Shell {
                     api.engine.shutdown().await;
                 }
             };
-            let doors = async {
-                if let Some(doors) = doors {
-                    doors.end().await;
+            let door = async {
+                if let Some(door) = door {
+                    door.end().await;
                 }
             };
-            tokio::join!(engine, doors);
+            tokio::join!(engine, door);
         }
     }
 

@@ -22,7 +22,7 @@ use tokio_util::task::AbortOnDropHandle;
 /// What came of opening the engine.
 pub(crate) enum Opened {
     Engine(Engine),
-    /// A command in a terminal has it, with agents that would end with it.
+    /// A `musher serve` has it, or a command in a terminal with agents that would end with it.
     Guest(Client),
     /// Another Musher has the data directory, and its window came forward.
     HandedOver,
@@ -110,7 +110,7 @@ enum Holder {
     /// A command in a terminal lets go soon, and goes on with our engine; or it is just starting, or
     /// just ending, and does not answer.
     Goes,
-    /// A command with agents in it.
+    /// A `musher serve`, or a command with agents in it.
     Stays(Client),
 }
 
@@ -121,8 +121,22 @@ async fn hand_over(data_dir: &Path, folders: &[String]) -> Result<Holder, ApiErr
         shown => return shown.map(|()| Holder::CameForward),
     }
     match client.give_way().await {
-        Err(error) if error.code == ErrorCode::Conflict => Ok(Holder::Stays(client)),
+        // Agents live in it, or it is a `musher serve`.
+        Err(error) if matches!(error.code, ErrorCode::Conflict | ErrorCode::Unsupported) => {
+            Ok(with_its_guest(data_dir, folders, client).await)
+        }
         given => given.map(|()| Holder::Goes),
+    }
+}
+
+/// One window is enough for an engine of another's.
+async fn with_its_guest(data_dir: &Path, folders: &[String], client: Client) -> Holder {
+    let Ok(Some(guest)) = Client::connect_to_guest(data_dir).await else {
+        return Holder::Stays(client);
+    };
+    match guest.show(folders).await {
+        Ok(()) => Holder::CameForward,
+        Err(_) => Holder::Stays(client),
     }
 }
 

@@ -156,6 +156,8 @@ fn a_window_is_the_guest_of_a_command_with_an_agent_in_it() {
     page.element("[data-testid=\"run-row\"]").click();
     assert!(card(&page, "Wants to run a command").contains("from the command"));
     assert!(alive(begun.child.id()), "the agent lives in it");
+    let again = stage.run_again(&[]);
+    assert_eq!(again.code, Some(0), "the guest is asked to come forward: {}", again.error);
     page.part("allow").click();
     begun.until("done");
     assert!(begun.child.wait().unwrap().success());
@@ -172,4 +174,22 @@ fn a_window_is_the_guest_of_a_command_with_an_agent_in_it() {
         let all = page.text().matches(SAID).count();
         (all > 1).then_some(())
     });
+}
+
+#[test]
+#[ignore = "needs a display: cargo xtask test"]
+fn a_window_is_the_guest_of_a_server_and_goes_on_without_it() {
+    let stage = Stage::new();
+    let mut serving = stage.musher(&["serve"]);
+    let socket = stage.data_dir().join("engine.sock");
+    until_some("it serves", || socket.exists().then_some(()));
+    let page = stage.open(&[]);
+    page.part("dropzone");
+    let server = serving.child.id().to_string();
+    assert!(std::process::Command::new("kill").arg(server).status().unwrap().success());
+    assert!(serving.child.wait().unwrap().success());
+    page.part("try-demo").click();
+    page.element(&row("running"));
+    page.part("stop").click();
+    page.element(&row("done"));
 }

@@ -32,7 +32,16 @@ pub struct Client {
 impl Client {
     /// `None` when no engine answers there; an error when one does that this program cannot speak to.
     pub async fn connect(data_dir: &Path) -> Result<Option<Client>, ApiError> {
-        let Ok(path) = SocketPath::of(data_dir) else { return Ok(None) };
+        Self::connect_at(SocketPath::of(data_dir)).await
+    }
+
+    /// To a window whose engine is another's.
+    pub async fn connect_to_guest(data_dir: &Path) -> Result<Option<Client>, ApiError> {
+        Self::connect_at(SocketPath::of_guest(data_dir)).await
+    }
+
+    async fn connect_at(path: std::io::Result<SocketPath>) -> Result<Option<Client>, ApiError> {
+        let Ok(path) = path else { return Ok(None) };
         let http = reqwest::Client::builder()
             .unix_socket(path.path.clone())
             // A connection that waits for its next request is closed at the engine's end, maybe just

@@ -21,9 +21,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 #[cfg(unix)]
-pub use socket::serve_socket;
-#[cfg(unix)]
 pub(crate) use socket::{SOCKET_HOST, SocketPath};
+#[cfg(unix)]
+pub use socket::{serve_guest, serve_socket};
 pub use tcp::{ServeInfo, serve_tcp};
 
 /// How long requests that act may take to end after [`Serving::end`]: a start of a run looks through

@@ -18,6 +18,8 @@ use crate::Api;
 
 /// The file's name in the data directory.
 const SOCKET: &str = "engine.sock";
+/// That of a window whose engine is another's: it can be asked to come forward there.
+const GUEST_SOCKET: &str = "guest.sock";
 /// What our own client names as `Host`; no resolver knows it.
 pub(crate) const SOCKET_HOST: &str = "musher";
 /// `sun_path` holds 108 bytes on Linux, 104 on macOS, with the NUL at the end.
@@ -32,25 +34,33 @@ pub(crate) struct SocketPath {
 
 impl SocketPath {
     pub(crate) fn of(data_dir: &Path) -> io::Result<Self> {
-        let path = data_dir.join(SOCKET);
+        Self::named(data_dir, SOCKET)
+    }
+
+    pub(crate) fn of_guest(data_dir: &Path) -> io::Result<Self> {
+        Self::named(data_dir, GUEST_SOCKET)
+    }
+
+    fn named(data_dir: &Path, name: &str) -> io::Result<Self> {
+        let path = data_dir.join(name);
         if path.as_os_str().len() <= LONGEST_PATH {
             return Ok(Self { path, _dir: None });
         }
-        Self::through_descriptor(data_dir)
+        Self::through_descriptor(data_dir, name)
     }
 
     #[cfg(target_os = "linux")]
-    fn through_descriptor(data_dir: &Path) -> io::Result<Self> {
+    fn through_descriptor(data_dir: &Path, name: &str) -> io::Result<Self> {
         use rustix::fs::{Mode, OFlags};
         use std::os::fd::AsRawFd;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = rustix::fs::open(data_dir, flags, Mode::empty())?;
-        let path = PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", dir.as_raw_fd()));
+        let path = PathBuf::from(format!("/proc/self/fd/{}/{name}", dir.as_raw_fd()));
         Ok(Self { path, _dir: Some(dir) })
     }
 
     #[cfg(not(target_os = "linux"))]
-    fn through_descriptor(data_dir: &Path) -> io::Result<Self> {
+    fn through_descriptor(data_dir: &Path, _name: &str) -> io::Result<Self> {
         let message = format!("the path is longer than a socket's may be: {}", data_dir.display());
         Err(io::Error::new(io::ErrorKind::InvalidInput, message))
     }
@@ -59,7 +69,21 @@ impl SocketPath {
 /// Answers on the data directory's socket. Only for who holds the engine's lock there: a socket file
 /// that lies there is then nobody's, and is replaced.
 pub fn serve_socket(api: Arc<dyn Api>, data_dir: &Path) -> Result<Serving, ApiError> {
-    let listener = listen(data_dir).map_err(|error| {
+    serve_on(api, data_dir, SocketPath::of(data_dir), SOCKET)
+}
+
+/// Answers for a window whose engine is another's. The last that begins is asked.
+pub fn serve_guest(api: Arc<dyn Api>, data_dir: &Path) -> Result<Serving, ApiError> {
+    serve_on(api, data_dir, SocketPath::of_guest(data_dir), GUEST_SOCKET)
+}
+
+fn serve_on(
+    api: Arc<dyn Api>,
+    data_dir: &Path,
+    path: io::Result<SocketPath>,
+    name: &str,
+) -> Result<Serving, ApiError> {
+    let listener = path.and_then(|path| listen(&path)).map_err(|error| {
         ApiError::new(
             ErrorCode::StoreFailed,
             format!("The engine's socket in `{}` cannot be made: {error}.", data_dir.display()),
@@ -77,12 +101,11 @@ pub fn serve_socket(api: Arc<dyn Api>, data_dir: &Path) -> Result<Serving, ApiEr
     let last = CancellationToken::new();
     let listener = OwnUser::new(listener, cancel.clone(), last.clone());
     let mut serving = Serving::start(listener, router, cancel, last);
-    serving.socket = Some(data_dir.join(SOCKET));
+    serving.socket = Some(data_dir.join(name));
     Ok(serving)
 }
 
-fn listen(data_dir: &Path) -> io::Result<UnixListener> {
-    let socket = SocketPath::of(data_dir)?;
+fn listen(socket: &SocketPath) -> io::Result<UnixListener> {
     match std::fs::remove_file(&socket.path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
