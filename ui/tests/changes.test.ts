@@ -31,6 +31,36 @@ describe('a list of very many changed files', () => {
   });
 });
 
+it('the first file with lines is shown, until the person chooses another', async () => {
+  const host = new FakeHost();
+  const cache: FileChange = {
+    path: 'a.pyc',
+    kind: 'untracked',
+    added: 0,
+    removed: 0,
+    binary: true,
+  };
+  const calc: FileChange = { path: 'calc.py', kind: 'modified', added: 1, removed: 1 };
+  const run = host.add({ id: 'r', story: 's' }, [SAID, { type: 'changes', files: [cache] }]);
+  for (const file of [cache, calc]) host.diff(run, file, []);
+  const app = await openAtlas(host);
+  app.openStory('s');
+  const user = userEvent.setup();
+  const shown = (path: string) =>
+    waitFor(() =>
+      expect(
+        document.querySelector('[data-testid="changed-file"][aria-current="true"]'),
+      ).toHaveProperty('dataset.path', path),
+    );
+  await shown('a.pyc');
+  host.push(run, { type: 'changes', files: [cache, calc] });
+  await shown('calc.py');
+  await user.click(document.querySelector('[data-path="a.pyc"]')!);
+  host.push(run, { type: 'changes', files: [cache, { ...calc, added: 2 }] });
+  await waitFor(() => expect(app.conversation('s').files?.[1]?.added).toBe(2));
+  await shown('a.pyc');
+});
+
 describe('changes that cannot be read', () => {
   const GONE = fault('git_failed', 'The folder `/x` is not there.', 'Run `git status`.');
   function failing(name: string, list: FileChange[]): FakeHost {

@@ -1,4 +1,4 @@
-import { screen, waitFor, within } from '@testing-library/svelte';
+import { cleanup, screen, waitFor, within } from '@testing-library/svelte';
 import userEvent from '@testing-library/user-event';
 import axe from 'axe-core';
 import { describe, expect, it } from 'vitest';
@@ -160,8 +160,75 @@ describe('a model server', () => {
     await waitFor(() =>
       expect(screen.getByTestId('listed').querySelectorAll('option')).toHaveLength(2),
     );
+    const pick = screen.getByTestId('pick-model') as HTMLSelectElement;
+    expect([...pick.options].map((one) => one.text)).toEqual([
+      '2 models',
+      'qwen3-coder:30b — 262 k tokens · costs nothing',
+      expect.stringMatching(/^gpt-oss:20b/),
+    ]);
+    await user.selectOptions(pick, 'gpt-oss:20b');
+    expect(valueOf('model')).toBe('gpt-oss:20b');
+    await waitFor(() => expect(pick.value).toBe(''));
+    await user.type(screen.getByTestId('model'), '-mine');
+    expect(valueOf('model')).toBe('gpt-oss:20b-mine');
     await user.clear(screen.getByTestId('address'));
+    expect(screen.queryByTestId('pick-model')).toBeNull();
     expect(screen.getByTestId('listed').querySelectorAll('option')).toHaveLength(0);
+  });
+});
+
+it('a key that was refused is given anew before the run goes on', async () => {
+  const host = new FakeHost();
+  const outcome = { reason: 'authentication_required', message: 'Wrong key.' } as const;
+  host.add({ id: 'r', story: 's', runtime: 'openai', phase: 'done', outcome }, [
+    { type: 'message', id: 'm', text: 'Hello', delivery: 'prompt' },
+    { type: 'done', outcome },
+  ]);
+  const app = await openAtlas(host);
+  app.openStory('s');
+  const give = await screen.findByTestId('give-key');
+  const next = screen.getByTestId('continue');
+  expect(give.compareDocumentPosition(next)).toBe(Node.DOCUMENT_POSITION_FOLLOWING);
+  expect(screen.getByText('Its key was refused: Wrong key.')).toBeTruthy();
+  await userEvent.setup().click(give);
+  await screen.findByTestId('models');
+});
+
+describe('the agent of the last story', () => {
+  const LAST = 'musher.last-agent';
+  const AT = 'http://127.0.0.1:11434/v1';
+  const start = async (host: FakeHost, address: string) => {
+    const user = userEvent.setup();
+    const app = await openAtlas(host);
+    await user.selectOptions(await screen.findByTestId('runtime'), 'openai');
+    await user.type(screen.getByTestId('model'), 'qwen3-coder');
+    await user.type(screen.getByTestId('address'), address);
+    app.models.chosen.headers = 'X-Key: canary';
+    await user.type(screen.getByLabelText('What the agent should do'), 'Build it{Enter}');
+    await waitFor(() => expect(called(host, 'run_start')).toHaveLength(1));
+    await waitFor(() => expect(app.models.chosen.headers).toBe(''));
+    return app;
+  };
+
+  it('is offered for the next one, also by a page that is opened anew', async () => {
+    const app = await start(new FakeHost(), AT);
+    expect(localStorage.getItem(LAST)).not.toContain('canary');
+    app.go({ kind: 'new' });
+    await screen.findByTestId('address');
+    expect(['runtime', 'model', 'address'].map(valueOf)).toEqual(['openai', 'qwen3-coder', AT]);
+    cleanup();
+    await openAtlas(new FakeHost());
+    await screen.findByTestId('address');
+    expect(['runtime', 'model', 'address'].map(valueOf)).toEqual(['openai', 'qwen3-coder', AT]);
+  });
+
+  it('is not offered where it is no more, and an address with a secret is not kept', async () => {
+    await start(new FakeHost(), 'http://ada:canary@far.example/v1');
+    expect(localStorage.getItem(LAST)).toBeNull();
+    cleanup();
+    localStorage.setItem(LAST, JSON.stringify({ runtime: 'openai', model: 'm', address: '' }));
+    await openAtlas(new FakeHost());
+    expect(((await screen.findByTestId('runtime')) as HTMLSelectElement).value).toBe('claude-code');
   });
 });
 

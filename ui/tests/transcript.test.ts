@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import type { AgentEvent, EventEnvelope, RunOutcome } from '../src/contract/contract';
+import { rowsToShow } from '../src/parts/leaves';
 import type { TextItem, ThinkingItem, ToolItem } from '../src/state/items';
 import { Transcript } from '../src/state/transcript';
-import { endSentence, endWord } from '../src/words/states';
+import { endSentence, endWord, tryingWords } from '../src/words/states';
 import { generator } from './random';
 
 function envelopes(events: AgentEvent[]): EventEnvelope[] {
@@ -188,6 +189,60 @@ describe('the fold of a transcript', () => {
     ]);
     expect(tools[1]?.children.map((child) => child.kind)).toEqual(['tool', 'text']);
     expect((tools[1]?.children[1] as TextItem).text).toBe('found it');
+  });
+
+  it('counts what a use took from its leave on', () => {
+    const events = envelopes([
+      call('c'),
+      {
+        type: 'permission_request',
+        request: 'p',
+        tool_call: 'c',
+        tool: 'Bash',
+        kind: 'run',
+        title: 'echo one',
+        input: null,
+      },
+      { type: 'permission_answer', request: 'p', decision: 'allow', by: 'user' },
+      result('c'),
+    ]);
+    const at = ['12:00:00', '12:00:00', '12:01:30', '12:01:30.200'];
+    const transcript = new Transcript();
+    transcript.apply(events.map((one, n) => ({ ...one, at: `2026-05-01T${at[n]}Z` })));
+    const use = (transcript.items[0] as ToolItem).uses[0];
+    expect(use?.startedAt).toBe('2026-05-01T12:01:30Z');
+    expect(use?.endedAt).toBe('2026-05-01T12:01:30.200Z');
+  });
+
+  it('shows a question and its answer once, and a failed one with its card', () => {
+    const shown = (is_error: boolean) =>
+      rowsToShow(
+        fold([
+          call('q'),
+          {
+            type: 'question',
+            request: 'r',
+            tool_call: 'q',
+            questions: [{ question: 'Which?', header: 'c', options: [], multi_select: false }],
+          },
+          { type: 'question_answer', request: 'r', answers: { 'Which?': 'Green' }, by: 'user' },
+          { type: 'tool_result', id: 'q', text: 'Green', is_error },
+        ]).items.map((item) => ({ key: item.id, run: 'r', item })),
+        false,
+      ).map(({ item }) => item.kind);
+    expect(shown(false)).toEqual(['question']);
+    expect(shown(true)).toEqual(['tool', 'question']);
+  });
+
+  it('tells that it tries again only while nothing came after', () => {
+    const away: AgentEvent = {
+      type: 'warning',
+      code: 'retry',
+      message: 'Away. Tries again (3 of 5).',
+    };
+    expect(tryingWords(fold([away]).items.at(-1))).toBe('trying again (3 of 5)');
+    const on: AgentEvent = { type: 'text', block: 'a', text: 'On' };
+    expect(tryingWords(fold([away, on]).items.at(-1))).toBeNull();
   });
 
   it('shows a result whose call was never heard, and an event nobody knows', () => {

@@ -77,6 +77,15 @@ describe('states', () => {
     expect(ended('overload').sentence).toContain("The model's server is overloaded until");
   });
 
+  it('say of a model server that its key was refused or is missing, and of a program to sign in', () => {
+    const said = (message: string, told: boolean, overHttp: boolean) =>
+      endSentence({ reason: 'authentication_required', message }, told, overHttp).sentence;
+    expect(said('Wrong.', false, true)).toBe('Its key was refused: Wrong.');
+    expect(said('Wrong.', true, true)).toBe('Its key was refused.');
+    expect(said('There is no key for OpenAI.', true, true)).toBe('It has no key.');
+    expect(said('Wrong.', true, false)).toBe('The agent is not signed in.');
+  });
+
   it('end in the true words of what failed', () => {
     expect(endSentence({ reason: 'failed', exit_code: 1, last_lines: ['boom'] })).toEqual({
       sentence: 'The agent failed with exit code 1.',

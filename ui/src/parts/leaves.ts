@@ -39,16 +39,18 @@ export function leaveWords(leave: Leave | undefined): string {
   return `${leave.decision === 'allow' ? 'allowed' : 'denied'} by ${BY[leave.by] ?? 'Musher'}`;
 }
 
-/** Whether another card tells it already: the card that asks, or the plan, which is what came of it. */
-function isTold(item: ToolItem, waiting: Set<string>): boolean {
+/** Whether another card tells it already: the card that asks, the line of what was answered, or the
+    plan, which is what came of it. */
+function isTold(item: ToolItem, waiting: Set<string>, questions: Set<string>): boolean {
   const [use, more] = item.uses;
   if (!use || more) return false;
-  return waiting.has(use.call.id) || (use.call.kind === 'plan' && use.result?.is_error !== true);
+  const told = use.call.kind === 'plan' || questions.has(use.call.id);
+  return waiting.has(use.call.id) || (told && use.result?.is_error !== true);
 }
 
 export function rowsToShow(entries: readonly Entry[], showRaw: boolean): Entry[] {
   const calls = new Set<string>();
-  const waiting = new Set<string>();
+  const [waiting, questions] = [new Set<string>(), new Set<string>()];
   for (const { item } of entries) {
     if (item.kind === 'tool') for (const use of item.uses) calls.add(use.call.id);
     const ask =
@@ -58,10 +60,11 @@ export function rowsToShow(entries: readonly Entry[], showRaw: boolean): Entry[]
           ? item.question.tool_call
           : null;
     if (ask && !(item as PermissionItem).answer) waiting.add(ask);
+    if (ask && item.kind === 'question') questions.add(ask);
   }
   return entries.filter(({ item }) => {
     if (item.kind === 'raw') return showRaw;
-    if (item.kind === 'tool') return !isTold(item, waiting);
+    if (item.kind === 'tool') return !isTold(item, waiting, questions);
     if (item.kind === 'permission' && item.answer && !item.request.plan)
       return !calls.has(item.request.tool_call ?? '');
     return true;

@@ -144,6 +144,7 @@ export class AppState {
     this.off.push(() => clearInterval(tick));
     await this.ask();
     if (this.failure === null) this.firstPlace();
+    this.models.recall();
     this.ready = true;
     await this.host.ready?.().catch((thrown: unknown) => this.fail(thrown));
   }

@@ -9,6 +9,7 @@ import type {
   RuntimeInfo,
 } from '../contract/contract';
 import type { AppState } from './app.svelte';
+import { lastAgent, rememberLast } from './last';
 import { none, tidy, type carriedOf, type Chosen } from './chosen';
 
 /** What the place is asked with besides. */
@@ -92,8 +93,15 @@ export class Models {
     this.chosen = none(runtime);
   }
 
-  forgetChoice(): void {
-    this.chosen = none();
+  /** What was chosen has been started: the next story is offered the same agent. */
+  started(runtime: string): void {
+    rememberLast(runtime, this.chosen);
+    this.recall();
+  }
+
+  /** Nothing is chosen yet but what the last story had. */
+  recall(): void {
+    this.chosen = lastAgent(this.app.info?.runtimes ?? []);
   }
 
   /** What a place said to another key counts no more. */

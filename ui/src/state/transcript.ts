@@ -126,10 +126,7 @@ export class Transcript {
     raw: ({ kind, value }, seen) => this.raw(kind, value, seen),
     permission_request: (request, { at }) =>
       void this.add({ kind: 'permission', id: `ask:${request.request}`, at, request }),
-    permission_answer: ({ request, decision, by, message }) =>
-      this.change(`ask:${request}`, (item) => {
-        if (item.kind === 'permission') item.answer = { decision, by, message };
-      }),
+    permission_answer: (event, { at }) => this.answered(event, at),
     question: (question, { at }) =>
       void this.add({ kind: 'question', id: `ask:${question.request}`, at, question }),
     question_answer: ({ request, answers, by }) =>
@@ -153,6 +150,21 @@ export class Transcript {
   private failed({ code, message, hint }: Of<'error'>, { id, at }: Seen): void {
     if (!(isUsedUp(this.lastBelow(null)?.item) && code.startsWith('rate_limit')))
       this.add({ kind: 'trouble', id, at, level: 'error', code, message, hint });
+  }
+
+  /** A use waited for its leave: what it took itself is counted from there on. */
+  private answered({ request, decision, by, message }: Of<'permission_answer'>, at: string): void {
+    let call: string | null | undefined;
+    this.change(`ask:${request}`, (item) => {
+      if (item.kind !== 'permission') return;
+      item.answer = { decision, by, message };
+      call = item.request.tool_call;
+    });
+    if (!call) return;
+    this.change(`use:${call}`, (item) => {
+      const use = (item as ToolItem).uses.find((one) => one.call.id === call);
+      if (use && !use.endedAt) use.startedAt = at;
+    });
   }
 
   private told(message: string, { id, at }: Seen): void {

@@ -1,6 +1,8 @@
 //! A run's state as a shape and a word, the same everywhere.
 import type { RunOutcome, RunSummary } from '../contract/contract';
 
+import type { Item } from '../state/items';
+
 export type Shape = 'run' | 'need' | 'review' | 'done' | 'fail' | 'wait' | 'idle' | 'stopped';
 
 export interface StateWords {
@@ -61,6 +63,13 @@ export function detailOf(run: Pick<RunSummary, 'detail' | 'worktree'>): string |
   return run.detail.replaceAll(`${run.worktree}/`, '');
 }
 
+/** `trying again (3 of 5)`, while the last that was said is that its server is away. */
+export function tryingWords(last: Item | undefined): string | null {
+  if (last?.kind !== 'trouble' || last.code !== 'retry') return null;
+  const count = /\(\d+ of \d+\)/.exec(last.message)?.[0];
+  return ['trying again', count].filter(Boolean).join(' ');
+}
+
 /** The word for its end, with the time when a limit ends. */
 export function endWord(run: Summary): string {
   const { word } = stateOf(run);
@@ -82,19 +91,22 @@ export function needsPerson(run: Pick<RunSummary, 'phase'>): boolean {
 export function endSentence(
   outcome: RunOutcome,
   told = false,
+  overHttp = false,
 ): { sentence: string; lines: string[] } {
   const lines = 'last_lines' in outcome ? outcome.last_lines : [];
-  return told ? { sentence: toldOf(outcome), lines: [] } : { sentence: sentenceOf(outcome), lines };
+  return told
+    ? { sentence: toldOf(outcome, overHttp), lines: [] }
+    : { sentence: sentenceOf(outcome, overHttp), lines };
 }
 
 /** What is left to say where the reason stands right above. */
-function toldOf(outcome: RunOutcome): string {
+function toldOf(outcome: RunOutcome, overHttp: boolean): string {
   if (outcome.reason === 'rate_limited') return 'The limit stopped it.';
-  const sentence = sentenceOf(outcome);
+  const sentence = sentenceOf(outcome, overHttp);
   return 'message' in outcome ? sentence.replace(`: ${outcome.message}`, '.') : sentence;
 }
 
-function sentenceOf(outcome: RunOutcome): string {
+function sentenceOf(outcome: RunOutcome, overHttp: boolean): string {
   switch (outcome.reason) {
     case 'completed':
       return 'Done.';
@@ -130,12 +142,19 @@ function sentenceOf(outcome: RunOutcome): string {
     case 'spawn_failed':
       return `The agent could not be started: ${outcome.message}`;
     case 'authentication_required':
+      if (overHttp) return keySentence(outcome.message);
       return `The agent is not signed in: ${outcome.message}`;
     case 'unconfirmed':
       return `Its end could not be proved; these processes may still live: ${outcome.left.join(', ')}.`;
     default:
       return 'It ended in a way that this version does not know.';
   }
+}
+
+/** A model server knows no sign-in: its key is missing, as the engine says, or was refused. */
+function keySentence(message: string): string {
+  const what = message.startsWith('There is no key') ? 'It has no key' : 'Its key was refused';
+  return `${what}: ${message}`;
 }
 
 export function windowWords(name: string | null | undefined): string {
