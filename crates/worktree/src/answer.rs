@@ -69,12 +69,14 @@ fn is_lock_error(said: &str) -> bool {
 /// Another git is in the middle of something, and the same call will do in a moment: it holds a lock,
 /// has made a worktree's `commondir` but not filled it (git 2.47, `get_common_dir_noenv`: "failed to
 /// read ...: Success"), wrote into a record while it was deleted, or pruned a record in the moment in
-/// which it was made and not yet locked (`worktree.c`, `add_worktree` and `should_prune_worktree`).
+/// which it was made and not yet locked (`worktree.c`, `add_worktree` and `should_prune_worktree`), or
+/// deleted the folder of all records with the last of them while others looked (`abspath.c`).
 pub(crate) fn is_passing(said: &str) -> bool {
     is_lock_error(said)
         || (said.contains("failed to read") && said.contains("commondir"))
         || (said.contains("failed to delete") && said.contains("Directory not empty"))
         || said.contains("for writing: No such file or directory")
+        || (said.contains("Invalid path") && said.contains("/worktrees'"))
 }
 
 /// The line that says most, as the end of a sentence: the first `fatal:` or `error:`, else the first.

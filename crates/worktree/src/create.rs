@@ -64,13 +64,8 @@ impl Git {
         let under = prepare_folder(&wanted.under, &root)?;
         let _turn = turn::turn(&root, &under).await?;
         let (commit, base_name) = self.base_of(&wanted.root, wanted.base.as_deref()).await?;
-        let branch = self.branch_for(&root, &wanted).await?;
-        let dir = under.join(unique(&folder_name(&branch), |name| {
-            under.join(name).symlink_metadata().is_ok()
-        }));
         self.look_for_space(&root, &under, &commit).await?;
-        let plan = Plan { root, dir, branch, commit };
-        self.add(&plan).await?;
+        let plan = self.begin(&wanted, (root, under, commit)).await?;
         let filled = self.fill(&plan).await;
         let warnings = match filled {
             Ok(warnings) => warnings,
@@ -83,6 +78,30 @@ impl Git {
             base_name,
             warnings,
         })
+    }
+
+    /// Adds it. A name that nobody chose may be taken meanwhile by a Musher with other data, which takes
+    /// turns with itself alone: then it is the next.
+    async fn begin(
+        &self,
+        wanted: &CreateWorktree,
+        (root, under, commit): (PathBuf, PathBuf, String),
+    ) -> Result<Plan> {
+        let taken = |name: &str| under.join(name).symlink_metadata().is_ok();
+        let mut attempt = 1;
+        loop {
+            let branch = self.branch_for(&root, wanted).await?;
+            let dir = under.join(unique(&folder_name(&branch), taken));
+            let plan = Plan { root: root.clone(), dir, branch, commit: commit.clone() };
+            match self.add(&plan).await {
+                Err(WorktreeError::BranchExists(_))
+                    if wanted.branch.is_none() && attempt < TRIES =>
+                {
+                    attempt += 1;
+                }
+                added => return added.map(|()| plan),
+            }
+        }
     }
 
     /// The folder to run repository-wide commands in, so that all checkouts of it share one turn.
@@ -231,6 +250,13 @@ impl Git {
         let listed = self.listed(&plan.root).await?;
         if listed.iter().any(|one| one.path == plan.dir) {
             self.call(&plan.root, &["worktree", "remove", "--"]).arg(&plan.dir).done().await?;
+        }
+        if listed
+            .iter()
+            .any(|one| one.path != plan.dir && one.branch.as_deref() == Some(plan.branch.as_str()))
+        {
+            // Somebody else's, made since we looked.
+            return Ok(());
         }
         // Who tries again waits for the lock that is in the way.
         let call = self.call(&plan.root, &["update-ref", "-d"]).impatient();

@@ -92,6 +92,23 @@ async fn rounds(count: usize) {
     );
 }
 
+/// Each takes turns with itself alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_with_other_data_take_no_name_from_each_other() {
+    let repo = Repo::new();
+    let wanted = repo.wanted("same name");
+    let other = CreateWorktree { under: wanted.under.with_file_name("others"), ..wanted.clone() };
+    let git = repo.git.clone();
+    let (ours, theirs) = tokio::join!(make_all(&repo.git, &wanted, 8), make_all(&git, &other, 8));
+    let branches: std::collections::BTreeSet<_> =
+        ours.iter().chain(&theirs).map(|made| made.branch.as_str()).collect();
+    assert_eq!(branches.len(), 16, "{branches:?}");
+    for made in ours.iter().chain(&theirs) {
+        let at = repo.run(&["rev-parse", &made.branch]);
+        assert_eq!(at.trim(), made.base_commit, "{made:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_at_once_come_and_go_without_a_trace() {
     rounds(3).await;
