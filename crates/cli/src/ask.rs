@@ -1,41 +1,69 @@
 //! What a run asks of a person, and the person at the terminal who answers it.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt::Write as _,
+};
 
 use musher_protocol::*;
 
-use crate::print::visible;
+use crate::print::{self, visible};
 
 /// A request that has no answer yet.
 pub enum Asked {
-    Permission(String),
+    Permission(PermissionRequest),
     Question(Question),
 }
 
-/// The open requests of a run, oldest first.
+/// What an event is to the open requests.
+pub enum Heard {
+    Nothing,
+    Asks,
+    /// It answers this one of them, about which nobody was asked here.
+    Settled(Box<Asked>),
+    /// It answers what is being asked here.
+    Elsewhere,
+}
+
+/// The open requests of a run that nobody is asked about yet, oldest first.
 #[derive(Default)]
-pub struct Open(Vec<Asked>);
+pub struct Open(VecDeque<Asked>);
+
+/// The request that an event answers.
+pub fn answered(event: &AgentEvent) -> Option<&str> {
+    match event {
+        AgentEvent::PermissionAnswer { request, .. }
+        | AgentEvent::QuestionAnswer { request, .. } => Some(request),
+        _ => None,
+    }
+}
 
 impl Open {
-    /// Takes the event in; says whether it asks for something.
-    pub fn hear(&mut self, event: &AgentEvent) -> bool {
+    pub fn hear(&mut self, event: &AgentEvent) -> Heard {
         match event {
             AgentEvent::PermissionRequest(asked) => {
-                self.0.push(Asked::Permission(asked.request.clone()));
+                self.0.push_back(Asked::Permission(asked.clone()));
+                Heard::Asks
             }
-            AgentEvent::Question(asked) => self.0.push(Asked::Question(asked.clone())),
-            AgentEvent::PermissionAnswer { request, .. }
-            | AgentEvent::QuestionAnswer { request, .. } => {
-                self.0.retain(|asked| asked.request() != request);
-                return false;
+            AgentEvent::Question(asked) => {
+                self.0.push_back(Asked::Question(asked.clone()));
+                Heard::Asks
             }
-            _ => return false,
+            _ => answered(event).and_then(|request| self.settle(request)).unwrap_or(Heard::Nothing),
         }
-        true
+    }
+
+    fn settle(&mut self, request: &str) -> Option<Heard> {
+        let at = self.0.iter().position(|asked| asked.request() == request)?;
+        self.0.remove(at).map(|asked| Heard::Settled(Box::new(asked)))
+    }
+
+    pub fn next(&mut self) -> Option<Asked> {
+        self.0.pop_front()
     }
 
     /// All of them; none is asked about twice.
-    pub fn take(&mut self) -> Vec<Asked> {
+    pub fn take(&mut self) -> VecDeque<Asked> {
         std::mem::take(&mut self.0)
     }
 }
@@ -43,7 +71,7 @@ impl Open {
 impl Asked {
     pub fn request(&self) -> &str {
         match self {
-            Asked::Permission(request) => request,
+            Asked::Permission(asked) => &asked.request,
             Asked::Question(question) => &question.request,
         }
     }
@@ -57,44 +85,91 @@ impl Asked {
         format!("musher answer {run} {} {words}", self.request())
     }
 
-    /// Asks with `read`, which shows a prompt and gives the line that was written.
-    pub fn answer(&self, read: impl Fn(&str) -> String) -> Answer {
+    /// Prints what was held back to be told where it is asked.
+    pub fn tell(&self) {
         match self {
-            Asked::Permission(_) => match read("allow? [y/N]> ").trim() {
+            Asked::Permission(asked) => print::permission(asked),
+            Asked::Question(question) => question.questions.iter().for_each(print::question),
+        }
+    }
+}
+
+/// The request that somebody is asked about, and what was said to it so far.
+pub struct Standing {
+    asked: Asked,
+    at: usize,
+    answers: BTreeMap<String, String>,
+}
+
+impl Standing {
+    pub fn of(asked: Asked) -> Self {
+        Self { asked, at: 0, answers: BTreeMap::new() }
+    }
+
+    pub fn request(&self) -> &str {
+        self.asked.request()
+    }
+
+    fn item(&self) -> Option<&QuestionItem> {
+        match &self.asked {
+            Asked::Permission(_) => None,
+            Asked::Question(question) => question.questions.get(self.at),
+        }
+    }
+
+    /// Says what the prompt is about; with `one_place`, events are printed on the prompt's terminal.
+    pub fn show(&self, one_place: bool) {
+        match (&self.asked, self.item()) {
+            (Asked::Permission(_), _) if one_place => self.asked.tell(),
+            (Asked::Permission(asked), _) => eprintln!("{}", visible(&print::wanted(asked))),
+            (_, Some(item)) => eprint!("{}", text(item)),
+            (_, None) => {}
+        }
+    }
+
+    pub fn prompt(&self) -> String {
+        self.item().map_or_else(|| "allow? [y/N]> ".to_owned(), prompt)
+    }
+
+    /// Takes a line in; gives the answer with the last one that it needs.
+    pub fn take(&mut self, said: &str) -> Option<Answer> {
+        let Asked::Question(question) = &self.asked else {
+            return Some(match said {
                 "y" | "Y" | "yes" | "allow" => Answer::Allow,
                 _ => Answer::Deny { message: None },
-            },
-            Asked::Question(question) => answer_each(&question.questions, read),
+            });
+        };
+        if let Some(item) = question.questions.get(self.at) {
+            let said = meant(item, said);
+            if !said.is_empty() {
+                self.answers.insert(item.question.clone(), said);
+            }
         }
+        self.at += 1;
+        (self.at >= question.questions.len()).then(|| match std::mem::take(&mut self.answers) {
+            answers if answers.is_empty() => Answer::Deny { message: None },
+            answers => Answer::Answers { answers },
+        })
     }
 }
 
-fn answer_each(questions: &[QuestionItem], read: impl Fn(&str) -> String) -> Answer {
-    let mut answers = BTreeMap::new();
-    for item in questions {
-        let said = meant(item, read(&prompt(item)).trim());
-        if !said.is_empty() {
-            answers.insert(item.question.clone(), said);
-        }
-    }
-    match answers.is_empty() {
-        true => Answer::Deny { message: None },
-        false => Answer::Answers { answers },
-    }
-}
-
-fn prompt(item: &QuestionItem) -> String {
-    let mut text = format!("{}\n", visible(&item.question));
+/// As it stands among the events ([`print::question`]).
+fn text(item: &QuestionItem) -> String {
+    let mut text = format!("? {}\n", visible(&item.question));
     for (number, option) in (1..).zip(&item.options) {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "    {number}. {}", visible(&option.label));
     }
+    text
+}
+
+fn prompt(item: &QuestionItem) -> String {
     let how = match (item.options.is_empty(), item.multi_select) {
         (true, _) => "words",
         (false, false) => "a number, or words",
         (false, true) => "numbers like 1,3, or words",
     };
-    text + &format!("answer ({how}; empty: none)> ")
+    format!("answer ({how}; empty: none)> ")
 }
 
 /// Numbers stand for the options; anything else is the person's own words.
@@ -139,9 +214,24 @@ mod tests {
         }
     }
 
+    fn said(lines: &[&str]) -> Option<Answer> {
+        let questions = vec![item(false), QuestionItem { question: "Why?".into(), ..item(true) }];
+        let request = "1".into();
+        let asked = Question { request, tool_call: None, questions, expires_at: None };
+        let mut standing = Standing::of(Asked::Question(asked));
+        lines.iter().fold(None, |given, line| given.or(standing.take(line)))
+    }
+
+    #[test]
+    fn every_question_of_a_request_is_answered_before_it_is() {
+        assert_eq!(said(&["2"]), None);
+        let answers = [("Which size?", "Large"), ("Why?", "Small, Large")];
+        let answers = answers.map(|(asked, said)| (asked.to_owned(), said.to_owned())).into();
+        assert_eq!(said(&["2", "1,2"]), Some(Answer::Answers { answers }));
+    }
+
     #[test]
     fn no_word_at_all_is_no_answer() {
-        let asked = [item(false), item(true)];
-        assert_eq!(answer_each(&asked, |_| "\n".into()), Answer::Deny { message: None });
+        assert_eq!(said(&["", ""]), Some(Answer::Deny { message: None }));
     }
 }

@@ -1,13 +1,14 @@
 //! Following a run: its events to stdout, its requests to whoever sits at the terminal.
 
-use std::{io::IsTerminal, process::ExitCode};
+use std::{io::IsTerminal, pin::pin, process::ExitCode};
 
 use musher_protocol::*;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::{
-    ask::{Asked, Open},
+    ask::Heard,
+    desk::Desk,
     held::Held,
     print,
     reach::Reach,
@@ -42,9 +43,8 @@ pub async fn to_its_end(reach: &Reach, run: &RunSummary, json: bool) -> Result<E
     tokio::select! {
         ended = watch => ended,
         () = crate::serve::interrupted() => {
-            print::end_line();
-            // Behind the `^C` that the terminal shows, and perhaps a question.
-            if std::io::stderr().is_terminal() {
+            // Behind the `^C` that the terminal shows.
+            if !print::end_line() && std::io::stderr().is_terminal() {
                 eprintln!();
             }
             eprintln!("stopping");
@@ -73,7 +73,7 @@ pub async fn events(
     }
     let mut next = from;
     loop {
-        let batch = follower.batch(next, 0).await?;
+        let batch = batch_of(reach, run, next, 0).await?;
         if batch.events.is_empty() || print::ended() {
             return Ok(ExitCode::SUCCESS);
         }
@@ -90,10 +90,9 @@ pub async fn questions_of(
     run: &RunId,
     request: &str,
 ) -> Result<Vec<QuestionItem>, ApiError> {
-    let follower = Follower::new(reach, run, false);
     let mut next = 1;
     loop {
-        let batch = follower.batch(next, 0).await?;
+        let batch = batch_of(reach, run, next, 0).await?;
         if batch.events.is_empty() {
             let what = format!("The run asks no question {request}.");
             return Err(ApiError::new(ErrorCode::NotFound, what)
@@ -112,36 +111,42 @@ pub async fn questions_of(
     }
 }
 
+async fn batch_of(
+    reach: &Reach,
+    run: &RunId,
+    from_seq: u64,
+    wait_ms: u32,
+) -> Result<Batch, ApiError> {
+    let run = run.clone();
+    let params = RunEventsParams { run, from_seq, max_bytes: None, wait_ms: Some(wait_ms) };
+    reach.call("run_events", &params).await
+}
+
 struct Follower<'a> {
     reach: &'a Reach,
     run: RunId,
-    held: Held<'a>,
     json: bool,
     usage: TokenUsage,
     outcome: Option<RunOutcome>,
-    open: Open,
+    desk: Desk,
     words: Words,
 }
 
 impl<'a> Follower<'a> {
     fn new(reach: &'a Reach, run: &RunId, json: bool) -> Self {
-        let held = Held::new(reach, run);
         let words = Words::new(std::io::stdout().is_terminal());
-        let (run, usage, open) = (run.clone(), TokenUsage::default(), Open::default());
-        Self { reach, run, held, json, usage, outcome: None, open, words }
-    }
-
-    async fn batch(&self, from_seq: u64, wait_ms: u32) -> Result<Batch, ApiError> {
-        let run = self.run.clone();
-        let params = RunEventsParams { run, from_seq, max_bytes: None, wait_ms: Some(wait_ms) };
-        self.reach.call("run_events", &params).await
+        let (run, usage, desk) = (run.clone(), TokenUsage::default(), Desk::default());
+        Self { reach, run, json, usage, outcome: None, desk, words }
     }
 
     /// With `answer`, requests are answered at the terminal, or end the command where there is none.
     async fn follow(&mut self, from: u64, answer: bool) -> Result<ExitCode, ApiError> {
+        let held = Held::new(self.reach, &self.run);
+        self.desk.one_place =
+            answer && !self.json && somebody_is_here() && std::io::stdout().is_terminal();
         let mut next = from;
         loop {
-            let batch = self.held.during(self.batch(next, WAIT_MS)).await?;
+            let batch = self.next_batch(&held, next).await?;
             next = batch.next_seq;
             let mut asked = false;
             for event in &batch.events {
@@ -155,12 +160,38 @@ impl<'a> Follower<'a> {
                 let code = self.outcome.as_ref().map_or(1, RunOutcome::exit_code);
                 return Ok(ExitCode::from(code));
             }
-            if asked && answer && !self.answer_what_waits().await? {
+            if asked && answer && !self.somebody_answers().await? {
                 if !self.reach.is_bound(&self.run) {
                     return Ok(ExitCode::from(NEEDS_ANSWER));
                 }
                 eprintln!("note: its agent lives in this process, which waits for the answer.");
             }
+            self.desk.stand();
+        }
+    }
+
+    /// What comes next. Whoever sits here answers meanwhile, and what is answered elsewhere comes with
+    /// the events.
+    async fn next_batch(&mut self, held: &Held<'_>, from: u64) -> Result<Batch, ApiError> {
+        let (reach, run) = (self.reach, self.run.clone());
+        let mut poll = pin!(held.during(batch_of(reach, &run, from, WAIT_MS)));
+        loop {
+            let line = tokio::select! {
+                biased;
+                batch = &mut poll => return batch,
+                line = self.desk.line() => line,
+            };
+            let Some((request, answer)) = self.desk.said(&line) else { continue };
+            let mut sent = pin!(send(reach, &run, request, answer));
+            // Both go on: either may wait for the next engine, and no answer is given up half sent.
+            tokio::select! {
+                sent = &mut sent => sent?,
+                batch = &mut poll => {
+                    sent.await?;
+                    return batch;
+                }
+            }
+            self.desk.stand();
         }
     }
 
@@ -175,19 +206,14 @@ impl<'a> Follower<'a> {
             }
             return false;
         };
+        let heard = self.desk.hear(&envelope.event);
         if !self.json {
-            match self.words.hear(&envelope.event) {
-                Some(Write::Piece(text)) => print::piece(&text),
-                Some(Write::Rest(text)) => {
-                    print::piece(&text);
-                    print::end_line();
-                }
-                Some(Write::Line(text)) => print::line(&text),
-                None => {}
-            }
-            print::event(&envelope.event);
+            self.tell(&envelope.event, &heard);
         }
-        let asks = self.open.hear(&envelope.event);
+        if matches!(heard, Heard::Elsewhere) {
+            print::end_line();
+            eprintln!("note: {}", print::settled(&envelope.event));
+        }
         match envelope.event {
             AgentEvent::Usage { usage, .. } => self.usage = usage,
             AgentEvent::Done { outcome } => {
@@ -198,43 +224,60 @@ impl<'a> Follower<'a> {
             }
             _ => {}
         }
-        asks
+        matches!(heard, Heard::Asks)
+    }
+
+    /// As text. What is said on the same terminal to whom it is asked is not said twice.
+    fn tell(&mut self, event: &AgentEvent, heard: &Heard) {
+        match self.words.hear(event) {
+            Some(Write::Piece(text)) => print::piece(&text),
+            Some(Write::Rest(text)) => {
+                print::piece(&text);
+                print::end_line();
+            }
+            Some(Write::Line(text)) => print::line(&text),
+            None => {}
+        }
+        match (self.desk.one_place, heard) {
+            (true, Heard::Asks | Heard::Elsewhere) => return,
+            (true, Heard::Settled(asked)) => asked.tell(),
+            _ => {}
+        }
+        print::event(event);
     }
 
     /// `false`: something waits and nobody is here to answer it.
-    async fn answer_what_waits(&mut self) -> Result<bool, ApiError> {
+    async fn somebody_answers(&mut self) -> Result<bool, ApiError> {
         let params = RunParams { run: self.run.clone() };
         let detail: RunDetail = self.reach.call("run_get", &params).await?;
-        if detail.summary.waiting == 0 || detail.story.settings.answer != AnswerPolicy::Ask {
+        if detail.story.settings.answer != AnswerPolicy::Ask {
+            for asked in self.desk.take().iter().filter(|_| self.desk.one_place) {
+                asked.tell();
+            }
             return Ok(true);
         }
-        let here = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
-        for asked in self.open.take() {
-            match here {
-                true => self.ask(asked).await?,
-                false => eprintln!("needs an answer: {}", asked.command(&self.run)),
+        if detail.summary.waiting == 0 {
+            return Ok(true);
+        }
+        self.desk.asks = somebody_is_here();
+        if !self.desk.asks {
+            for asked in self.desk.take() {
+                eprintln!("needs an answer: {}", asked.command(&self.run));
             }
         }
-        Ok(here)
-    }
-
-    async fn ask(&self, asked: Asked) -> Result<(), ApiError> {
-        let request = asked.request().to_owned();
-        let answer = tokio::task::spawn_blocking(move || asked.answer(read_line)).await;
-        let answer = answer.unwrap_or(Answer::Deny { message: None });
-        let params = RunAnswerParams { run: self.run.clone(), request, answer };
-        match self.reach.call::<Empty>("run_answer", &params).await {
-            // Somebody answered in a window meanwhile, or the agent took it back.
-            Err(error) if error.code == ErrorCode::Conflict => Ok(()),
-            other => other.map(|_| ()),
-        }
+        Ok(self.desk.asks)
     }
 }
 
-fn read_line(prompt: &str) -> String {
-    eprint!("{prompt}");
-    let mut line = String::new();
-    // The end of input is no answer, which denies.
-    let _ = std::io::stdin().read_line(&mut line);
-    line
+fn somebody_is_here() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+async fn send(reach: &Reach, run: &RunId, request: String, answer: Answer) -> Result<(), ApiError> {
+    let params = RunAnswerParams { run: run.clone(), request, answer };
+    match reach.call::<Empty>("run_answer", &params).await {
+        // Somebody answered in a window meanwhile, or the agent took it back.
+        Err(error) if error.code == ErrorCode::Conflict => Ok(()),
+        other => other.map(|_| ()),
+    }
 }

@@ -5,7 +5,7 @@ use std::{cell::Cell, convert::Infallible, future::Future, time::Duration};
 use musher_engine::WAITS_FOR_SPACE;
 use musher_protocol::{RunDetail, RunId, RunParams};
 
-use crate::reach::Reach;
+use crate::{print, reach::Reach};
 
 /// A wait that is shorter is not explained; after that the run is looked at as often.
 const QUIET: Duration = Duration::from_secs(2);
@@ -55,6 +55,7 @@ impl<'a> Held<'a> {
             return;
         }
         if let Some(text) = now {
+            print::end_line();
             eprintln!("note: {text}.");
         }
         if is_full {

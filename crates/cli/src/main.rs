@@ -6,6 +6,7 @@
 
 mod args;
 mod ask;
+mod desk;
 mod doctor;
 mod follow;
 mod held;
@@ -17,6 +18,7 @@ mod rules;
 mod runs;
 mod serve;
 mod show;
+mod typed;
 mod words;
 
 use std::{io::IsTerminal, process::ExitCode};

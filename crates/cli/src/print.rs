@@ -3,7 +3,8 @@
 //! Printing never stops a run. Why nothing can be printed any more is kept until the command ends.
 
 use std::{
-    io::{self, ErrorKind, Write},
+    collections::BTreeMap,
+    io::{self, ErrorKind, IsTerminal, Write},
     sync::{
         OnceLock,
         atomic::{AtomicBool, Ordering},
@@ -22,9 +23,14 @@ static ENDED: OnceLock<io::Error> = OnceLock::new();
 /// A line was begun and not ended.
 static OPEN: AtomicBool = AtomicBool::new(false);
 
+/// A prompt stands on the terminal, which is stderr.
+static PROMPT: AtomicBool = AtomicBool::new(false);
+
 /// A line on stdout.
 pub fn line(text: &str) {
-    end_line();
+    if OPEN.swap(false, Ordering::Relaxed) {
+        json_line("");
+    }
     json_line(&visible(text));
 }
 
@@ -33,15 +39,49 @@ pub fn piece(text: &str) {
     if text.is_empty() {
         return;
     }
+    leave_prompt();
     OPEN.store(!text.ends_with('\n'), Ordering::Relaxed);
     let mut out = io::stdout().lock();
     keep(write!(out, "{}", visible(text)).and_then(|()| out.flush()));
 }
 
-/// Whatever is written next begins on a line of its own.
-pub fn end_line() {
-    if OPEN.swap(false, Ordering::Relaxed) {
+/// Whatever is written next begins on a line of its own; says whether a line had to be ended for it.
+pub fn end_line() -> bool {
+    let is_open = OPEN.swap(false, Ordering::Relaxed);
+    if is_open {
         json_line("");
+    }
+    let is_asked = PROMPT.swap(false, Ordering::Relaxed);
+    if is_asked {
+        eprintln!();
+    }
+    is_open || is_asked
+}
+
+/// A prompt on the terminal; what is typed stands behind it.
+pub fn prompt(text: &str) {
+    end_line();
+    eprint!("{text}");
+    PROMPT.store(true, Ordering::Relaxed);
+}
+
+/// Whether nothing was printed behind the prompt.
+pub fn prompt_stands() -> bool {
+    PROMPT.load(Ordering::Relaxed)
+}
+
+/// A line was typed behind the prompt; the terminal shows its end, if it has one.
+pub fn typed(is_ended: bool) {
+    if is_ended {
+        PROMPT.store(false, Ordering::Relaxed);
+    }
+    end_line();
+}
+
+/// Before something is written to stdout, where that is the prompt's terminal.
+fn leave_prompt() {
+    if prompt_stands() && io::stdout().is_terminal() && PROMPT.swap(false, Ordering::Relaxed) {
+        eprintln!();
     }
 }
 
@@ -88,6 +128,7 @@ pub fn visible(text: &str) -> std::borrow::Cow<'_, str> {
 
 /// A line of JSON on stdout, as it is.
 pub fn json_line(text: &str) {
+    leave_prompt();
     keep(writeln!(io::stdout().lock(), "{text}"));
 }
 
@@ -173,11 +214,13 @@ pub fn event(event: &AgentEvent) {
         AgentEvent::ToolResult(result) if result.is_error => {
             line(&format!("  failed: {}", result.text.trim_end()));
         }
-        AgentEvent::PermissionRequest(asked) => {
-            line(&format!("? wants leave: {} {}", asked.tool, asked.title));
-            edit(&asked.input);
+        AgentEvent::PermissionRequest(asked) => permission(asked),
+        AgentEvent::PermissionAnswer { decision, by, .. } => {
+            line(&format!("  {}{}", decided(*decision), who(*by)));
         }
-        AgentEvent::PermissionAnswer { decision, by, .. } => line(&answered(*decision, *by)),
+        AgentEvent::QuestionAnswer { answers, by, .. } => {
+            line(&format!("  {}{}", chosen(answers), who(*by)));
+        }
         AgentEvent::Question(asked) => asked.questions.iter().for_each(question),
         AgentEvent::Changes { files } => changes(files),
         AgentEvent::Warning { message, .. } => line(&format!("! {message}")),
@@ -191,6 +234,15 @@ pub fn event(event: &AgentEvent) {
         AgentEvent::Done { outcome } => done(outcome),
         _ => {}
     }
+}
+
+pub fn permission(asked: &PermissionRequest) {
+    line(&wanted(asked));
+    edit(&asked.input);
+}
+
+pub fn wanted(asked: &PermissionRequest) -> String {
+    format!("? wants leave: {} {}", asked.tool, asked.title)
 }
 
 /// The lines that an edit would take out and put in, as the tools that edit files name them.
@@ -212,23 +264,41 @@ fn edit(input: &serde_json::Value) {
     }
 }
 
-fn answered(decision: PermissionDecision, by: AnsweredBy) -> String {
-    let what = match decision {
+/// What became of a request that somebody was being asked about.
+pub fn settled(event: &AgentEvent) -> String {
+    let (what, by) = match event {
+        AgentEvent::PermissionAnswer { decision, by, .. } => (decided(*decision).to_owned(), *by),
+        AgentEvent::QuestionAnswer { answers, by, .. } => (chosen(answers), *by),
+        _ => return String::new(),
+    };
+    let where_to = if by == AnsweredBy::User { "answered elsewhere" } else { "settled meanwhile" };
+    visible(&format!("{where_to}: {what}{}", who(by))).into_owned()
+}
+
+fn decided(decision: PermissionDecision) -> &'static str {
+    match decision {
         PermissionDecision::Allow => "allowed",
         PermissionDecision::Deny => "denied",
-    };
-    let who = match by {
+    }
+}
+
+fn chosen(answers: &BTreeMap<String, String>) -> String {
+    let words: Vec<_> = answers.values().map(String::as_str).collect();
+    if words.is_empty() { "not answered".into() } else { words.join("; ") }
+}
+
+fn who(by: AnsweredBy) -> &'static str {
+    match by {
         AnsweredBy::User => "",
         AnsweredBy::Policy => " (as chosen for this run)",
         AnsweredBy::Rule => " (by a rule of the project)",
         AnsweredBy::Expiry => " (nobody answered in time)",
         AnsweredBy::Withdrawn => " (taken back)",
         AnsweredBy::Unknown => " (by a newer Musher)",
-    };
-    format!("  {what}{who}")
+    }
 }
 
-fn question(item: &QuestionItem) {
+pub fn question(item: &QuestionItem) {
     line(&format!("? {}", item.question));
     for (number, option) in (1..).zip(&item.options) {
         line(&format!("    {number}. {}", option.label));

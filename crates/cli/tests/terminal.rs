@@ -12,25 +12,13 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{BufRead, BufReader, Read, Write},
     path::Path,
-    time::Instant,
 };
 
 use musher_protocol::*;
-use rustix::{
-    fs::{Mode, OFlags, open},
-    io::{FdFlags, fcntl_setfd},
-    pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+use world::{
+    World,
+    seat::{Seat, plain},
 };
-use world::{SOON, World};
-
-/// `musher run` of a script as a person reads it.
-fn plain<'a>(repo: &'a str, script: &'a str, more: &[&'a str]) -> Vec<&'a str> {
-    let mut args = vec!["run", "go", "--repo", repo, "--runtime", "demo"];
-    args.extend(["--arg", "--demo-script", "--arg", script]);
-    args.extend(["--arg", "--demo-speed", "--arg", "fast"]);
-    args.extend(more);
-    args
-}
 
 fn repo_of(world: &World) -> String {
     world.repo.path().to_string_lossy().into_owned()
@@ -112,53 +100,14 @@ fn a_question_that_nobody_can_answer_is_told_with_the_right_words() {
     assert!(rest.stdout.contains("You chose Blue"), "{}", rest.stdout);
 }
 
-/// A terminal whose other end is the test's.
-fn terminal() -> (File, File) {
-    let own = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    // A command that had it would never see its terminal go.
-    fcntl_setfd(&own, FdFlags::CLOEXEC).unwrap();
-    grantpt(&own).unwrap();
-    unlockpt(&own).unwrap();
-    let name = ptsname(&own, Vec::new()).unwrap();
-    // It is the command's, and its end must not end the test.
-    let theirs = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
-    (File::from(own), File::from(open(name.as_c_str(), theirs, Mode::empty()).unwrap()))
-}
-
 /// Answers each prompt of the command with the next of `answers`; what was said on the terminal.
 fn at_a_terminal(world: &World, args: &[&str], answers: &[(&str, &str)]) -> (i32, String) {
-    let (mut own, theirs) = terminal();
-    let mut command = world.musher(args);
-    command.stdin(theirs.try_clone().unwrap()).stderr(theirs.try_clone().unwrap());
-    command.stdout(theirs);
-    let mut child = command.spawn().unwrap();
-    drop(command);
-    let (tell, told) = std::sync::mpsc::channel();
-    let mut reader = own.try_clone().unwrap();
-    std::thread::spawn(move || {
-        let mut bytes = [0; 4096];
-        while let Ok(count @ 1..) = reader.read(&mut bytes) {
-            let _ = tell.send(String::from_utf8_lossy(&bytes[..count]).into_owned());
-        }
-    });
-    let mut said = String::new();
-    let mut seen = 0;
+    let mut seat = Seat::at(world.musher(args));
     for (prompt, answer) in answers {
-        let deadline = Instant::now() + SOON;
-        while !said[seen..].contains(prompt) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(more) = told.recv_timeout(left) else { panic!("no {prompt:?} in: {said}") };
-            said += &more;
-        }
-        seen = said.len();
-        writeln!(own, "{answer}").unwrap();
+        seat.until(prompt);
+        seat.write(&format!("{answer}\n"));
     }
-    let code = child.wait().unwrap().code().unwrap();
-    // The reader ends when nobody has the terminal any more.
-    while let Ok(more) = told.recv_timeout(SOON) {
-        said += &more;
-    }
-    (code, said)
+    seat.end()
 }
 
 #[test]
@@ -174,9 +123,14 @@ fn each_question_of_a_request_is_asked_in_turn() {
     fs::write(&script, text).unwrap();
     let (repo, script) = (repo_of(&world), script.to_string_lossy().into_owned());
     let args = plain(&repo, &script, &[]);
-    let answers = [("Which colour?", "2"), ("Which size?", "quite large")];
+    let answers = [("none)> ", "2"), ("none)> ", "quite large")];
     let (code, said) = at_a_terminal(&world, &args, &answers);
     assert_eq!(code, 0, "{said}");
+    let first = said.find("? Which colour?").unwrap();
+    assert!(
+        said.find("? Which size?").unwrap() > first + said[first..].find("> 2").unwrap(),
+        "{said}"
+    );
     let run = world.runs().remove(0).id;
     let events = world.call(&["--json", "events", run.as_str()]).events();
     let given = events.into_iter().find_map(|e| match e.event {

@@ -1,6 +1,9 @@
 //! `musher` as a user has it: the real program, a data directory and a repository of its own.
 #![allow(dead_code, reason = "each test program uses a part")]
 
+#[cfg(unix)]
+pub mod seat;
+
 use std::{
     io::{BufRead, BufReader, Read},
     path::PathBuf,
