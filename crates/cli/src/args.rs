@@ -239,14 +239,14 @@ pub struct Resume {
 /// What of the models is looked at; nothing leaves this machine without it.
 #[derive(Debug, clap::Args)]
 pub struct Look {
-    /// Asks each provider that has a key, and the address of --base-url, for its models.
+    /// Asks each provider that has a key, and each address that is known, for its models.
     #[arg(long)]
     pub models: bool,
     /// Also sends one tiny request with a tool to each; it costs what such a request costs.
-    #[arg(long, requires = "models")]
+    #[arg(long)]
     pub round_trip: bool,
-    /// A model server of your own.
-    #[arg(long, value_name = "URL", requires = "models")]
+    /// A model server of your own, which is asked then, and nobody else.
+    #[arg(long, value_name = "URL")]
     pub base_url: Option<String>,
     /// How it is spoken to there: openai-responses, openai-chat or gemini.
     #[arg(long, value_name = "NAME", requires = "base_url")]

@@ -22,7 +22,7 @@ pub async fn doctor(data_dir: &Path, json: bool, look: Look) -> Result<ExitCode,
     };
     let mut checks = reach.call::<DoctorReport>("doctor", &Empty {}).await?.checks;
     checks.iter().for_each(|check| tell(check, json));
-    if look.models {
+    if look.models || look.round_trip || look.base_url.is_some() {
         for mut asked in questions(&reach, look).await? {
             let report: EndpointReport = reach.call("endpoint_probe", &asked).await?;
             // They may be secrets; whoever asked knows them.

@@ -31,7 +31,10 @@ pub async fn keys(data_dir: &Path, json: bool, command: Keys) -> Result<ExitCode
                 return Err(none.with_hint(format!("Write: musher keys set {place} < FILE")));
             }
             let kept = set(data_dir, &ring, &place, &key, file).await?;
-            eprintln!("The key for {place} is in {}.", in_words(kept));
+            eprintln!(
+                "The key for {place} is in {}; runs that begin from now on use it.",
+                in_words(kept)
+            );
         }
         Keys::List => list(&ring, json).await?,
         Keys::Remove { place } => match remove(data_dir, &ring, &place).await? {

@@ -96,7 +96,7 @@ fn the_doctor_asks_an_address_and_makes_a_round_trip_only_when_told() {
         assert!(looked.stdout.contains("takes the key; it lists 2 models."), "{}", looked.stdout);
         assert!(endpoint.turns().is_empty(), "{dialect:?}: a turn that nobody asked for");
 
-        let json = [&["--json"][..], &args, &["--round-trip"]].concat();
+        let json = [&["--json"][..], &["doctor", "--round-trip"], &args[2..]].concat();
         let tried = call(&world, &json, &[], "");
         let last: Value = serde_json::from_str(tried.stdout.lines().last().unwrap()).unwrap();
         assert_eq!(last["report"]["tool_calls"], true, "{last}");
