@@ -43,7 +43,7 @@ scenario('a key for a model server, a test of it, and a model for a story', asyn
   await page.keyboard.press('Escape');
   await chooseModel(page, server, 'small-model');
   assert.equal(await id(page, 'listed').locator('option').count(), 2);
-  await page.getByText('8.2 k tokens').waitFor();
+  await id(page, 'model-said').getByText('8.2 k tokens').waitFor();
   await shoot(page, 'model-of-a-story');
   assert.deepEqual(await accessFaults(page), []);
 

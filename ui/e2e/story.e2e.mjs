@@ -78,11 +78,35 @@ scenario('a question is answered by a number key', async ({ world, open }) => {
   await startStory(page, 'Ask me [[script:question]]');
   await id(page, 'question').waitFor();
   await shoot(page, 'question');
+  const working = await heights(page);
   await pressUntil(page, '2', id(page, 'question'));
   await says(page, 'You chose Blue.');
   await says(page, 'Answered: Blue');
   await done(page);
+  await id(page, 'stop').waitFor({ state: 'detached' });
+  assert.deepEqual(await heights(page), working, 'the composer is as high as before');
 });
+
+/** Of the composer, in windows of several widths, with as much chosen as two long names take. */
+async function heights(page) {
+  const found = [];
+  const before = page.viewportSize();
+  await id(page, 'composer')
+    .locator('.bot > .pick')
+    .first()
+    .evaluate((pick) => (pick.style.cssText = 'width: 330px; max-width: none'));
+  for (const width of [480, 640, 1280]) {
+    await page.setViewportSize({ ...before, width });
+    // Whether both halves have room is known a frame after the window's width.
+    await page.evaluate(
+      () => new Promise((seen) => requestAnimationFrame(() => requestAnimationFrame(seen))),
+    );
+    const { height } = await id(page, 'composer').boundingBox();
+    found.push(`${width}: ${Math.round(height)}`);
+  }
+  await page.setViewportSize(before);
+  return found;
+}
 
 scenario('a plan is sent back, the next one approved and carried out', async ({ world, open }) => {
   const { page } = await openAtlas({ world, open });
