@@ -34,6 +34,8 @@ impl Words {
             AgentEvent::Text { block, text, delta: true, .. } => self.piece(block, text),
             AgentEvent::Text { block, text, delta: false, .. } => self.whole(block, text),
             AgentEvent::TurnEnded { .. } | AgentEvent::Done { .. } => self.cut_off(),
+            // The answer is broken off; the next one says its own.
+            AgentEvent::Warning { code, .. } if code == "retry" => self.cut_off(),
             _ => None,
         }
     }
@@ -126,5 +128,13 @@ mod tests {
         let events = [say("1", "I was abo", true), done];
         assert_eq!(written(true, &events), [piece("I was abo")]);
         assert_eq!(written(false, &events), [line("I was abo")]);
+    }
+
+    #[test]
+    fn what_was_broken_off_comes_before_what_is_said_instead() {
+        let again = AgentEvent::Warning { code: "retry".into(), message: "Tries again.".into() };
+        let events = [say("1", "I was abo", true), again, say("2", "I look.", false)];
+        assert_eq!(written(false, &events), [line("I was abo"), line("I look.")]);
+        assert_eq!(written(true, &events), [piece("I was abo"), line("I look.")]);
     }
 }

@@ -221,7 +221,9 @@ impl Run<'_> {
         last_event: &str,
     ) -> Result<(), Over> {
         let fault = &trouble.fault;
-        let message = format!("{} Tries again ({made} of {}).", fault.message, TRIES - 1);
+        // A provider's own words need not end as a sentence does.
+        let end = if fault.message.ends_with(['.', '!', '?']) { "" } else { "." };
+        let message = format!("{}{end} Tries again ({made} of {}).", fault.message, TRIES - 1);
         self.sink.say(AgentEvent::Warning { code: "retry".into(), message }).await?;
         let phase = match fault.kind {
             FaultKind::RateLimited { .. } => RunPhase::WaitingRateLimit,
@@ -282,7 +284,11 @@ impl Run<'_> {
             }
             (FaultKind::Authentication, _) => {
                 let outcome = RunOutcome::AuthenticationRequired { message: message.clone() };
-                ("authentication", "Check the key: `musher doctor` shows what is known.", outcome)
+                (
+                    "authentication",
+                    "Check the key: `musher doctor --models` asks the server about it.",
+                    outcome,
+                )
             }
             (FaultKind::NotFound, _) => ("not_found", self.not_found(), failed(&message)),
             _ => ("model_failed", next_step(kind), failed(&message)),
