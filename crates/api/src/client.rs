@@ -9,7 +9,7 @@ use tokio_tungstenite::{client_async, tungstenite::Message};
 
 use crate::NewsStream;
 #[cfg(unix)]
-use crate::serve::{SOCKET_HOST, SocketPath};
+use crate::serve::{GUEST_SOCKET, SOCKET, SOCKET_HOST, SocketPath};
 
 /// Longer than any command of a healthy engine takes (the longest make a worktree of a huge
 /// repository, or end a stubborn process tree).
@@ -32,16 +32,16 @@ pub struct Client {
 impl Client {
     /// `None` when no engine answers there; an error when one does that this program cannot speak to.
     pub async fn connect(data_dir: &Path) -> Result<Option<Client>, ApiError> {
-        Self::connect_at(SocketPath::of(data_dir)).await
+        Self::connect_at(data_dir, SOCKET).await
     }
 
     /// To a window whose engine is another's.
     pub async fn connect_to_guest(data_dir: &Path) -> Result<Option<Client>, ApiError> {
-        Self::connect_at(SocketPath::of_guest(data_dir)).await
+        Self::connect_at(data_dir, GUEST_SOCKET).await
     }
 
-    async fn connect_at(path: std::io::Result<SocketPath>) -> Result<Option<Client>, ApiError> {
-        let Ok(path) = path else { return Ok(None) };
+    async fn connect_at(data_dir: &Path, name: &str) -> Result<Option<Client>, ApiError> {
+        let Ok(path) = SocketPath::of(data_dir, name) else { return Ok(None) };
         let http = reqwest::Client::builder()
             .unix_socket(path.path.clone())
             // A connection that waits for its next request is closed at the engine's end, maybe just

@@ -1,5 +1,5 @@
-//! The engine of a command in a terminal, for a window: it shows and commands the same until that
-//! engine ends, and asks its own person for folders and programs.
+//! Another's engine, for a window: it shows and commands the same until that engine ends, and asks its
+//! own person for folders and programs.
 
 use std::{path::PathBuf, sync::Arc};
 

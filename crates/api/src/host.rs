@@ -49,11 +49,8 @@ impl TerminalHost {
 }
 
 fn stays() -> ApiError {
-    let what = "A `musher serve` has this data directory open, so no other Musher can.";
-    ApiError::new(ErrorCode::Unsupported, what).with_hint(
-        "Use its page in a browser, or end it and try again. Agents that are programs go on \
-             meanwhile; those that talk to a model over HTTP end with it and can be continued.",
-    )
+    ApiError::new(ErrorCode::Unsupported, "A Musher that stays has this data directory open.")
+        .with_hint("End that one first. Its agents that talk to a model over HTTP end with it.")
 }
 
 fn without_a_window(what: &str, hint: &str) -> ApiError {

@@ -105,12 +105,21 @@ pub(crate) async fn rules_in(core: &Core, project: &ProjectId) -> Result<Vec<Rul
     lines.iter().map(read).collect()
 }
 
-/// The run's own rules: each allowed or refused tool is a rule without its first word.
+/// The run's own rules, of an agent that has no others.
 pub(crate) fn own_rules(settings: &RunSettings) -> Result<Rules, ApiError> {
-    let allowed = settings.allowed_tools.iter().map(|rule| format!("allow {rule}"));
-    let denied = settings.disallowed_tools.iter().map(|rule| format!("deny {rule}"));
-    let text: Vec<String> = allowed.chain(denied).collect();
+    let text: Vec<String> = own_lines(settings).collect();
     Rules::parse(&text.join("\n")).map_err(|error| bad_request(sentence(&error)))
+}
+
+/// Those that are in Musher's words; an agent with a loop of its own keeps the others.
+pub(crate) fn own_rules_in_our_words(settings: &RunSettings) -> Rules {
+    own_lines(settings).filter_map(|line| line.parse().ok()).collect()
+}
+
+/// Each allowed or refused tool is a rule without its first word.
+fn own_lines(settings: &RunSettings) -> impl Iterator<Item = String> {
+    let allowed = settings.allowed_tools.iter().map(|rule| format!("allow {rule}"));
+    allowed.chain(settings.disallowed_tools.iter().map(|rule| format!("deny {rule}")))
 }
 
 /// As a word that a shell reads back.

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 #[cfg(unix)]
-pub(crate) use socket::{SOCKET_HOST, SocketPath};
+pub(crate) use socket::{GUEST_SOCKET, SOCKET, SOCKET_HOST, SocketPath};
 #[cfg(unix)]
 pub use socket::{serve_guest, serve_socket};
 pub use tcp::{ServeInfo, serve_tcp};

@@ -17,9 +17,9 @@ use super::{Serving, caller::Caller, door::Door, routes};
 use crate::Api;
 
 /// The file's name in the data directory.
-const SOCKET: &str = "engine.sock";
+pub(crate) const SOCKET: &str = "engine.sock";
 /// That of a window whose engine is another's: it can be asked to come forward there.
-const GUEST_SOCKET: &str = "guest.sock";
+pub(crate) const GUEST_SOCKET: &str = "guest.sock";
 /// What our own client names as `Host`; no resolver knows it.
 pub(crate) const SOCKET_HOST: &str = "musher";
 /// `sun_path` holds 108 bytes on Linux, 104 on macOS, with the NUL at the end.
@@ -33,15 +33,7 @@ pub(crate) struct SocketPath {
 }
 
 impl SocketPath {
-    pub(crate) fn of(data_dir: &Path) -> io::Result<Self> {
-        Self::named(data_dir, SOCKET)
-    }
-
-    pub(crate) fn of_guest(data_dir: &Path) -> io::Result<Self> {
-        Self::named(data_dir, GUEST_SOCKET)
-    }
-
-    fn named(data_dir: &Path, name: &str) -> io::Result<Self> {
+    pub(crate) fn of(data_dir: &Path, name: &str) -> io::Result<Self> {
         let path = data_dir.join(name);
         if path.as_os_str().len() <= LONGEST_PATH {
             return Ok(Self { path, _dir: None });
@@ -69,21 +61,16 @@ impl SocketPath {
 /// Answers on the data directory's socket. Only for who holds the engine's lock there: a socket file
 /// that lies there is then nobody's, and is replaced.
 pub fn serve_socket(api: Arc<dyn Api>, data_dir: &Path) -> Result<Serving, ApiError> {
-    serve_on(api, data_dir, SocketPath::of(data_dir), SOCKET)
+    serve_at(api, data_dir, SOCKET)
 }
 
 /// Answers for a window whose engine is another's. The last that begins is asked.
 pub fn serve_guest(api: Arc<dyn Api>, data_dir: &Path) -> Result<Serving, ApiError> {
-    serve_on(api, data_dir, SocketPath::of_guest(data_dir), GUEST_SOCKET)
+    serve_at(api, data_dir, GUEST_SOCKET)
 }
 
-fn serve_on(
-    api: Arc<dyn Api>,
-    data_dir: &Path,
-    path: io::Result<SocketPath>,
-    name: &str,
-) -> Result<Serving, ApiError> {
-    let listener = path.and_then(|path| listen(&path)).map_err(|error| {
+fn serve_at(api: Arc<dyn Api>, data_dir: &Path, name: &str) -> Result<Serving, ApiError> {
+    let listener = listen(data_dir, name).map_err(|error| {
         ApiError::new(
             ErrorCode::StoreFailed,
             format!("The engine's socket in `{}` cannot be made: {error}.", data_dir.display()),
@@ -105,7 +92,8 @@ fn serve_on(
     Ok(serving)
 }
 
-fn listen(socket: &SocketPath) -> io::Result<UnixListener> {
+fn listen(data_dir: &Path, name: &str) -> io::Result<UnixListener> {
+    let socket = SocketPath::of(data_dir, name)?;
     match std::fs::remove_file(&socket.path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::RunActor;
 use crate::{
     core::{conflict, not_found},
-    rules::rules_in,
+    rules::{own_rules_in_our_words, rules_in},
     settings::ANSWER_WITHIN,
 };
 
@@ -86,13 +86,9 @@ impl RunActor {
         }
         for pending in self.log.fold.pending.clone() {
             let Pending::Permission(asked) = &pending else { continue };
-            let (answer, reason) = match musher_tools::answer(&rules, asked) {
-                Some(Verdict::Allow { reason }) if !plans => (Answer::Allow, reason),
-                Some(Verdict::Deny { reason }) => {
-                    (Answer::Deny { message: Some(reason.clone()) }, reason)
-                }
-                _ => continue,
-            };
+            let verdict = musher_tools::answer(&rules, asked);
+            let verdict = verdict.filter(|it| !(plans && matches!(it, Verdict::Allow { .. })));
+            let Some((answer, reason)) = verdict.and_then(answer_of) else { continue };
             self.settle(&pending, answer, AnsweredBy::Rule, Some(reason)).await?;
         }
         Ok(())
@@ -107,19 +103,14 @@ impl RunActor {
             return Ok(());
         }
         let (mode, worktree) = (settings.permission_mode, PathBuf::from(&self.story.worktree));
-        let rules = project.clone().of_project_and(own_rules(settings));
+        let rules = project.clone().of_project_and(own_rules_in_our_words(settings));
         for pending in self.log.fold.pending.clone() {
             let Pending::Permission(asked) = &pending else { continue };
             let by_rule = musher_tools::answer_edit(&rules, asked, PermissionMode::Ask, &worktree);
             let by_mode = || musher_tools::answer_edit(&rules, asked, mode, &worktree);
             let by = if by_rule.is_some() { AnsweredBy::Rule } else { AnsweredBy::Policy };
-            let (answer, reason) = match by_rule.or_else(by_mode) {
-                Some(Verdict::Allow { reason }) => (Answer::Allow, reason),
-                Some(Verdict::Deny { reason }) => {
-                    (Answer::Deny { message: Some(reason.clone()) }, reason)
-                }
-                _ => continue,
-            };
+            let verdict = by_rule.or_else(by_mode);
+            let Some((answer, reason)) = verdict.and_then(answer_of) else { continue };
             self.settle(&pending, answer, by, Some(reason)).await?;
         }
         Ok(())
@@ -209,11 +200,13 @@ impl RunActor {
     }
 }
 
-/// The run's rules that are in Musher's words; the agent itself keeps the others.
-fn own_rules(settings: &RunSettings) -> Rules {
-    let allowed = settings.allowed_tools.iter().map(|rule| format!("allow {rule}"));
-    let denied = settings.disallowed_tools.iter().map(|rule| format!("deny {rule}"));
-    allowed.chain(denied).filter_map(|line| line.parse().ok()).collect()
+/// A verdict as an answer, with its reason; `None` is for a person.
+fn answer_of(verdict: Verdict) -> Option<(Answer, String)> {
+    match verdict {
+        Verdict::Allow { reason } => Some((Answer::Allow, reason)),
+        Verdict::Deny { reason } => Some((Answer::Deny { message: Some(reason.clone()) }, reason)),
+        Verdict::Ask { .. } => None,
+    }
 }
 
 fn fits(pending: &Pending, answer: &Answer) -> Result<(), ApiError> {

@@ -4,9 +4,9 @@
 use std::{path::PathBuf, sync::Arc};
 
 use musher_protocol::*;
-use musher_runtime::{RuntimeContext, RuntimeKind, is_key_name};
+use musher_runtime::{RuntimeContext, RuntimeKind};
 use musher_tools::{
-    HostConfig, Rule, Rules, ServerSources,
+    HostConfig, Rule, Rules,
     endpoint::{Endpoint, Offer},
 };
 
@@ -58,22 +58,10 @@ impl RunActor {
         let keeper = musher_process::keeper_program();
         let keeper =
             keeper.map_err(|error| ApiError::new(ErrorCode::RuntimeFailed, error.to_string()))?;
-        let mut env = context.env.clone();
-        env.retain(|name, _| !is_key_name(name));
         let lines = rules.iter().map(Rule::to_string).collect();
         let rules: Rules = rules.into_iter().collect();
-        let config = HostConfig {
-            worktree: context.cwd.clone(),
-            run_dir: context.run_dir.clone(),
-            earlier: self.earlier().await,
-            env,
-            mark: context.run.to_string(),
-            fetch: rules.open_pages(),
-            rules: rules.into(),
-            keeper: Some(keeper),
-            servers: ServerSources::default(),
-            secrets: self.secrets.clone(),
-        };
+        let config =
+            HostConfig { keeper: Some(keeper), ..self.host_config(context, rules.into()).await };
         let offer = Offer { program, config, rules: lines, mode: context.permission_mode };
         Endpoint::new(offer).map_err(|error| {
             let message = format!("The tools of this run could not be written down: {error}.");

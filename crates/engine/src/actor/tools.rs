@@ -4,7 +4,9 @@ use std::{path::PathBuf, sync::Arc};
 
 use musher_protocol::*;
 use musher_runtime::{RuntimeContext, ToolHost, is_key_name};
-use musher_tools::{Host, HostConfig, ProjectWords, ServerSources, WORDS_FILE, project_words};
+use musher_tools::{
+    Host, HostConfig, LiveRules, ProjectWords, ServerSources, WORDS_FILE, project_words,
+};
 
 use super::{RunActor, launch::earlier_runs};
 use crate::rules::own_rules;
@@ -35,27 +37,39 @@ impl RunActor {
     }
 
     async fn tools(&self, context: &RuntimeContext) -> Result<Arc<dyn ToolHost>, ApiError> {
-        let mut env = context.env.clone();
-        env.retain(|name, _| !is_key_name(name));
         let config = HostConfig {
-            worktree: context.cwd.clone(),
-            run_dir: context.run_dir.clone(),
-            earlier: self.earlier().await,
-            env,
-            mark: context.run.to_string(),
-            fetch: self.rules.now().open_pages(),
-            rules: self.rules.clone(),
-            keeper: None,
             servers: ServerSources {
                 settings: context.tools.mcp_config.clone(),
                 trusted: context.trust == Some(TrustDecision::Trusted),
                 ..ServerSources::default()
             },
-            secrets: self.secrets.clone(),
+            ..self.host_config(context, self.rules.clone()).await
         };
         let host = Host::new(config)
             .map_err(|error| ApiError::new(ErrorCode::RuntimeFailed, format!("{error}.")))?;
         Ok(Arc::new(host))
+    }
+
+    /// The tools as they are wherever they live: without tool servers.
+    pub(super) async fn host_config(
+        &self,
+        context: &RuntimeContext,
+        rules: LiveRules,
+    ) -> HostConfig {
+        let mut env = context.env.clone();
+        env.retain(|name, _| !is_key_name(name));
+        HostConfig {
+            worktree: context.cwd.clone(),
+            run_dir: context.run_dir.clone(),
+            earlier: self.earlier().await,
+            env,
+            mark: context.run.to_string(),
+            fetch: rules.now().open_pages(),
+            rules,
+            keeper: None,
+            servers: ServerSources::default(),
+            secrets: self.secrets.clone(),
+        }
     }
 
     /// Where the story's runs before this one are, the latest first.
