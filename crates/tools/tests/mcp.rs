@@ -394,3 +394,32 @@ async fn settings_are_a_file_too_and_count_more_than_the_project() {
         assert!(warnings.len() == 1 && warnings[0].contains(why), "{warnings:?}");
     }
 }
+
+/// Before there is a run: nothing is waited for, and what would not start is refused.
+#[test]
+fn a_list_is_looked_at_as_a_start_does() {
+    let place = Place::new();
+    let pipe = place.root().join("pipe.json");
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &pipe,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::from(0o600),
+        0,
+    )
+    .unwrap();
+    let why = musher_tools::check_servers("pipe.json", &place.root()).unwrap_err();
+    assert!(why.ends_with("is no file"), "{why}");
+    for (entry, wrong) in [
+        (json!({"type": "sse", "url": "http://x/"}), "sse"),
+        (json!({"type": "http", "command": "x"}), "neither"),
+        (json!({}), "neither"),
+        (json!([1]), "another shape"),
+    ] {
+        let list = json!({"mcpServers": {"a": entry}}).to_string();
+        let why = musher_tools::check_servers(&list, &place.root()).unwrap_err();
+        assert!(why.contains(wrong) && why.contains("`a`"), "{why}");
+    }
+    let off = json!({"mcpServers": {"a": {"disabled": true}, "b": {"command": "x"}}}).to_string();
+    musher_tools::check_servers(&off, &place.root()).unwrap();
+}

@@ -221,9 +221,8 @@ impl Run<'_> {
         last_event: &str,
     ) -> Result<(), Over> {
         let fault = &trouble.fault;
-        // A provider's own words need not end as a sentence does.
-        let end = if fault.message.ends_with(['.', '!', '?']) { "" } else { "." };
-        let message = format!("{}{end} Tries again ({made} of {}).", fault.message, TRIES - 1);
+        let said = as_sentence(&fault.message);
+        let message = format!("{said} Tries again ({made} of {}).", TRIES - 1);
         self.sink.say(AgentEvent::Warning { code: "retry".into(), message }).await?;
         let phase = match fault.kind {
             FaultKind::RateLimited { .. } => RunPhase::WaitingRateLimit,
@@ -264,8 +263,9 @@ impl Run<'_> {
 
     /// The outcome of a fault that no further try mends, told in the provider's words.
     async fn give_up(&self, trouble: Trouble) -> Result<Over, RuntimeError> {
-        let after = asked_to_wait(&trouble).map(|wait| at(Utc::now(), wait));
-        let is_far = asked_to_wait(&trouble).is_some_and(|wait| wait > LONGEST_WAIT);
+        let asked = asked_to_wait(&trouble);
+        let after = asked.map(|wait| at(Utc::now(), wait));
+        let is_far = asked.is_some_and(|wait| wait > LONGEST_WAIT);
         let Fault { kind, mut message } = trouble.fault;
         let limited = |resets_at, window| RunOutcome::RateLimited { resets_at, window };
         let (code, hint, outcome) = match (kind, after) {
@@ -278,7 +278,7 @@ impl Run<'_> {
                 ("rate_limited", "Resume it when the quota is back.", outcome)
             }
             (FaultKind::Transient, Some(until)) if is_far => {
-                message = format!("{message} {}", not_before(until));
+                message = format!("{} {}", as_sentence(&message), not_before(until));
                 let outcome = limited(Some(until), Some(OVERLOAD.to_owned()));
                 ("rate_limited", "Resume it then, or choose another model.", outcome)
             }
@@ -296,6 +296,14 @@ impl Run<'_> {
         let (code, hint) = (code.to_owned(), Some(hint.to_owned()));
         self.sink.say(AgentEvent::Error { code, message, hint }).await?;
         Ok(Over::Outcome(outcome))
+    }
+}
+
+/// A provider's own words need not end as a sentence does.
+fn as_sentence(words: &str) -> String {
+    match words.ends_with(['.', '!', '?']) {
+        true => words.to_owned(),
+        false => format!("{words}."),
     }
 }
 

@@ -199,8 +199,8 @@ fn joined(name: &str, first: Value, second: Value) -> Value {
 /// Of a turn before the person's latest words, the words without the thoughts in them.
 fn native(turn: &StepTurn<'_>, is_earlier: bool) -> Vec<Value> {
     let mut ids = turn.step.calls();
-    let said = turn.step.items.iter().filter(|it| says_something(it, is_earlier));
-    let mut messages: Vec<Value> = said.cloned().collect();
+    let said = Chat.taken_back(&turn.step.items, is_earlier);
+    let mut messages: Vec<Value> = said.into_iter().cloned().collect();
     for message in &mut messages {
         let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut);
         for call in calls.into_iter().flatten().filter(|call| call.is_object()) {

@@ -217,9 +217,14 @@ impl ModelKind {
         if let Some(given) = given {
             return Some(meant(given.clone()));
         }
-        let place = self.elsewhere(base).unwrap_or(self.name());
-        if let Some(stored) = self.keys.key(place).await {
-            return Some(meant(stored));
+        // As it is written first: a key may be kept by that.
+        let elsewhere = self.elsewhere(base);
+        let place = elsewhere.map(|base| Endpoint::place(Some(base), Dialect::OpenAiChat));
+        let place = place.filter(|place| Some(place.as_str()) != elsewhere);
+        for place in elsewhere.or(Some(self.name())).into_iter().chain(place.as_deref()) {
+            if let Some(stored) = self.keys.key(place).await {
+                return Some(meant(stored));
+            }
         }
         self.variables().iter().find_map(|name| {
             let key = std::env::var(name).ok().filter(|key| !key.trim().is_empty())?;
@@ -353,7 +358,8 @@ mod tests {
     #[async_trait]
     impl Keys for Provider {
         async fn key(&self, place: &str) -> Option<SecretString> {
-            matches!(place, "openai" | "gemini").then(|| SecretString::from("k"))
+            matches!(place, "openai" | "gemini" | "https://models.example.com/v1")
+                .then(|| SecretString::from("k"))
         }
     }
 
@@ -368,6 +374,8 @@ mod tests {
         let endpoint = kind.endpoint_at(&own, &BTreeMap::new()).await.unwrap();
         assert!(endpoint.has_key);
         assert_eq!(endpoint.dialect, Dialect::OpenAiResponses);
+        let written = at("https://Models.example.com:443/v1/");
+        assert!(kind.endpoint_at(&written, &BTreeMap::new()).await.unwrap().has_key);
         for other in ["https://api.openai.com.example.com/v1", "https://api.openai.com/v1/x"] {
             let endpoint = kind.endpoint_at(&at(other), &BTreeMap::new()).await.unwrap();
             assert!(!endpoint.has_key || std::env::var("OPENAI_API_KEY").is_ok());

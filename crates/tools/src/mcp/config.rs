@@ -142,10 +142,18 @@ fn named(path: &str, config: &HostConfig) -> Result<String, String> {
     if given.ancestors().any(is_inside) && !config.servers.trusted {
         return Err(format!("{} is in a project that is not trusted", given.display()));
     }
-    if !path.is_file() {
-        return Err(format!("{} is no file", path.display()));
+    text_at(&path)
+}
+
+/// What the file says; a pipe or a device is not waited for.
+fn text_at(path: &Path) -> Result<String, String> {
+    let shown = visible(&path.display().to_string());
+    match path.metadata() {
+        Ok(meta) if !meta.is_file() => return Err(format!("{shown} is no file")),
+        _ => {}
     }
-    File::open(path).map_err(failed).and_then(text_of)
+    let text = File::open(path).map_err(|error| error.to_string()).and_then(text_of);
+    text.map_err(|why| format!("{shown} cannot be read ({why})"))
 }
 
 /// Whether a run's own list can be read at all, before there is a run: its file is looked for from `folder`
@@ -157,22 +165,11 @@ pub fn check(list: &str, folder: &Path) -> Result<(), String> {
     let list = match list.trim() {
         "" => return Ok(()),
         text if text.starts_with('{') => parse(text)?,
-        path => {
-            let failed =
-                |error: std::io::Error| format!("{} cannot be read ({error})", visible(path));
-            let file = File::open(folder.join(path)).map_err(failed)?;
-            parse(
-                &text_of(file)
-                    .map_err(|why| format!("{} cannot be read ({why})", visible(path)))?,
-            )?
-        }
+        path => parse(&text_at(&folder.join(path))?)?,
     };
     for (name, value) in &list.servers {
-        let of = |why| format!("the server `{}`: {why}", visible(name));
-        let entry = Entry::deserialize(value).map_err(|_| of("its settings have another shape"))?;
-        if !entry.disabled && entry.command.is_none() && entry.url.is_none() {
-            return Err(of("it has neither a `command` nor a `url`"));
-        }
+        let of = |why: String| format!("the server `{}`: {why}", visible(name));
+        read_entry(value).and_then(|entry| entry.way().map(drop)).map_err(of)?;
     }
     Ok(())
 }
@@ -196,19 +193,37 @@ fn parse(text: &str) -> Result<List, String> {
 }
 
 fn server(value: &Value, config: &HostConfig) -> Result<Option<Via>, String> {
-    let entry = Entry::deserialize(value).map_err(|_| "its settings have another shape")?;
-    if entry.disabled {
-        return Ok(None);
+    let entry = read_entry(value)?;
+    match entry.way()? {
+        None => Ok(None),
+        Some(Way::Child(program)) => child(program, &entry, config).map(Some),
+        Some(Way::Remote(url)) => remote(url, &entry, config).map(Some),
     }
-    match (entry.kind.as_deref(), &entry.command, &entry.url) {
-        (None | Some("stdio"), Some(program), _) => child(program, &entry, config).map(Some),
-        (None | Some("http" | "streamable-http"), _, Some(url)) => {
-            remote(url, &entry, config).map(Some)
+}
+
+fn read_entry(value: &Value) -> Result<Entry, String> {
+    Entry::deserialize(value).map_err(|_| "its settings have another shape".to_owned())
+}
+
+enum Way<'a> {
+    Child(&'a str),
+    Remote(&'a str),
+}
+
+impl Entry {
+    /// How it is reached; `None` where it is switched off.
+    fn way(&self) -> Result<Option<Way<'_>>, String> {
+        if self.disabled {
+            return Ok(None);
         }
-        (Some("sse"), ..) => {
-            Err("the old transport by events (sse) is not spoken; use http".into())
+        match (self.kind.as_deref(), &self.command, &self.url) {
+            (None | Some("stdio"), Some(program), _) => Ok(Some(Way::Child(program))),
+            (None | Some("http" | "streamable-http"), _, Some(url)) => Ok(Some(Way::Remote(url))),
+            (Some("sse"), ..) => {
+                Err("the old transport by events (sse) is not spoken; use http".into())
+            }
+            _ => Err("it has neither a `command` nor a `url`".into()),
         }
-        _ => Err("it has neither a `command` nor a `url`".into()),
     }
 }
 
